@@ -1,0 +1,1 @@
+"""Headers: read-only cards, requirement checks, merging rules, output names."""

@@ -1,0 +1,457 @@
+"""Product: a header, named planes and tables as one value; FITS in and out."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from dataclasses import replace as replace_fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import ArrayLike, NDArray
+
+from sofia_engine.errors import InputError
+from sofia_engine.header.cards import Card, FrozenHeader, freeze, is_structural, is_wcs, same_cards, wcs_cards
+
+__all__ = ["Plane", "Product", "Table", "write_atomically"]
+
+_EMPTY = freeze(fits.Header())
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """One array of a product.
+
+    Parameters
+    ----------
+    data : ndarray
+        Native-endian, C-ordered, read-only; NaN is bad. Last axis is x.
+    unit : str
+        Unit as in BUNIT; empty if the plane has none.
+    cards : FrozenHeader
+        Cards of the extension beyond unit and name; the first plane has none, its cards are the product's header.
+    inherits_wcs : bool
+        The world coordinates are those of the product's header (written to the extension as well).
+    """
+
+    data: NDArray[Any]
+    unit: str = ""
+    cards: FrozenHeader = field(default_factory=lambda: _EMPTY, repr=False)
+    inherits_wcs: bool = True
+
+    @classmethod
+    def of(cls, data: ArrayLike, unit: str = "") -> Plane:
+        """Make a plane of any array; the array is taken over without a copy where its form allows."""
+        return cls(_as_plane_array(data), unit)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return tuple(self.data.shape)
+
+    def same(self, other: Plane) -> bool:
+        """Tell whether two planes are equal: bits, dtype, unit, cards."""
+        return (
+            self.unit == other.unit
+            and self.data.dtype == other.data.dtype
+            and self.data.shape == other.data.shape
+            and np.array_equal(self.data, other.data, equal_nan=self.data.dtype.kind in "fc")
+            and (self.inherits_wcs or same_cards(self.cards, other.cards, ("EXTNAME", "BUNIT")))
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A binary table of a product.
+
+    Parameters
+    ----------
+    data : FITS_rec
+        Rows as astropy reads them.
+    cards : FrozenHeader
+        Header of the table.
+    """
+
+    data: fits.FITS_rec
+    cards: FrozenHeader = field(repr=False)
+
+    def same(self, other: Table) -> bool:
+        """Tell whether two tables are equal: columns, bits and cards."""
+        if self.data.columns.names != other.data.columns.names or len(self.data) != len(other.data):
+            return False
+        columns_agree = all(_same_column(self.data[name], other.data[name]) for name in self.data.columns.names)
+        return columns_agree and same_cards(self.cards, other.cards)
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """Header, planes and tables: one input, intermediate or final result of a reduction.
+
+    A product is a value. It is never changed in place; `replace` and `with_cards` make new ones that share all that
+    did not change.
+
+    Parameters
+    ----------
+    header : FrozenHeader
+        Primary header without structural keywords' meaning: they follow from the planes when written.
+    extensions : mapping of str to Plane or Table
+        In the order of the file. The first plane stands in the primary HDU unless ``empty_primary``.
+    empty_primary : bool
+        The primary HDU holds no data.
+    layout : str
+        Name of the file layout it was read from; see `sofia_engine.layouts`.
+    """
+
+    header: FrozenHeader = field(repr=False)
+    extensions: Mapping[str, Plane | Table]
+    empty_primary: bool = False
+    layout: str = "extensions"
+
+    @classmethod
+    def of(cls, header: fits.Header, planes: Mapping[str, ArrayLike | Plane], units: Mapping[str, str] | None = None) -> Product:
+        """Make a product of a header and arrays.
+
+        Parameters
+        ----------
+        header : Header
+            Copied; later changes of it do not reach the product.
+        planes : mapping of str to array or Plane
+            In the order they are written.
+        units : mapping of str to str, optional
+            Units by plane name; BUNIT of the header is the unit of the first plane if not given.
+        """
+        units = units or {}
+        first = next(iter(planes), "")
+        made: dict[str, Plane | Table] = {}
+        for name, data in planes.items():
+            default = str(header.get("BUNIT", "")) if name == first else ""
+            made[name] = data if isinstance(data, Plane) else Plane.of(data, units.get(name, default))
+        return cls(freeze(header), MappingProxyType(made))
+
+    @property
+    def planes(self) -> Mapping[str, Plane]:
+        """The planes by name, in the order of the file."""
+        return MappingProxyType({k: v for k, v in self.extensions.items() if isinstance(v, Plane)})
+
+    @property
+    def tables(self) -> Mapping[str, Table]:
+        """The tables by name, in the order of the file."""
+        return MappingProxyType({k: v for k, v in self.extensions.items() if isinstance(v, Table)})
+
+    @property
+    def name(self) -> str:
+        """File name of the product: its FILENAME keyword."""
+        return str(self.header.get("FILENAME", "unnamed.fits"))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.extensions
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return the array of a plane."""
+        return self.plane(name).data
+
+    def plane(self, name: str) -> Plane:
+        """Return a plane.
+
+        Raises
+        ------
+        InputError
+            If the product has no such plane.
+        """
+        found = self.extensions.get(name)
+        if not isinstance(found, Plane):
+            names = ", ".join(self.planes) or "none"
+            raise InputError(f"{self.name}: there is no plane {name}; the file holds {names}.")
+        return found
+
+    def replace(
+        self, header: fits.Header | None = None, units: Mapping[str, str] | None = None, **planes: ArrayLike | Plane
+    ) -> Product:
+        """Return a product in which some planes, or the header, are others; the rest is shared.
+
+        Parameters
+        ----------
+        header : Header, optional
+            New primary header. If it changes the world coordinates, planes that had their own follow.
+        units : mapping of str to str, optional
+            New units of planes.
+        **planes : array or Plane
+            New or replaced planes; a replaced one keeps its unit.
+        """
+        changed: dict[str, Plane | Table] = dict(self.extensions)
+        for name, data in planes.items():
+            changed[name] = data if isinstance(data, Plane) else Plane.of(data, self._unit_of(name))
+        for name, unit in (units or {}).items():
+            plane = changed[name]
+            if isinstance(plane, Plane):
+                changed[name] = replace_fields(plane, unit=unit)
+        if header is None:
+            header = self.header
+        elif list(wcs_cards(header)) != list(wcs_cards(self.header)):
+            changed = {k: _inheriting(v) for k, v in changed.items()}
+        return replace_fields(self, header=freeze(header), extensions=MappingProxyType(changed))
+
+    def without(self, *names: str) -> Product:
+        """Return a product without some planes or tables."""
+        kept = {k: v for k, v in self.extensions.items() if k not in names}
+        return replace_fields(self, extensions=MappingProxyType(kept))
+
+    def with_cards(self, *cards: Card, history: Iterable[str] = ()) -> Product:
+        """Return a product with some keywords set and lines of HISTORY added.
+
+        Parameters
+        ----------
+        *cards : (keyword, value, comment)
+            An empty comment keeps the one that is there.
+        history : iterable of str
+            Lines of HISTORY, in order.
+        """
+        header = self.header.copy()
+        for keyword, value, comment in cards:
+            header[keyword] = (value, comment) if comment else value
+        for line in history:
+            header.add_history(line)
+        return self.replace(header=header)
+
+    def same(self, other: Product, ignore: Iterable[str] = ()) -> bool:
+        """Tell whether two products are equal in cards (those in ``ignore`` apart), planes and tables."""
+        return (
+            list(self.extensions) == list(other.extensions)
+            and same_cards(self.header, other.header, ignore)
+            and all(
+                type(mine) is type(other.extensions[name]) and mine.same(other.extensions[name])  # type: ignore[arg-type]
+                for name, mine in self.extensions.items()
+            )
+        )
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str], *, layout: str | None = None) -> Product:
+        """Read a FITS file, plain or gzipped.
+
+        Parameters
+        ----------
+        path : path
+            File to read.
+        layout : str, optional
+            ``"extensions"`` takes the file as it is; by default old layouts (cubes of planes or rows in one HDU) are
+            recognised and taken apart into named planes.
+
+        Raises
+        ------
+        InputError
+            If the file does not exist, is not FITS, or is truncated.
+        """
+        product = _read_extensions(cls, Path(path))
+        if layout == "extensions":
+            return product
+        from sofia_engine.layouts import unpack
+
+        return unpack(product)
+
+    def write(self, path: str | os.PathLike[str], *, layout: str = "extensions") -> Path:
+        """Write a FITS file: beside its final name first, then renamed, so that a partial file is never seen.
+
+        Parameters
+        ----------
+        path : path
+            Final name; ``.gz`` compresses.
+        layout : str
+            ``"extensions"``, or the name of an old layout to write that one.
+        """
+        product = self
+        if layout != "extensions":
+            from sofia_engine.layouts import pack
+
+            product = pack(self, layout)
+        target = Path(path)
+        content = product.to_hdus()
+
+        def fill(stream: Any) -> None:
+            if target.suffix == ".gz":
+                with gzip.GzipFile(fileobj=stream, mode="wb", mtime=0, compresslevel=4) as packed:
+                    content.writeto(packed)
+            else:
+                content.writeto(stream)
+
+        write_atomically(target, fill)
+        return target
+
+    def to_hdus(self) -> fits.HDUList:
+        """Return the product as a list of HDUs of its own (data are shared, headers are copies)."""
+        hdus = fits.HDUList()
+        primary = None if self.empty_primary else next(iter(self.planes), None)
+        hdus.append(_primary_hdu(self.header, self.planes[primary] if primary else None, primary))
+        for name, extension in self.extensions.items():
+            if name == primary:
+                continue
+            if isinstance(extension, Plane):
+                hdus.append(_image_hdu(name, extension, self.header, self._first_shape()))
+            else:
+                hdus.append(fits.BinTableHDU(extension.data, extension.cards.copy()))
+        return hdus
+
+    def _unit_of(self, name: str) -> str:
+        existing = self.extensions.get(name)
+        return existing.unit if isinstance(existing, Plane) else ""
+
+    def _first_shape(self) -> tuple[int, ...]:
+        return next((plane.shape for plane in self.planes.values()), ())
+
+
+def write_atomically(path: Path, fill: Any) -> None:
+    """Write a file under a temporary name in the same folder and rename it when complete.
+
+    Parameters
+    ----------
+    path : Path
+        Final name.
+    fill : callable
+        Called with the open binary stream.
+
+    Raises
+    ------
+    OSError
+        As the file system says (no space, no permission); nothing is left behind then.
+    """
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            fill(stream)
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(temporary).chmod(0o666 & ~mask)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _as_plane_array(data: ArrayLike) -> NDArray[Any]:
+    array = np.asarray(data)
+    if array.dtype.kind == "O":
+        raise InputError("A plane must be a numeric array.")
+    if array.dtype.byteorder not in "=|" and not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if not array.flags.c_contiguous:
+        array = np.ascontiguousarray(array)
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _inheriting(extension: Plane | Table) -> Plane | Table:
+    if isinstance(extension, Plane) and not extension.inherits_wcs:
+        return replace_fields(extension, inherits_wcs=True)
+    return extension
+
+
+def _same_column(first: Any, second: Any) -> bool:
+    first, second = np.asarray(first), np.asarray(second)
+    numeric = first.dtype.kind in "fc" and second.dtype.kind in "fc"
+    return bool(np.array_equal(first, second, equal_nan=numeric))
+
+
+def _primary_hdu(header: FrozenHeader, plane: Plane | None, name: str | None) -> fits.PrimaryHDU:
+    cards = header.copy()
+    if plane is not None:
+        if plane.unit or "BUNIT" in cards:
+            cards["BUNIT"] = (plane.unit, cards.comments["BUNIT"] if "BUNIT" in cards else "Data units")
+        if name is not None and name != "PRIMARY" and cards.get("EXTNAME") != name:
+            cards["EXTNAME"] = (name, "extension name")
+    return _hdu(fits.PrimaryHDU, plane, cards)
+
+
+def _image_hdu(name: str, plane: Plane, header: FrozenHeader, shape: tuple[int, ...]) -> fits.ImageHDU:
+    cards = plane.cards.copy()
+    if plane.inherits_wcs and plane.shape[-2:] == shape[-2:]:
+        for keyword in [k for k in cards if is_wcs(k)]:
+            del cards[keyword]
+        for keyword, value, comment in wcs_cards(header):
+            cards[keyword] = (value, comment)
+    if plane.unit or "BUNIT" in cards:
+        cards["BUNIT"] = (plane.unit, "Data units")
+    cards["EXTNAME"] = (name.partition("#")[0], "extension name")
+    return _hdu(fits.ImageHDU, plane, cards)
+
+
+def _hdu(kind: type, plane: Plane | None, cards: fits.Header) -> Any:
+    for keyword in [k for k in cards if is_structural(k)]:
+        del cards[keyword]
+    data = None if plane is None else plane.data
+    if data is not None and data.dtype == np.bool_:
+        data = data.astype(np.uint8)
+    return kind(data, cards)
+
+
+def _read_extensions(cls: type[Product], path: Path) -> Product:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", category=fits.verify.VerifyWarning)
+            warnings.filterwarnings("error", message=".*truncated.*")
+            with _open_fits(path) as hdus:
+                extensions = dict(_named_extensions(hdus))
+                return cls(freeze(hdus[0].header), MappingProxyType(extensions), empty_primary=hdus[0].data is None)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file.") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; name the FITS files in it.") from None
+    except PermissionError:
+        raise InputError(f"{path} cannot be read: permission denied.") from None
+    except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, fits.VerifyError, UserWarning) as error:
+        raise InputError(f"{path} cannot be read: {_why_unreadable(path, error)}") from error
+
+
+def _open_fits(path: Path) -> Any:
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} cannot be read: the file is empty.")
+    return fits.open(path, memmap=False, lazy_load_hdus=False)
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    text = " ".join(str(error).split())
+    with path.open("rb") as stream:
+        start = stream.read(10)
+    if start[:2] != b"\x1f\x8b" and not start.startswith(b"SIMPLE"):
+        return "it is not a FITS file."
+    if any(word in text.lower() for word in ("truncat", "buffer", "end-of-stream", "mmap", "reshape", "size")) or isinstance(
+        error, EOFError
+    ):
+        return "it is truncated; fetch it again from the archive."
+    return f"it is damaged ({text or type(error).__name__})."
+
+
+def _named_extensions(hdus: fits.HDUList) -> Iterator[tuple[str, Plane | Table]]:
+    taken: set[str] = set()
+    for index, hdu in enumerate(hdus):
+        if index == 0 and hdu.data is None:
+            continue
+        name = _unique(hdu.name or ("PRIMARY" if index == 0 else f"EXTENSION{index}"), taken)
+        if isinstance(hdu, fits.BinTableHDU | fits.TableHDU):
+            yield name, Table(hdu.data, freeze(hdu.header))
+        else:
+            yield name, _read_plane(hdu, primary=index == 0)
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    unique, number = name, 1
+    while unique in taken:
+        number += 1
+        unique = f"{name}#{number}"
+    taken.add(unique)
+    return unique
+
+
+def _read_plane(hdu: Any, *, primary: bool) -> Plane:
+    header = hdu.header
+    data = hdu.data if hdu.data is not None else np.zeros(0, dtype=np.float32)
+    unit = str(header.get("BUNIT", "")).strip()
+    if primary:
+        return Plane(_as_plane_array(data), unit)
+    return Plane(_as_plane_array(data), unit, freeze(header), inherits_wcs=False)
