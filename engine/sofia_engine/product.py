@@ -84,9 +84,10 @@ class Table:
 
     def same(self, other: Table) -> bool:
         """Tell whether two tables are equal: columns, bits and cards."""
-        if self.data.columns.names != other.data.columns.names or len(self.data) != len(other.data):
+        mine, others = self.data.columns, other.data.columns
+        if (mine.names, mine.formats, mine.units) != (others.names, others.formats, others.units):
             return False
-        columns_agree = all(_same_column(self.data[name], other.data[name]) for name in self.data.columns.names)
+        columns_agree = all(_same_column(self.data[name], other.data[name]) for name in mine.names)
         return columns_agree and same_cards(self.cards, other.cards)
 
 

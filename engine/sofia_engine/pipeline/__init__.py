@@ -1,0 +1,1 @@
+"""Parameters, steps, recipes, and the reduction that runs them."""

@@ -1,0 +1,178 @@
+"""Run: what a step may ask of the framework while it works on one input."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sofia_engine.errors import CancelledError, ReferenceDataError
+from sofia_engine.pipeline.events import Log, LogLevel, Progress, Sink, ignore
+
+if TYPE_CHECKING:
+    from sofia_engine.reference import ReferenceRequest, ReferenceStore
+
+__all__ = ["Attachment", "Cancel", "ReferenceUse", "Run", "Wanted"]
+
+
+class Cancel:
+    """A flag that is raised to stop a reduction; any thread may raise it."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """Ask to stop."""
+        self._event.set()
+
+    def clear(self) -> None:
+        """Forget the wish."""
+        self._event.clear()
+
+    def is_set(self) -> bool:
+        """Tell whether somebody asked to stop."""
+        return self._event.is_set()
+
+
+@dataclass(frozen=True)
+class ReferenceUse:
+    """A reference file that a step has used."""
+
+    role: str
+    name: str
+    """As written to headers: relative to the folder of calibration data."""
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A reference file that a step needs: what the catalogue is asked, and what the user said instead.
+
+    Parameters
+    ----------
+    request : ReferenceRequest
+        Asks the catalogue for the file of this observation.
+    choice : str
+        Value of the step's file parameter: empty for the file of the catalogue; ``{caldata}/NAME`` for a certain file
+        of the catalogue; else a path. A path of which only the file's name is in the catalogue (parameter files
+        written on other machines) means that file.
+    """
+
+    request: ReferenceRequest
+    choice: str = ""
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """An auxiliary file (plot, region file) made beside the products."""
+
+    name: str
+    content: bytes
+
+
+@dataclass
+class Run:
+    """Hands a step its surroundings and collects what it says.
+
+    One run serves one call of a step's function; calls for several inputs may go on side by side.
+
+    Parameters
+    ----------
+    step, file : str
+        For log lines: key of the step, name of the input.
+    wanted : mapping of str to Wanted
+        Reference files the step has declared, by role.
+    store : ReferenceStore, optional
+        Where reference files come from.
+    """
+
+    step: str = ""
+    file: str = ""
+    wanted: Mapping[str, Wanted] = field(default_factory=dict)
+    store: ReferenceStore | None = None
+    sink: Sink = ignore
+    cancel: Cancel = field(default_factory=Cancel)
+    history_lines: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    references: list[ReferenceUse] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+    quality: dict[str, float] = field(default_factory=dict)
+    """Numbers that tell the quality of the result, by name (noise, fwhm, ...)."""
+
+    def log(self, message: str, level: LogLevel = "info") -> None:
+        """Write a line to the log."""
+        self.sink(Log(level, message, self.step, self.file))
+
+    def debug(self, message: str) -> None:
+        """Write a detail to the log file."""
+        self.log(message, "debug")
+
+    def warn(self, message: str) -> None:
+        """Write a warning to the log; it stays with the state."""
+        self.warnings.append(message)
+        self.log(message, "warning")
+
+    def history(self, *lines: str) -> None:
+        """Add lines to the HISTORY of the output."""
+        self.history_lines.extend(lines)
+
+    def progress(self, done: float, total: float, what: str = "") -> None:
+        """Tell how far the work is, and stop here if the user asked to."""
+        self.check_cancelled()
+        self.sink(Progress(self.step, done, total, what))
+
+    def check_cancelled(self) -> None:
+        """Stop here if the user asked to.
+
+        Raises
+        ------
+        CancelledError
+            If so.
+        """
+        if self.cancel.is_set():
+            raise CancelledError("Stopped by the user.")
+
+    def attach(self, name: str, content: bytes) -> None:
+        """Hand over an auxiliary file to be saved beside the products."""
+        self.attachments.append(Attachment(name, content))
+
+    def reference(self, role: str) -> ReferenceUse:
+        """Return a reference file.
+
+        Raises
+        ------
+        ReferenceDataError
+            If there is none for this observation, or it is not at hand.
+        """
+        found = self.find_reference(role)
+        if found is None:
+            label = self.wanted[role].request.label if role in self.wanted else ""
+            raise ReferenceDataError(
+                f"{self.file}: there is no {label or role.replace('_', ' ')} for this observation; give one of your own."
+            )
+        return found
+
+    def find_reference(self, role: str) -> ReferenceUse | None:
+        """Return a reference file, or None if there is none for this observation.
+
+        Raises
+        ------
+        ReferenceDataError
+            If there should be one, but it is not at hand.
+        """
+        for used in self.references:
+            if used.role == role:
+                return used
+        wanted = self.wanted.get(role)
+        if wanted is None or self.store is None:
+            return None
+        from sofia_engine.pipeline.references import locate
+
+        use = locate(role, wanted, self.store)
+        if use is not None:
+            self.references.append(use)
+            self.debug(f"{role.replace('_', ' ')}: {use.name} ({use.path})")
+        return use
