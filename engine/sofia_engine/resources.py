@@ -1,0 +1,28 @@
+"""Where the program's own data files lie: inside the installed package, or beside it in a source checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["resource_path"]
+
+_PACKAGE = Path(__file__).resolve().parent
+_INSTALLED = _PACKAGE / "_resources"
+_CHECKOUT = _PACKAGE.parents[1] / "resources"
+
+
+def resource_path(*parts: str) -> Path:
+    """
+    Find a resource of the program by the parts of its path.
+
+    Parameters
+    ----------
+    *parts
+        Folder and file names below the resource folder, e.g. ``("reference", "forcast.json")``; none gives the folder.
+
+    Returns
+    -------
+    Path
+        Where the resource lies or, should it be absent, would lie.
+    """
+    return (_INSTALLED if _INSTALLED.is_dir() else _CHECKOUT).joinpath(*parts)
