@@ -1,0 +1,189 @@
+"""Filters of images with missing values: running medians, repeating patterns, interpolation over bad pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sofia_engine.numerics.arrays import as_float
+from sofia_engine.numerics.polynomials import evaluate_monomials, list_exponents
+from sofia_engine.numerics.statistics import median_ignoring_nan
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from sofia_engine.numerics.arrays import BoolArray, FloatArray, IndexArray
+
+__all__ = [
+    "interpolate_bad_pixels",
+    "median_by_residue",
+    "remove_row_pattern",
+    "running_median",
+]
+
+ROWS_AT_ONCE = 64
+
+
+def running_median(image: ArrayLike, width: int = 21) -> FloatArray:
+    """Median of a window that runs along x and wraps around at the ends, without NaN.
+
+    Parameters
+    ----------
+    image : (..., nx) array_like
+        Any unit; NaN is missing.
+    width : int
+        Number of pixels in the window, odd, at most nx.
+
+    Returns
+    -------
+    ndarray
+        Same shape and dtype; NaN only where a whole window is missing.
+
+    Raises
+    ------
+    ValueError
+        If `width` is even, not positive, or larger than the rows.
+    """
+    data = as_float(image)
+    if width < 1 or width % 2 == 0 or width > data.shape[-1]:
+        raise ValueError(f"the window width must be odd and between 1 and {data.shape[-1]}, not {width}")
+    rows = data.reshape(-1, data.shape[-1])
+    result = np.empty_like(rows)
+    for start in range(0, len(rows), ROWS_AT_ONCE):  # blocks that stay in the processor's cache
+        result[start : start + ROWS_AT_ONCE] = _median_of_windows(rows[start : start + ROWS_AT_ONCE], width)
+    return result.reshape(data.shape)
+
+
+def _median_of_windows(rows: FloatArray, width: int) -> FloatArray:
+    """Running median of some rows: one partition for all windows, a sort for those with missing values."""
+    half = width // 2
+    wrapped = np.concatenate([rows[:, rows.shape[1] - half :], rows, rows[:, :half]], axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(wrapped, width, axis=1)
+    result: FloatArray = np.partition(windows, half, axis=-1)[..., half]
+    missing = np.isnan(wrapped)
+    if missing.any():
+        count = np.cumsum(np.pad(missing, ((0, 0), (1, 0))), axis=1)
+        affected = count[:, width:] > count[:, :-width]
+        result[affected] = median_ignoring_nan(windows[affected], axis=1)
+    return result
+
+
+def median_by_residue(image: ArrayLike, period: int = 16) -> FloatArray:
+    """Median, in each row, of all pixels with the same x modulo a period, without NaN.
+
+    Parameters
+    ----------
+    image : (..., nx) array_like
+        Any unit; NaN is missing. `nx` must be a multiple of `period`.
+    period : int
+        Number of readout channels.
+
+    Returns
+    -------
+    (..., nx) ndarray
+        The repeating pattern; NaN for a channel without values.
+
+    Raises
+    ------
+    ValueError
+        If the rows do not hold whole periods.
+    """
+    data = as_float(image)
+    if period < 1 or data.shape[-1] % period:
+        raise ValueError(f"rows of {data.shape[-1]} pixels do not hold whole periods of {period}")
+    repeats = data.shape[-1] // period
+    pattern = median_ignoring_nan(data.reshape(*data.shape[:-1], repeats, period), axis=-2)
+    return np.tile(pattern, repeats)
+
+
+def remove_row_pattern(image: ArrayLike, period: int = 16, width: int = 21) -> FloatArray:
+    """Remove a pattern that repeats along each row, such as the offsets of readout channels ("jailbars").
+
+    Parameters
+    ----------
+    image : (..., nx) array_like
+        Any unit; NaN is missing and stays so.
+    period : int
+        Number of readout channels.
+    width : int
+        Window of the running median that stands for the sky and sources below the pattern; larger than `period`.
+
+    Returns
+    -------
+    (..., nx) ndarray
+        `image` without the median of (image - running median) of each channel in each row.
+    """
+    data = as_float(image)
+    pattern = median_by_residue(data - running_median(data, width), period)
+    return data - np.where(np.isnan(pattern), data.dtype.type(0), pattern)
+
+
+def interpolate_bad_pixels(
+    image: ArrayLike, variance: ArrayLike | None = None, *, largest_radius: int = 9, order: int = 2
+) -> tuple[FloatArray, FloatArray | None]:
+    """Fill missing pixels with the value of a polynomial surface through good pixels around each.
+
+    Parameters
+    ----------
+    image : (ny, nx) array_like
+        Any unit; NaN is missing.
+    variance : (ny, nx) array_like, optional
+        Variance of the image, filled with the same weights but kept in the range of the values used.
+    largest_radius : int
+        A circle around the pixel grows from radius 1 to this, in whole pixels, until it holds at least 4 good pixels,
+        which make up at least 20 % of it and have their centre of mass within 1 pixel of the pixel.
+    order : int
+        Largest total degree of the surface; lower where fewer than two good pixels per term are there.
+
+    Returns
+    -------
+    image, variance : ndarray
+        Copies with the values filled in (variance None if not given); pixels without enough neighbours stay NaN.
+    """
+    data, spread = np.array(as_float(image)), None if variance is None else np.array(as_float(variance))
+    good = np.isfinite(data) if spread is None else np.isfinite(data) & np.isfinite(spread)
+    source, source_spread = data.copy(), None if spread is None else spread.copy()
+    for y, x in zip(*np.nonzero(~np.isfinite(data)), strict=True):
+        around = _find_neighbours(good, (int(y), int(x)), largest_radius)
+        if around is None:
+            continue
+        rows, columns = around[0], around[1]
+        weights = _central_weights(rows - int(y), columns - int(x), order)
+        data[y, x] = weights @ source[rows, columns]
+        if spread is not None and source_spread is not None:
+            used = source_spread[rows, columns]
+            spread[y, x] = np.clip(weights @ used, used.min(), used.max())
+    return data, spread
+
+
+def _find_neighbours(
+    good: BoolArray, center: tuple[int, int], largest_radius: int
+) -> tuple[IndexArray, IndexArray] | None:
+    """Good pixels in the smallest circle around a pixel that satisfies `interpolate_bad_pixels`."""
+    (cy, cx), reach = center, largest_radius
+    top, left = max(cy - reach, 0), max(cx - reach, 0)
+    box = good[top : cy + reach + 1, left : cx + reach + 1]
+    dy, dx = np.arange(box.shape[0]) + (top - cy), np.arange(box.shape[1]) + (left - cx)
+    distance = dy[:, np.newaxis] ** 2 + dx**2
+    for radius in range(1, largest_radius + 1):
+        inside = distance <= radius**2
+        used = inside & box
+        count = np.count_nonzero(used)
+        if count < 4 or count < 0.2 * np.count_nonzero(inside):
+            continue
+        rows, columns = np.nonzero(used)
+        if np.hypot(dy[rows].mean(), dx[columns].mean()) <= 1:
+            return rows + top, columns + left
+    return None
+
+
+def _central_weights(dy: IndexArray, dx: IndexArray, order: int) -> FloatArray:
+    """Weights of values at offsets that give the value at the centre of the surface fitted through them."""
+    degree = order
+    while degree > 0 and len(dy) < 2 * len(list_exponents(degree, 2)):
+        degree -= 1
+    degree = max(degree, 1)
+    terms = evaluate_monomials(np.stack([dy, dx]), list_exponents(degree, 2))
+    weights: FloatArray = np.linalg.pinv(terms.T)[0]  # the constant term is the value at the centre
+    return weights
