@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["BoolArray", "FloatArray", "IndexArray", "as_float"]
+__all__ = ["BoolArray", "ComplexArray", "FloatArray", "IndexArray", "as_float"]
 
 FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
 IndexArray = NDArray[np.intp]
+ComplexArray = NDArray[np.complexfloating[Any, Any]]
 
 
 def as_float(values: ArrayLike) -> FloatArray:
