@@ -7,7 +7,8 @@ folder, hold the files under their header names or loose, or hold the distributi
 
 from __future__ import annotations
 
-import contextlib
+import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sofia_engine.errors import ReferenceDataError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from sofia_engine.reference.cache import Cache
     from sofia_engine.reference.catalogue import ReferenceFile
+
+_LOG = logging.getLogger(__name__)
 
 __all__ = ["Mirror", "extract_member", "find_member"]
 
@@ -54,10 +57,7 @@ class Mirror:
         if path is not None:
             return path
         wheel = self.find_wheel(file)
-        if wheel is None:
-            return None
-        with _open_wheel(wheel) as archive:
-            return extract_member(archive, file, cache)
+        return None if wheel is None else _extract_if_same(wheel, file, cache)
 
     def _candidates(self, file: ReferenceFile) -> Iterator[Path]:
         yield self.path.joinpath(*file.key.split("/"))
@@ -102,19 +102,31 @@ def extract_member(archive: zipfile.ZipFile, file: ReferenceFile, cache: Cache) 
         ) from error
 
 
-@contextlib.contextmanager
-def _open_wheel(wheel: Path) -> Iterator[zipfile.ZipFile]:
-    import zipfile
-
-    with zipfile.ZipFile(wheel) as archive:
-        yield archive
-
-
-def _has_member(wheel: Path, member: str, size: int) -> bool:
+def _extract_if_same(wheel: Path, file: ReferenceFile, cache: Cache) -> Path | None:
     import zipfile
 
     try:
         with zipfile.ZipFile(wheel) as archive:
-            return archive.getinfo(member).file_size == size
-    except (OSError, KeyError, zipfile.BadZipFile):
+            return extract_member(archive, file, cache)
+    except ReferenceDataError as error:
+        _LOG.warning("%s is passed over: %s", wheel, error)
+        return None
+
+
+def _has_member(wheel: Path, member: str, size: int) -> bool:
+    try:
+        return _list_sizes(wheel, wheel.stat().st_mtime_ns).get(member) == size
+    except OSError:
         return False
+
+
+@lru_cache(maxsize=8)
+def _list_sizes(wheel: Path, changed: int) -> dict[str, int]:  # noqa: ARG001 - a changed file is listed anew
+    """Map the members of a wheel to their sizes; a file that is no wheel has none."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return {entry.filename: entry.file_size for entry in archive.infolist()}
+    except zipfile.BadZipFile:
+        return {}

@@ -135,14 +135,13 @@ class ReferenceStore:
         ReferenceDataError
             If there is no file for the request, or it is not at hand and cannot be fetched.
         """
-        file = self._require(wanted) if isinstance(wanted, ReferenceRequest) else wanted
-        local = self._find_local(file)
-        if local is not None:
-            return local
-        self._refuse_offline(file)
-        with self._cache.lock():
-            local = self._find_local(file)  # another process may have been faster
-            return local if local is not None else next(iter(self._download([file])))[1]
+        try:
+            file = self._require(wanted) if isinstance(wanted, ReferenceRequest) else wanted
+            return self._find_local(file) or self._fetch_one(file)
+        except ReferenceDataError as error:
+            if isinstance(wanted, ReferenceRequest) and wanted.label:
+                raise ReferenceDataError(f"{wanted.label}: {error}") from error
+            raise
 
     def compute_sha256(self, wanted: ReferenceFile | ReferenceRequest) -> str:
         """
@@ -230,8 +229,8 @@ class ReferenceStore:
         if file is None:
             settings = ", ".join(f"{word} {value}" for word, value in request.match.items())
             raise ReferenceDataError(
-                f"No {request.kind} of {request.instrument} is published for the date {request.date} and {settings}"
-                f"{_format_label(request)}; give a file of your own."
+                f"No {request.kind} of {request.instrument} is published for the date {request.date} and "
+                f"{settings or 'any settings'}; give a file of your own."
             )
         return file
 
@@ -264,6 +263,12 @@ class ReferenceStore:
         if copy is not None:
             return FileStatus(file, "mirror", copy)
         return FileStatus(file, "damaged" if cached.exists() else "missing", cached)
+
+    def _fetch_one(self, file: ReferenceFile) -> Path:
+        self._refuse_offline(file)
+        with self._cache.lock():
+            local = self._find_local(file)  # another process may have been faster
+            return local or [path for _, path in self._download([file])][0]
 
     def _list_absent(self, files: Iterable[ReferenceFile] | None) -> list[ReferenceFile]:
         return [row.file for row in self.status(files) if row.state in {"missing", "damaged"}]
@@ -312,10 +317,6 @@ class ReferenceStore:
             "To supply it, run 'sofia-desk data fetch' where the network can be reached, name a folder that holds it "
             f"in the environment variable SOFIA_DESK_MIRROR, or copy it to {place}."
         )
-
-
-def _format_label(request: ReferenceRequest) -> str:
-    return f" (needed for {request.label})" if request.label else ""
 
 
 def _describe_override(instrument: str, kind: str, path: Path) -> ReferenceFile:
