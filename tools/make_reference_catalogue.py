@@ -19,7 +19,7 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,11 +213,11 @@ def make_key(member: str, folder: Folder) -> str:
     return f"{folder.key_prefix}/{PurePosixPath(member).relative_to(folder.key_root)}"
 
 
-def make_rule(row: list[str], table: Table, column: int, located: dict[str, Folder]) -> dict[str, object]:
+def make_rule(row: list[str], table: Table, column: int, located: dict[str, Folder]) -> dict[str, Any]:
     """Make the rule a line of a table states for one kind of file; a file the distribution lacks counts as none."""
     day = int(row[0])
     member = f"{PurePosixPath(table.member).parent}/{row[column]}"
-    rule: dict[str, object] = {
+    rule: dict[str, Any] = {
         "until": None if day >= LAST_DAY else day,
         "match": {word: row[at] for word, at in table.match.items() if row[at] != NONE},
         "file": make_key(member, located[member]) if member in located else None,
@@ -229,9 +229,9 @@ def make_rule(row: list[str], table: Table, column: int, located: dict[str, Fold
 
 def make_selections(
     distribution: Distribution, instrument: Instrument, located: dict[str, Folder]
-) -> dict[str, dict[str, object]]:
+) -> dict[str, dict[str, Any]]:
     """Make the rules of all kinds of an instrument."""
-    selections: dict[str, dict[str, object]] = {}
+    selections: dict[str, dict[str, Any]] = {}
     for table in instrument.tables:
         rows = distribution.read_rows(table)
         for kind, column in table.kinds.items():
@@ -239,12 +239,12 @@ def make_selections(
             selections[kind] = {"contains": list(table.contains), "rules": rules}
     for member, folder in located.items():
         if folder.single:
-            rule = {"until": None, "match": {}, "file": make_key(member, folder)}
+            rule: dict[str, Any] = {"until": None, "match": {}, "file": make_key(member, folder)}
             selections[folder.kind] = {"contains": [], "rules": [rule]}
     return selections
 
 
-def assign_kinds(located: dict[str, Folder], selections: dict[str, dict[str, object]]) -> dict[str, str]:
+def assign_kinds(located: dict[str, Folder], selections: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Give each file, by key, one kind: the first whose table names it, else that of its folder."""
     kinds: dict[str, str] = {}
     for kind, selection in selections.items():
@@ -254,7 +254,7 @@ def assign_kinds(located: dict[str, Folder], selections: dict[str, dict[str, obj
     return {key: kinds.get(key, folder.kind) for key, folder in ((make_key(m, f), f) for m, f in located.items())}
 
 
-def make_catalogue(distribution: Distribution, instrument: Instrument) -> dict[str, object]:
+def make_catalogue(distribution: Distribution, instrument: Instrument) -> dict[str, Any]:
     """Make the catalogue of one instrument."""
     located = locate_files(distribution, instrument)
     selections = make_selections(distribution, instrument, located)
@@ -271,7 +271,7 @@ def make_catalogue(distribution: Distribution, instrument: Instrument) -> dict[s
     }
 
 
-def make_entry(distribution: Distribution, member: str, folder: Folder, kind: str) -> dict[str, object]:
+def make_entry(distribution: Distribution, member: str, folder: Folder, kind: str) -> dict[str, Any]:
     """Make the catalogue entry of one file."""
     content = distribution.read(member)
     return {
@@ -284,7 +284,7 @@ def make_entry(distribution: Distribution, member: str, folder: Folder, kind: st
     }
 
 
-def format_catalogue(catalogue: dict[str, object]) -> str:
+def format_catalogue(catalogue: dict[str, Any]) -> str:
     """Write a catalogue as JSON with one file or rule per line, so that differences between releases can be read."""
     head = [f'  "{word}": {json.dumps(catalogue[word])},' for word in ("format", "instrument", "distribution")]
     selections = ",\n".join(
@@ -296,7 +296,7 @@ def format_catalogue(catalogue: dict[str, object]) -> str:
     return "\n".join(["{", *head, files, f'  "selections": {{\n{selections}\n  }}', "}"]) + "\n"
 
 
-def _join_lines(entries: list[object], indent: int) -> str:
+def _join_lines(entries: list[dict[str, Any]], indent: int) -> str:
     return ",\n".join(" " * indent + json.dumps(entry) for entry in entries)
 
 

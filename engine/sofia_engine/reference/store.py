@@ -112,7 +112,7 @@ class ReferenceStore:
         """
         if request.kind in self._overrides:
             return _describe_override(request.instrument, request.kind, self._overrides[request.kind])
-        file = self._catalogue_for(request.instrument).select(request)
+        file = self.catalogue_for(request.instrument).select(request)
         path = None if file is None else self._find_override(file)
         return file if path is None else _describe_override(request.instrument, request.kind, path)
 
@@ -221,7 +221,8 @@ class ReferenceStore:
     def _all_files(self) -> tuple[ReferenceFile, ...]:
         return (self._catalogue or Catalogue.load()).files
 
-    def _catalogue_for(self, instrument: str) -> Catalogue:
+    def catalogue_for(self, instrument: str) -> Catalogue:
+        """Return the catalogue of an instrument's files."""
         return self._catalogue or Catalogue.load(instrument)
 
     def _require(self, request: ReferenceRequest) -> ReferenceFile:
@@ -268,7 +269,7 @@ class ReferenceStore:
         self._refuse_offline(file)
         with self._cache.lock():
             local = self._find_local(file)  # another process may have been faster
-            return local or [path for _, path in self._download([file])][0]
+            return local or dict(self._download([file]))[file]
 
     def _list_absent(self, files: Iterable[ReferenceFile] | None) -> list[ReferenceFile]:
         return [row.file for row in self.status(files) if row.state in {"missing", "damaged"}]

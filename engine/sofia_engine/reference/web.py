@@ -47,8 +47,8 @@ def fetch_from_darus(file: ReferenceFile, source: Mapping[str, str], cache: Cach
     from urllib.parse import quote
 
     doi = "doi:" + source["doi"].removeprefix("doi:")
-    listing = _read_listing(f"{base}/api/datasets/:persistentId/versions/:latest/files?persistentId={quote(doi)}", file)
-    identifier = next((entry["dataFile"]["id"] for entry in listing if source["file"] in _names_of(entry)), None)
+    listing = f"{base}/api/datasets/:persistentId/versions/:latest/files?persistentId={quote(doi)}"
+    identifier = _read_identifiers(listing, file).get(source["file"])
     if identifier is None:
         raise ReferenceDataError(f"the dataset {doi} at {base} has no file {source['file']}")
     # A table is converted when it is deposited; "original" asks for the file as it was.
@@ -81,15 +81,16 @@ def _open_url(url: str) -> Any:
     return urlopen(url, timeout=_TIMEOUT)  # noqa: S310 - the protocol is checked above
 
 
-def _read_listing(url: str, file: ReferenceFile) -> list[dict[str, Any]]:
+def _read_identifiers(url: str, file: ReferenceFile) -> dict[str, int]:
+    """Map the names of a dataset's files, with folder, to their numbers."""
     import http.client
 
     try:
         with _open_url(url) as answer:
-            listing: list[dict[str, Any]] = json.load(answer)["data"]
+            listing = json.load(answer)["data"]
+        return {name: int(entry["dataFile"]["id"]) for entry in listing for name in _names_of(entry)}
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         raise ReferenceDataError(f"{url} does not list the dataset that holds {file.name} ({error})") from error
-    return listing
 
 
 def _names_of(entry: dict[str, Any]) -> set[str]:
