@@ -116,7 +116,9 @@ class Product:
     layout: str = "extensions"
 
     @classmethod
-    def of(cls, header: fits.Header, planes: Mapping[str, ArrayLike | Plane], units: Mapping[str, str] | None = None) -> Product:
+    def of(
+        cls, header: fits.Header, planes: Mapping[str, ArrayLike | Plane], units: Mapping[str, str] | None = None
+    ) -> Product:
         """Make a product of a header and arrays.
 
         Parameters
@@ -421,9 +423,9 @@ def _why_unreadable(path: Path, error: Exception) -> str:
         start = stream.read(10)
     if start[:2] != b"\x1f\x8b" and not start.startswith(b"SIMPLE"):
         return "it is not a FITS file."
-    if any(word in text.lower() for word in ("truncat", "buffer", "end-of-stream", "mmap", "reshape", "size")) or isinstance(
-        error, EOFError
-    ):
+    if any(
+        word in text.lower() for word in ("truncat", "buffer", "end-of-stream", "mmap", "reshape", "size")
+    ) or isinstance(error, EOFError):
         return "it is truncated; fetch it again from the archive."
     return f"it is damaged ({text or type(error).__name__})."
 

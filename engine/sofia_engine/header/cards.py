@@ -46,8 +46,10 @@ def _duplicate(header: fits.Header) -> fits.Header:
 
 
 def _refuse(name: str) -> Any:
-    def method(self: FrozenHeader, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise TypeError(f"The header of a product is never changed in place ({name}); use Product.with_cards or copy().")
+    def method(_self: FrozenHeader, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise TypeError(
+            f"The header of a product is never changed in place ({name}); use Product.with_cards or copy()."
+        )
 
     method.__name__ = name
     method.__doc__ = "Refuse: the header is frozen."

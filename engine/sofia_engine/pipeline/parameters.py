@@ -66,7 +66,7 @@ def parameter(
     **limits
         ``ge``, ``gt``, ``le``, ``lt``, ``min_length``, ``max_length`` as in pydantic.
     """
-    extra = {"label": label, "unit": unit, "level": level, "pick": pick, "group": group}
+    extra: dict[str, Any] = {"label": label, "unit": unit, "level": level, "pick": pick, "group": group}
     return Field(default, alias=key or None, description=help, json_schema_extra=extra, **limits)
 
 
@@ -95,7 +95,12 @@ class ParameterInfo:
             return "one of " + ", ".join(f"'{choice}'" for choice in self.choices)
         words = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
         bounds = " and ".join(f"{words[name]} {value:g}" for name, value in self.limits.items() if name in words)
-        kinds = {"bool": "True or False", "int": "a whole number", "float": "a number", "list": f"a list of {self.item}"}
+        kinds = {
+            "bool": "True or False",
+            "int": "a whole number",
+            "float": "a number",
+            "list": f"a list of {self.item}",
+        }
         return " ".join(part for part in (kinds.get(self.kind, "a text"), bounds) if part)
 
 
@@ -179,9 +184,7 @@ class Parameters(BaseModel):
 
     def by_key(self, *, hidden: bool = False) -> dict[str, Any]:
         """Return the values by their keys in parameter files."""
-        return {
-            info.key: _plain(getattr(self, info.name)) for info in self.infos() if hidden or info.level != "hidden"
-        }
+        return {info.key: _plain(getattr(self, info.name)) for info in self.infos() if hidden or info.level != "hidden"}
 
     @classmethod
     def _knows(cls, key: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sofia_engine.errors import ReferenceDataError
 from sofia_engine.pipeline.run import ReferenceUse, Wanted
@@ -42,10 +42,8 @@ def select(wanted: Wanted, store: ReferenceStore) -> ReferenceFile | Path | None
     if not choice.startswith(CALDATA) and Path(choice).expanduser().is_file():
         return Path(choice).expanduser().resolve()
     name = choice.removeprefix(CALDATA)
-    same_kind = [
-        f for f in store.catalogue.files if f.kind == wanted.request.kind and f.instrument == wanted.request.instrument
-    ]
-    for file in same_kind:
+    published = store.catalogue_for(wanted.request.instrument).files
+    for file in (file for file in published if file.kind == wanted.request.kind):
         if file.name == name or Path(file.name).name == Path(name.replace("\\", "/")).name:
             return file
     kind = wanted.request.kind.replace("_", " ")
@@ -59,7 +57,7 @@ def locate(role: str, wanted: Wanted, store: ReferenceStore) -> ReferenceUse | N
         return None
     if isinstance(found, Path):
         return ReferenceUse(role, str(found), found, _hash_file(found))
-    return ReferenceUse(role, found.name, store.get(found), found.sha256)
+    return ReferenceUse(role, found.name, store.get(found), store.compute_sha256(found))
 
 
 def fingerprint(wanted: Mapping[str, Wanted], store: ReferenceStore) -> dict[str, str]:
@@ -68,13 +66,13 @@ def fingerprint(wanted: Mapping[str, Wanted], store: ReferenceStore) -> dict[str
     for role, want in sorted(wanted.items()):
         found = select(want, store)
         if found is not None:
-            hashes[role] = _hash_file(found) if isinstance(found, Path) else found.sha256
+            hashes[role] = _hash_file(found) if isinstance(found, Path) else store.compute_sha256(found)
     return hashes
 
 
 def requested_files(wanted: Iterable[Wanted], store: ReferenceStore) -> list[ReferenceFile]:
     """Return the files of the catalogue among those wanted."""
-    found: dict[str, Any] = {}
+    found: dict[str, ReferenceFile] = {}
     for want in wanted:
         file = select(want, store)
         if file is not None and not isinstance(file, Path):

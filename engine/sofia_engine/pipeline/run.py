@@ -151,7 +151,7 @@ class Run:
         if found is None:
             label = self.wanted[role].request.label if role in self.wanted else ""
             raise ReferenceDataError(
-                f"{self.file}: there is no {label or role.replace('_', ' ')} for this observation; give one of your own."
+                f"{self.file}: there is no {label or role.replace('_', ' ')} for this observation; give your own."
             )
         return found
 

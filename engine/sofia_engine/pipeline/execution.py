@@ -1,0 +1,198 @@
+"""Execution of one step: mapped over its inputs, with bad inputs set aside."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from sofia_engine.errors import CancelledError, SofiaDeskError, StepError
+from sofia_engine.pipeline.events import InputSkipped, Progress, Sink, ignore
+from sofia_engine.pipeline.parameters import Parameters
+from sofia_engine.pipeline.recipe import Recipe
+from sofia_engine.pipeline.references import wanted_by
+from sofia_engine.pipeline.run import Attachment, Cancel, ReferenceUse, Run
+from sofia_engine.pipeline.stamping import stamp
+from sofia_engine.pipeline.step import Step
+from sofia_engine.product import Product
+from sofia_engine.reference import ReferenceStore
+
+__all__ = ["Outcome", "Surroundings", "execute"]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a reduction gives each of its steps."""
+
+    store: ReferenceStore
+    sink: Sink = ignore
+    cancel: Cancel = field(default_factory=Cancel)
+    jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """Inputs worked on side by side."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step made of its inputs."""
+
+    products: tuple[Product, ...]
+    made: tuple[bool, ...]
+    """For each product whether the step made it (True) or passed it on (False)."""
+    warnings: tuple[str, ...] = ()
+    references: tuple[ReferenceUse, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
+    quality: tuple[dict[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Call:
+    inputs: tuple[Product, ...]
+    outputs: tuple[Product, ...]
+    run: Run
+
+
+def execute(
+    step: Step, recipe: Recipe, products: Sequence[Product], parameters: Parameters, around: Surroundings
+) -> Outcome:
+    """Run one step.
+
+    Parameters
+    ----------
+    step : Step
+        The step.
+    recipe : Recipe
+        The recipe it belongs to; names the products.
+    products : sequence of Product
+        Inputs.
+    parameters : Parameters
+        Of the step's own model.
+    around : Surroundings
+        Reference files, listeners, cancellation.
+
+    Raises
+    ------
+    StepError
+        If none of the inputs could be used, or there are none.
+    CancelledError
+        If the user stopped it.
+    """
+    if not products:
+        raise StepError(f"{step.label}: there is no input to process.")
+    if step.maps:
+        calls, skipped = _map(step, products, parameters, around)
+    else:
+        calls, skipped = [_call_all(step, products, parameters, around)], []
+    return _collect(step, recipe, parameters, calls, skipped)
+
+
+def _map(
+    step: Step, products: Sequence[Product], parameters: Parameters, around: Surroundings
+) -> tuple[list[_Call], list[tuple[str, str]]]:
+    def call(product: Product) -> _Call | SofiaDeskError:
+        run = _make_run(step, product, parameters, around)
+        try:
+            run.check_cancelled()
+            return _Call(
+                (product,), (_guard(step, product.name, run, lambda: step.function(product, parameters, run)),), run
+            )
+        except CancelledError:
+            raise
+        except SofiaDeskError as error:
+            return error
+
+    calls: list[_Call] = []
+    skipped: list[tuple[str, str]] = []
+    for number, (product, result) in enumerate(zip(products, _in_parallel(call, products, around.jobs), strict=True)):
+        if isinstance(result, _Call):
+            calls.append(result)
+        else:
+            skipped.append((product.name, str(result)))
+            around.sink(InputSkipped(step.key, product.name, str(result)))
+        around.sink(Progress(step.key, number + 1, len(products), product.name))
+    if not calls:
+        reasons = "\n".join(dict.fromkeys(reason for _, reason in skipped))
+        raise StepError(reasons)
+    return calls, skipped
+
+
+def _call_all(step: Step, products: Sequence[Product], parameters: Parameters, around: Surroundings) -> _Call:
+    run = _make_run(step, products[0], parameters, around)
+    run.check_cancelled()
+    made = _guard(step, products[0].name, run, lambda: step.function(tuple(products), parameters, run))
+    outputs = (made,) if isinstance(made, Product) else tuple(made)
+    if not outputs:
+        raise StepError(f"{step.label}: no usable input is left.")
+    return _Call(tuple(products), outputs, run)
+
+
+def _make_run(step: Step, product: Product, parameters: Parameters, around: Surroundings) -> Run:
+    return Run(
+        step=step.key,
+        file=product.name,
+        wanted=wanted_by(step, product.header, parameters),
+        store=around.store,
+        sink=around.sink,
+        cancel=around.cancel,
+    )
+
+
+def _guard(step: Step, file: str, run: Run, call: Callable[[], Any]) -> Any:
+    """Call a step; an unforeseen error becomes one sentence, with the details in the log."""
+    try:
+        return call()
+    except SofiaDeskError:
+        raise
+    except MemoryError:
+        raise StepError(
+            f"{step.label}: there is not enough memory for {file}; close other programs or reduce fewer files at once."
+        ) from None
+    except Exception as error:
+        run.debug(traceback.format_exc())
+        raise StepError(
+            f"{step.label} failed on {file} for a reason nobody foresaw ({type(error).__name__}: {error}); "
+            "please report it with the log file."
+        ) from error
+
+
+def _in_parallel(call: Callable[[Product], Any], products: Sequence[Product], jobs: int) -> Iterable[Any]:
+    workers = min(jobs, len(products))
+    if workers <= 1:
+        return map(call, products)
+    with ThreadPoolExecutor(workers, thread_name_prefix="step") as pool:
+        return list(pool.map(call, products))
+
+
+def _collect(
+    step: Step, recipe: Recipe, parameters: Parameters, calls: Sequence[_Call], skipped: Sequence[tuple[str, str]]
+) -> Outcome:
+    products: list[Product] = []
+    made: list[bool] = []
+    for call in calls:
+        for position, output in enumerate(call.outputs):
+            passed_on = any(output is given for given in call.inputs)
+            made.append(step.makes_products and not passed_on)
+            products.append(output if passed_on else _stamp(step, recipe, parameters, call, position))
+    runs = [call.run for call in calls]
+    return Outcome(
+        products=tuple(products),
+        made=tuple(made),
+        warnings=tuple(warning for run in runs for warning in run.warnings),
+        references=tuple({use.role + use.sha256: use for run in runs for use in run.references}.values()),
+        attachments=tuple(attachment for run in runs for attachment in run.attachments),
+        skipped=tuple(skipped),
+        quality=tuple(dict(run.quality) for run in runs),
+    )
+
+
+def _stamp(step: Step, recipe: Recipe, parameters: Parameters, call: _Call, position: int) -> Product:
+    output = call.outputs[position]
+    name = ""
+    if step.makes_products:
+        same_count = len(call.outputs) == len(call.inputs)
+        sources = [call.inputs[position].name] if same_count else [product.name for product in call.inputs]
+        name = recipe.output_name(output.header, sources, step.code)
+    return stamp(output, step, parameters, history=call.run.history_lines, name=name)

@@ -1,0 +1,542 @@
+"""Reduction: inputs, a recipe, and a tree of states to move in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+from sofia_engine._version import __version__
+from sofia_engine.errors import CancelledError, InputError, SessionError, SofiaDeskError, StepError
+from sofia_engine.instruments import find_recipe
+from sofia_engine.pipeline.detection import Group, Inspection, inspect_files, read_header
+from sofia_engine.pipeline.events import (
+    FileWritten,
+    InputSkipped,
+    Log,
+    Sink,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+    ignore,
+)
+from sofia_engine.pipeline.execution import Outcome, Surroundings, execute
+from sofia_engine.pipeline.parameters import Parameters, Setting
+from sofia_engine.pipeline.provenance import describe_run, provenance_lines
+from sofia_engine.pipeline.recipe import Recipe
+from sofia_engine.pipeline.references import fingerprint, requested_files, wanted_by
+from sofia_engine.pipeline.run import Cancel
+from sofia_engine.pipeline.session import Session
+from sofia_engine.pipeline.settings import Settings
+from sofia_engine.pipeline.state import InputRecord, ReferenceRecord, State, root_key, state_key
+from sofia_engine.pipeline.step import Step
+from sofia_engine.product import Product, write_atomically
+from sofia_engine.reference import ReferenceFile, ReferenceStore
+
+__all__ = ["Reduction"]
+
+
+class Reduction:
+    """A reduction that can be stepped, undone, branched, and opened again.
+
+    Each state is the products after one step; the states form a tree. `step` adds a child or, if the same step was
+    already done with the same parameters, moves to it; `undo` and `redo` move and cost nothing; other parameters after
+    an undo start a branch. Every finished state is on disk before the next step begins.
+
+    Use `Reduction.open` or `Reduction.resume` to make one.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The steps.
+    inputs : sequence of Path
+        Input files.
+    session : Session
+        Where states are stored.
+    output : Path, optional
+        Folder for products; none are written if not given.
+    references : ReferenceStore, optional
+        Where reference files come from.
+    sink : callable, optional
+        Gets the events.
+    jobs : int, optional
+        Inputs worked on side by side.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        inputs: Sequence[Path],
+        session: Session,
+        *,
+        output: Path | None = None,
+        references: ReferenceStore | None = None,
+        sink: Sink = ignore,
+        jobs: int | None = None,
+    ) -> None:
+        if not inputs:
+            raise InputError("There is nothing to reduce: no files were given.")
+        self.recipe = recipe
+        self.inputs = tuple(inputs)
+        self.session = session
+        self.output = output
+        self.references = references or ReferenceStore()
+        self.sink = sink
+        self.cancel = Cancel()
+        self.rejected: tuple[tuple[Path, str], ...] = ()
+        self.settings = Settings(recipe)
+        self._jobs = jobs
+        self._redo: dict[str, str] = {}
+        self._live: tuple[str, tuple[Product, ...]] = ("", ())
+        self._records = tuple(InputRecord.of(path) for path in self.inputs)
+        header = read_header(self.inputs[0])
+        self._start = recipe.first_step(header)
+        self.settings.set_defaults(recipe.defaults(header))
+        self._states = session.states()
+        self._root = State(
+            key=root_key(recipe.name, self._records),
+            index=self._start - 1,
+            products=tuple(path.name for path in self.inputs),
+        )
+        self._states[self._root.key] = self._root
+        self._current = self._root.key
+
+    @classmethod
+    def open(
+        cls,
+        files: Iterable[Path | str],
+        *,
+        output: Path | str | None = None,
+        session: Session | Path | str | None = None,
+        references: ReferenceStore | None = None,
+        sink: Sink = ignore,
+        jobs: int | None = None,
+    ) -> Self:
+        """Start a reduction of files that belong together.
+
+        Parameters
+        ----------
+        files : iterable of path
+            Raw files or intermediate products. Those that cannot be read are set aside (see ``rejected``).
+        output : path, optional
+            Folder for products, made if missing; none are written if not given.
+        session : Session or path, optional
+            Session folder; by default a new one among the user's data.
+        references, sink, jobs
+            As in `Reduction`.
+
+        Raises
+        ------
+        InputError
+            If nothing can be read, or the files do not belong together.
+        """
+        inspection = inspect_files(files)
+        group = inspection.single_group()
+        return cls.of_group(
+            group, inspection, output=output, session=session, references=references, sink=sink, jobs=jobs
+        )
+
+    @classmethod
+    def of_group(
+        cls,
+        group: Group,
+        inspection: Inspection | None = None,
+        *,
+        output: Path | str | None = None,
+        session: Session | Path | str | None = None,
+        **options: Any,
+    ) -> Self:
+        """Start a reduction of one group of inspected files."""
+        if not isinstance(session, Session):
+            title = f"{group.recipe.name}-{group.files[0].header.get('OBJECT', '')}"
+            session = Session(Path(session)) if session else Session.create(title)
+        folder = _output_folder(output)
+        reduction = cls(group.recipe, [file.path for file in group.files], session, output=folder, **options)
+        reduction.rejected = inspection.rejected if inspection else ()
+        for path, reason in reduction.rejected:
+            reduction.sink(InputSkipped("", str(path), reason))
+        reduction._store_settings()
+        session.log_action("open", inputs=[str(path) for path in reduction.inputs], recipe=group.recipe.name)
+        return reduction
+
+    @classmethod
+    def resume(
+        cls,
+        folder: Path | str,
+        *,
+        references: ReferenceStore | None = None,
+        sink: Sink = ignore,
+        jobs: int | None = None,
+    ) -> Self:
+        """Open a session again, at the state it was in.
+
+        Raises
+        ------
+        SessionError
+            If the folder holds no session, its inputs are gone or changed, or it is open elsewhere.
+        """
+        if not (Path(folder) / "session.json").exists():
+            raise SessionError(f"{folder} holds no session.")
+        session = Session(Path(folder))
+        try:
+            stored = session.read_settings()
+            inputs = [Path(record["path"]) for record in stored["inputs"]]
+            missing = [str(path) for path in inputs if not path.exists()]
+            if missing:
+                raise SessionError(f"Inputs of the session {session.folder.name} are gone: {', '.join(missing)}.")
+            output = Path(stored["output"]) if stored.get("output") else None
+            reduction = cls(
+                find_recipe(stored["recipe"]),
+                inputs,
+                session,
+                output=output,
+                references=references,
+                sink=sink,
+                jobs=jobs,
+            )
+            if reduction.root.key != stored["root"]:
+                raise SessionError(f"Inputs of the session {session.folder.name} have changed since; start anew.")
+            reduction.settings.restore(stored["settings"])
+            reduction._redo = dict(stored.get("redo", {}))
+            if stored["current"] in reduction._states:
+                reduction._current = stored["current"]
+        except BaseException:
+            session.close()
+            raise
+        session.log_action("resume", state=reduction._current)
+        return reduction
+
+    # --- what there is ---
+
+    @property
+    def root(self) -> State:
+        """The state before the first step."""
+        return self._root
+
+    @property
+    def current(self) -> State:
+        """The state the reduction is in."""
+        return self._states[self._current]
+
+    @property
+    def states(self) -> Mapping[str, State]:
+        """All states by key."""
+        return dict(self._states)
+
+    @property
+    def next_index(self) -> int:
+        """Position of the next step; the number of steps when all are done."""
+        return self.current.index + 1
+
+    @property
+    def next_step(self) -> Step | None:
+        """The next step, or None when all are done."""
+        return self.recipe.steps[self.next_index] if self.next_index < len(self.recipe.steps) else None
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        """The products of the current state."""
+        return self.products_of(self.current)
+
+    def products_of(self, state: State) -> tuple[Product, ...]:
+        """Return the products of a state; planes are mapped from disk."""
+        if self._live[0] == state.key:
+            return self._live[1]
+        if state.key == self._root.key:
+            return self._load_inputs()
+        return self.session.read_products(state)
+
+    def children(self, state: State) -> tuple[State, ...]:
+        """Return the states made from a state, in order of time."""
+        found = [s for s in self._states.values() if s.parent == state.key]
+        return tuple(sorted(found, key=lambda s: s.started))
+
+    def path_to(self, state: State) -> tuple[State, ...]:
+        """Return the states from the root to a state, both included."""
+        path = [state]
+        while path[-1].parent:
+            path.append(self._states[path[-1].parent])
+        return tuple(reversed(path))
+
+    def parameters(self, step: str | int) -> Parameters:
+        """Return the parameters a step will be run with."""
+        return self.settings.parameters(step)
+
+    # --- what can be done ---
+
+    def set(self, step: str | int, **values: Any) -> None:
+        """Set parameters of a step, by key or name; they count from its next run on.
+
+        Raises
+        ------
+        ParameterError
+            If one is unknown or not allowed; nothing is changed then.
+        """
+        self.apply(step, {key: Setting(value, "user") for key, value in values.items()})
+
+    def apply(self, step: str | int, settings: Mapping[str, Setting]) -> None:
+        """Set parameters with their origins; as `set`."""
+        self.settings.set(step, settings)
+        self._store_settings()
+        self.session.log_action("set", step=step, values={key: s.value for key, s in settings.items()})
+
+    def step(self) -> State:
+        """Do the next step.
+
+        Returns
+        -------
+        State
+            The new state; it is on disk, its products are saved.
+
+        Raises
+        ------
+        StepError
+            If all steps are done, or this one cannot be done. The reduction stays where it was.
+        CancelledError
+            If the user stopped it. The reduction stays where it was.
+        """
+        step = self.next_step
+        if step is None:
+            raise StepError("All steps are done.")
+        try:
+            return self._advance(step)
+        except SofiaDeskError as error:
+            cancelled = isinstance(error, CancelledError)
+            self.sink(StepFailed(self.next_index, step.key, str(error), cancelled=cancelled))
+            raise
+
+    def run_to(self, step: str | int) -> State:
+        """Do all steps up to and including one; go back before it first if it is done already."""
+        target = self.recipe.index(step)
+        if self.next_index > target:
+            self.go(self.path_to(self.current)[max(target - self._start, 0)])
+        while self.next_index <= target:
+            self.step()
+        return self.current
+
+    def reduce(self) -> State:
+        """Do all remaining steps."""
+        while self.next_step is not None:
+            self.step()
+        return self.current
+
+    def undo(self) -> State:
+        """Go back to the state before.
+
+        Raises
+        ------
+        StepError
+            If there is nothing to undo.
+        """
+        if not self.current.parent:
+            raise StepError("There is nothing to undo.")
+        return self._move(self.current.parent, "undo")
+
+    def redo(self) -> State:
+        """Go forward again, along the branch that was left last.
+
+        Raises
+        ------
+        StepError
+            If there is nothing to redo.
+        """
+        forward = self._redo.get(self._current)
+        if forward is None or forward not in self._states:
+            raise StepError("There is nothing to redo.")
+        return self._move(forward, "redo")
+
+    def reset(self) -> State:
+        """Go back to the inputs. Nothing is lost: the states stay in the tree."""
+        return self._move(self._root.key, "reset")
+
+    def go(self, state: State) -> State:
+        """Go to any state of the tree."""
+        if state.key not in self._states:
+            raise StepError("There is no such state.")
+        return self._move(state.key, "go")
+
+    def preflight(self) -> list[ReferenceFile]:
+        """Return the reference files that the remaining steps will need and that are not at hand."""
+        header = read_header(self.inputs[0])
+        wanted = [
+            want
+            for index in range(self.next_index, len(self.recipe.steps))
+            for want in wanted_by(self.recipe.steps[index], header, self.parameters(index)).values()
+        ]
+        rows = self.references.status(requested_files(wanted, self.references))
+        return [row.file for row in rows if row.state in ("missing", "damaged")]
+
+    def close(self) -> None:
+        """End the use of the session; it can be opened again."""
+        self._live = ("", ())
+        self.session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    # --- how it is done ---
+
+    def _advance(self, step: Step) -> State:
+        index = self.next_index
+        parameters = self.parameters(index)
+        products = self.products
+        if not products:
+            raise StepError(f"{step.label}: there is no input to process.")
+        references = fingerprint(wanted_by(step, products[0].header, parameters), self.references)
+        key = state_key(self._current, step.key, step.version, parameters.by_key(hidden=True), references)
+        self.sink(StepStarted(index, step.key, step.label, len(self.recipe.steps), len(products), parameters.by_key()))
+        cached = key in self._states
+        if cached:
+            state = self._states[key]
+            self._live = ("", ())
+        else:
+            state = self._execute(step, index, key, products, parameters)
+        self._save(state, step, parameters)
+        self._move(key, "step")
+        self.sink(StepFinished(index, step.key, key, state.seconds, cached, len(state.warnings)))
+        return state
+
+    def _execute(self, step: Step, index: int, key: str, products: Sequence[Product], parameters: Parameters) -> State:
+        started = time.time()
+        around = Surroundings(self.references, self.sink, self.cancel)
+        if self._jobs:
+            around = replace(around, jobs=self._jobs)
+        outcome = execute(step, self.recipe, products, parameters, around)
+        state = State(
+            key=key,
+            parent=self._current,
+            index=index,
+            step=step.key,
+            label=step.label,
+            parameters=parameters.by_key(hidden=True),
+            references=tuple(ReferenceRecord(use.role, use.name, use.sha256) for use in outcome.references),
+            warnings=outcome.warnings,
+            skipped=outcome.skipped,
+            quality=outcome.quality,
+            products=tuple(product.name for product in outcome.products),
+            made=outcome.made,
+            attachments=tuple(attachment.name for attachment in outcome.attachments),
+            started=started,
+            seconds=time.time() - started,
+        )
+        self._keep(state, outcome)
+        return state
+
+    def _keep(self, state: State, outcome: Outcome) -> None:
+        self.cancel_point()
+        self.session.write_state(state, outcome.products, outcome.attachments)
+        self._states[state.key] = state
+        stored = self.session.read_products(state)
+        # the headers in memory are the same as the stored ones, and need not be parsed again
+        shared = [replace(disk, header=made.header) for disk, made in zip(stored, outcome.products, strict=True)]
+        self._live = (state.key, tuple(shared))
+
+    def cancel_point(self) -> None:
+        """Stop here if the user asked to."""
+        if self.cancel.is_set():
+            raise CancelledError("Stopped by the user.")
+
+    def _save(self, state: State, step: Step, parameters: Parameters) -> None:
+        if self.output is None:
+            return
+        for attachment in self.session.read_attachments(state):
+            self._write(attachment.name, step, lambda stream, a=attachment: stream.write(a.content))
+        if not getattr(parameters, "save", False):
+            return
+        lines = provenance_lines(self.provenance(state))
+        for product, made in zip(self.products_of(state), state.made, strict=True):
+            if made:
+                path = self.output / product.name
+                try:
+                    product.with_cards(history=lines).write(path)
+                except OSError as error:
+                    raise StepError(_unwritable(path, error)) from error
+                self.sink(FileWritten(step.key, str(path)))
+
+    def _write(self, name: str, step: Step, fill: Any) -> None:
+        assert self.output is not None
+        path = self.output / name
+        try:
+            write_atomically(path, fill)
+        except OSError as error:
+            raise StepError(_unwritable(path, error)) from error
+        self.sink(FileWritten(step.key, str(path), "auxiliary"))
+
+    def provenance(self, state: State | None = None) -> dict[str, Any]:
+        """Return all that is needed to make a state again: inputs, versions, parameters, reference files."""
+        path = self.path_to(state or self.current)
+        return describe_run(self.recipe.name, self._records, path[1:])
+
+    def _move(self, key: str, action: str) -> State:
+        state = self._states[key]
+        for ancestor in self.path_to(state):
+            if ancestor.parent:
+                self._redo[ancestor.parent] = ancestor.key
+        self._current = key
+        self._store_settings()
+        self.session.log_action(action, state=key, step=state.step)
+        return state
+
+    def _store_settings(self) -> None:
+        self.session.write_settings(
+            {
+                "version": __version__,
+                "recipe": self.recipe.name,
+                "instrument": self.recipe.instrument,
+                "mode": self.recipe.mode,
+                "inputs": [vars(record) for record in self._records],
+                "root": self._root.key,
+                "current": self._current,
+                "finished": self.next_step is None,
+                "steps": [self.recipe.steps[i].key for i in range(len(self.recipe.steps))],
+                "output": str(self.output) if self.output else "",
+                "settings": self.settings.as_dict(),
+                "redo": self._redo,
+            }
+        )
+
+    def _load_inputs(self) -> tuple[Product, ...]:
+        loaded: list[Product] = []
+        reasons: list[str] = []
+        for path in self.inputs:
+            try:
+                loaded.append(_named(self.recipe.load(path), path))
+            except InputError as error:
+                reasons.append(str(error))
+                self.sink(InputSkipped("", str(path), str(error)))
+        if not loaded:
+            raise InputError("None of the inputs can be read.\n" + "\n".join(reasons))
+        self._live = (self._root.key, tuple(loaded))
+        return self._live[1]
+
+    def log(self, message: str) -> None:
+        """Send a line to the log."""
+        self.sink(Log("info", message))
+
+
+def _named(product: Product, path: Path) -> Product:
+    """Give a product the name of its file, which may have been renamed since it was written."""
+    name = path.name.removesuffix(".gz")
+    return product if product.header.get("FILENAME") == name else product.with_cards(("FILENAME", name, "File name"))
+
+
+def _output_folder(output: Path | str | None) -> Path | None:
+    if output is None:
+        return None
+    folder = Path(output).expanduser().resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"The output folder {folder} cannot be made: {error.strerror}.") from error
+    return folder
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    return (
+        f"{path} cannot be written: {error.strerror or error}. Make room or choose another output folder, then go on."
+    )

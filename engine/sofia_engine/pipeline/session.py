@@ -1,0 +1,246 @@
+"""Sessions: the folder in which the states of a reduction live, readable without the program.
+
+A session holds ``session.json`` (inputs, recipe, settings, current state), ``nodes/<key>/`` (one folder a state:
+``node.json``, the products as headers and memory-mapped arrays, auxiliary files, and ``.done``) and ``actions.log``
+(one JSON value a line). A node is written under another name and renamed when complete, so that whatever has its final
+name is whole, however the program ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from sofia_engine.errors import SessionError
+from sofia_engine.header.cards import freeze
+from sofia_engine.pipeline.lock import FolderLock
+from sofia_engine.pipeline.run import Attachment
+from sofia_engine.pipeline.state import State
+from sofia_engine.product import Plane, Product, Table, write_atomically
+
+__all__ = ["Session", "list_sessions", "sessions_folder"]
+
+_FORMAT = 1
+
+
+def sessions_folder() -> Path:
+    """Return the folder of all sessions: SOFIA_DESK_SESSIONS, or one among the user's data."""
+    named = os.environ.get("SOFIA_DESK_SESSIONS")
+    if named:
+        return Path(named).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("sofia-desk", appauthor=False)) / "sessions"
+
+
+def list_sessions(folder: Path | None = None) -> list[Path]:
+    """Return the folders of all sessions, the latest first."""
+    root = folder or sessions_folder()
+    found = [path.parent for path in root.glob("*/session.json")] if root.is_dir() else []
+    return sorted(found, key=lambda path: (path / "session.json").stat().st_mtime, reverse=True)
+
+
+class Session:
+    """One session folder, in use by this process.
+
+    Parameters
+    ----------
+    folder : Path
+        Its folder; made if missing.
+
+    Raises
+    ------
+    SessionError
+        If the folder cannot be written, or another program is using it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with _explained(f"The session folder {folder} cannot be written"):
+            (folder / "nodes").mkdir(parents=True, exist_ok=True)
+        self._lock = FolderLock(folder / ".lock")
+        self._lock.acquire()
+        self._discard_unfinished()
+
+    @classmethod
+    def create(cls, title: str, folder: Path | None = None) -> Session:
+        """Make a new session in the folder of sessions."""
+        words = "".join(c if c.isalnum() or c in "-." else "_" for c in title)[:60]
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{words}-{uuid.uuid4().hex[:6]}"
+        return cls((folder or sessions_folder()) / name)
+
+    def close(self) -> None:
+        """Let go of the folder, so that it can be opened again."""
+        self._lock.release()
+
+    def delete(self) -> None:
+        """Delete the folder with all states. Products in the output directory stay."""
+        self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write_settings(self, settings: dict[str, Any]) -> None:
+        """Store what is needed to open the reduction again, replacing what was stored."""
+        content = json.dumps({"format": _FORMAT, **settings}, indent=1, default=str).encode()
+        with _explained(f"The session in {self.folder} cannot be saved"):
+            write_atomically(self.folder / "session.json", lambda stream: stream.write(content))
+
+    def read_settings(self) -> dict[str, Any]:
+        """Return what `write_settings` stored.
+
+        Raises
+        ------
+        SessionError
+            If it is missing or damaged.
+        """
+        path = self.folder / "session.json"
+        try:
+            settings: dict[str, Any] = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise SessionError(f"{path} cannot be read ({error}); the session cannot be opened again.") from error
+        if settings.get("format") != _FORMAT:
+            raise SessionError(f"{path} was written by another version of the program; it cannot be opened.")
+        return settings
+
+    def log_action(self, action: str, **details: Any) -> None:
+        """Append a line to the record of what was done."""
+        line = json.dumps({"time": time.time(), "action": action, **details}, default=str)
+        with (
+            _explained(f"The session in {self.folder} cannot be saved"),
+            (self.folder / "actions.log").open("a") as log,
+        ):
+            log.write(line + "\n")
+
+    def states(self) -> dict[str, State]:
+        """Return all finished states by key."""
+        found: dict[str, State] = {}
+        for node in sorted((self.folder / "nodes").iterdir()):
+            if (node / ".done").exists():
+                state = State.from_json((node / "node.json").read_text())
+                found[state.key] = state
+        return found
+
+    def write_state(self, state: State, products: Sequence[Product], attachments: Sequence[Attachment]) -> None:
+        """Store a finished state.
+
+        Raises
+        ------
+        SessionError
+            If it cannot be written (no space left, ...). Nothing of it is left then; all other states are untouched.
+        """
+        final = self.node(state.key)
+        temporary = final.with_name(f".{state.key}.{os.getpid()}.part")
+        try:
+            with _explained(f"The result of {state.label} cannot be stored in {self.folder}"):
+                (temporary / "files").mkdir(parents=True)
+                for number, product in enumerate(products):
+                    _write_product(product, temporary / f"product-{number:04d}")
+                for attachment in attachments:
+                    (temporary / "files" / attachment.name).write_bytes(attachment.content)
+                (temporary / "node.json").write_text(state.as_json())
+                (temporary / ".done").touch()
+                if final.exists():
+                    shutil.rmtree(final)
+                temporary.rename(final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def read_products(self, state: State) -> tuple[Product, ...]:
+        """Return the products of a state; their planes are mapped from disk, not loaded.
+
+        Raises
+        ------
+        SessionError
+            If they are missing or damaged.
+        """
+        node = self.node(state.key)
+        try:
+            return tuple(_read_product(node / f"product-{number:04d}") for number in range(len(state.products)))
+        except (OSError, ValueError, KeyError) as error:
+            raise SessionError(
+                f"The result of {state.label} in {node} is damaged ({error}); run the step again."
+            ) from error
+
+    def read_attachments(self, state: State) -> tuple[Attachment, ...]:
+        """Return the auxiliary files of a state."""
+        files = self.node(state.key) / "files"
+        return tuple(Attachment(name, (files / name).read_bytes()) for name in state.attachments)
+
+    def node(self, key: str) -> Path:
+        """Return the folder of a state."""
+        return self.folder / "nodes" / key
+
+    def _discard_unfinished(self) -> None:
+        for node in (self.folder / "nodes").iterdir():
+            if not (node / ".done").exists() or node.name.startswith("."):
+                shutil.rmtree(node, ignore_errors=True)
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SessionError(f"{what}: {reason}. Make room or set SOFIA_DESK_SESSIONS to another folder.") from error
+
+
+def _write_product(product: Product, folder: Path) -> None:
+    folder.mkdir()
+    planes: list[dict[str, Any]] = []
+    for number, (name, extension) in enumerate(product.extensions.items()):
+        entry: dict[str, Any] = {"name": name, "file": f"{number}"}
+        if isinstance(extension, Plane):
+            _write_array(folder / f"{number}.npy", extension.data)
+            entry |= {"unit": extension.unit, "cards": extension.cards.tostring(), "inherits": extension.inherits_wcs}
+        else:
+            fits.BinTableHDU(extension.data, extension.cards.copy()).writeto(folder / f"{number}.fits")
+        planes.append(entry)
+    content = {
+        "header": product.header.tostring(),
+        "planes": planes,
+        "empty_primary": product.empty_primary,
+        "layout": product.layout,
+    }
+    (folder / "product.json").write_text(json.dumps(content))
+
+
+def _write_array(path: Path, array: np.ndarray[Any, Any]) -> None:
+    with path.open("wb") as stream:
+        np.lib.format.write_array(stream, array, allow_pickle=False)
+
+
+def _read_array(path: Path) -> np.ndarray[Any, Any]:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    except ValueError:  # an empty array cannot be mapped
+        return np.load(path, allow_pickle=False)  # type: ignore[no-any-return]
+
+
+def _read_product(folder: Path) -> Product:
+    content = json.loads((folder / "product.json").read_text())
+    extensions: dict[str, Plane | Table] = {}
+    for entry in content["planes"]:
+        if "unit" in entry:
+            data = _read_array(folder / f"{entry['file']}.npy")
+            extensions[entry["name"]] = Plane(data, entry["unit"], _header(entry["cards"]), entry["inherits"])
+        else:
+            with fits.open(folder / f"{entry['file']}.fits", memmap=False) as hdus:
+                extensions[entry["name"]] = Table(hdus[1].data, freeze(hdus[1].header))
+    return Product(
+        _header(content["header"]), MappingProxyType(extensions), content["empty_primary"], content["layout"]
+    )
+
+
+def _header(text: str) -> Any:
+    return freeze(fits.Header.fromstring(text))
