@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -83,7 +84,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureR
     for name in ("SOFIA_DESK_DATA", "SOFIA_DESK_MIRROR", "SOFIA_DESK_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     if request.node.get_closest_marker("network") is None:
-        monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
         monkeypatch.setenv("PIP_NO_INDEX", "1")
         monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
 

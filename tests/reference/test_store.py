@@ -75,6 +75,11 @@ def test_that_cached_file_is_used_without_any_fetching(store: ReferenceStore, co
     assert store.get(REQUEST).read_bytes() == contents[SWC]
 
 
+def test_that_catalogue_of_an_instrument_is_the_given_or_the_shipped_one(tmp_path: Path, catalogue: Catalogue) -> None:
+    assert ReferenceStore(tmp_path, catalogue=catalogue).catalogue_for("FORCAST") is catalogue
+    assert ReferenceStore(tmp_path).catalogue_for("FORCAST") is Catalogue.load("FORCAST")
+
+
 def test_that_find_touches_no_file(store: ReferenceStore) -> None:
     file = store.find(REQUEST)
     assert file is not None
@@ -148,6 +153,7 @@ def test_that_failing_pip_gives_its_reason_and_three_ways_out(store: ReferenceSt
     assert str(store.path / SWC) in message
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for the interpreter is a shell script")
 def test_that_absent_pip_is_named(store: ReferenceStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     interpreter = put(tmp_path / "python", b'#!/bin/sh\necho "$0: No module named pip" >&2\nexit 1\n')
     interpreter.chmod(0o755)

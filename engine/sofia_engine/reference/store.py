@@ -90,6 +90,10 @@ class ReferenceStore:
         """Folder of the fetched files."""
         return self._cache.path
 
+    def catalogue_for(self, instrument: str) -> Catalogue:
+        """Return the catalogue of an instrument's files."""
+        return self._catalogue or Catalogue.load(instrument)
+
     def find(self, request: ReferenceRequest) -> ReferenceFile | None:
         """
         Choose the file for an observation, without looking at the disk.
@@ -220,10 +224,6 @@ class ReferenceStore:
 
     def _all_files(self) -> tuple[ReferenceFile, ...]:
         return (self._catalogue or Catalogue.load()).files
-
-    def catalogue_for(self, instrument: str) -> Catalogue:
-        """Return the catalogue of an instrument's files."""
-        return self._catalogue or Catalogue.load(instrument)
 
     def _require(self, request: ReferenceRequest) -> ReferenceFile:
         file = self.find(request)
