@@ -1,0 +1,1 @@
+"""The desktop program: file browser, stepper, parameters, viewers, log and history."""

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Everything one does with a checkout, from nothing but Python: ``python3 make.py demo``, ``python3 make.py test``, ...
+
+Each command makes what it needs first: a virtual environment in ``.venv`` with the project installed in it.
+Only the standard library is used here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+ENVIRONMENT = Path(os.environ.get("SOFIA_DESK_VENV", ROOT / ".venv"))
+BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
+SOURCES = ("engine", "viewers", "app", "tests", "tools", "docs", "make.py")
+VERSIONS = ((3, 11), (3, 14))
+
+
+def main() -> int:
+    """Run the command that was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = {
+        "demo": (demo, "simulate and reduce a demonstration observation"),
+        "test": (test, "run the tests (further words go to pytest)"),
+        "check": (check, "run linters, type check and import rules, and build the documentation"),
+        "docs": (docs, "build the documentation into docs/_build/html"),
+        "bench": (bench, "measure speed and memory; see tests/benchmarks/README.md"),
+        "setup": (setup, "make the virtual environment only"),
+    }
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (_, text) in commands.items():
+        subparsers.add_parser(name, help=text, add_help=False)
+    arguments, rest = parser.parse_known_args()
+    return commands[arguments.command][0](rest)
+
+
+def demo(rest: list[str]) -> int:
+    """Simulate and reduce a demonstration observation."""
+    prepare("")
+    return run(BIN / "sofia-desk", "demo", *(rest or ["demo"]))
+
+
+def test(rest: list[str]) -> int:
+    """Run the tests."""
+    prepare("test,docs")
+    workers = [] if any(word.startswith(("-n", "-p", "--pdb")) for word in rest) else ["-n", str(min(os.cpu_count() or 1, 4))]
+    return run(BIN / "python", "-m", "pytest", "-m", "not slow", *workers, *rest)
+
+
+def check(_rest: list[str]) -> int:
+    """Run linters, type check, import rules; build the documentation."""
+    prepare("test,docs")
+    present = [name for name in SOURCES if (ROOT / name).exists()]
+    failed = [
+        run(BIN / "ruff", "check", "--output-format=concise", *present),
+        run(BIN / "ruff", "format", "--check", *present),
+        run(BIN / "mypy"),
+        run(BIN / "lint-imports"),
+        docs([]),
+    ]
+    return int(any(failed))
+
+
+def docs(_rest: list[str]) -> int:
+    """Build the documentation; a warning is an error."""
+    prepare("test,docs")
+    return run(BIN / "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+
+
+def bench(rest: list[str]) -> int:
+    """Measure speed and memory."""
+    prepare("test,docs")
+    return run(BIN / "python", "tests/benchmarks/measure.py", *rest)
+
+
+def setup(_rest: list[str]) -> int:
+    """Make the virtual environment."""
+    prepare("test,docs")
+    print(f"Ready: {BIN / 'sofia-desk'}")
+    return 0
+
+
+def prepare(extras: str) -> None:
+    """Make the virtual environment and install the project in it, unless that was done for this pyproject.toml."""
+    version = sys.version_info[:2]
+    if not VERSIONS[0] <= version < VERSIONS[1]:
+        sys.exit(f"SOFIA Desk needs Python 3.11, 3.12 or 3.13; this is {version[0]}.{version[1]}.")
+    stamp = ENVIRONMENT / f".ready-{extras.replace(',', '-') or 'base'}"
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    make_environment()
+    print("Installing the project (some minutes the first time) ...", flush=True)
+    target = f"{ROOT}[{extras}]" if extras else str(ROOT)
+    if run(BIN / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--editable", target):
+        sys.exit("The installation failed; the lines above say why.")
+    stamp.write_text(wanted)
+
+
+def make_environment() -> None:
+    """Make the virtual environment; on Debian the package that this needs is installed where that is allowed."""
+    if (BIN / "python").exists() or (BIN / "python.exe").exists():
+        return
+    if subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode:
+        install_venv_package()
+    if run(sys.executable, "-m", "venv", str(ENVIRONMENT)):
+        sys.exit(f"The virtual environment {ENVIRONMENT} cannot be made; the lines above say why.")
+
+
+def install_venv_package() -> None:
+    """Install Debian's package python3-venv, or say how."""
+    command = "apt-get install --yes --no-install-recommends python3-venv"
+    if os.name == "posix" and os.geteuid() == 0 and shutil.which("apt-get"):
+        if run("apt-get", "update", "-qq") == 0 and run(*command.split()) == 0:
+            return
+        sys.exit(f"'{command}' failed; the lines above say why.")
+    sys.exit(f"Python's venv module is missing. Type this, then run the command again:\n  sudo {command}")
+
+
+def run(*command: str | Path) -> int:
+    """Run a command in the root of the checkout; return its exit code."""
+    words = [str(word) for word in command]
+    try:
+        return subprocess.run(words, cwd=ROOT, check=False).returncode
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
