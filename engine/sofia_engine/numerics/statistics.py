@@ -165,8 +165,8 @@ def _clip_lines(lines: FloatArray, threshold: float, maxiters: int) -> BoolArray
         low[active], high[active] = center - margin, center + margin
         # NaN compares false: it is not rejected anew
         rejected = (current < low[active][:, np.newaxis]) | (current > high[active][:, np.newaxis])
-        changed = rejected.any(axis=1)
         current[rejected] = np.nan
+        changed = rejected.any(axis=1) & ~np.isnan(current).all(axis=1)
         active, current = active[changed], current[changed]
     kept: BoolArray = (lines >= low[:, np.newaxis]) & (lines <= high[:, np.newaxis])
     return kept

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from sofia_engine.numerics.filtering import (
+    interpolate_bad_pixels,
+    median_by_residue,
+    remove_row_pattern,
+    running_median,
+)
+
+RNG = np.random.default_rng(12)
+
+
+def with_gaps(shape, share=0.1):
+    image = RNG.normal(size=shape)
+    image[RNG.random(shape) < share] = np.nan
+    return image
+
+
+def test_that_without_gaps_the_running_median_is_that_of_scipy():
+    image = RNG.normal(size=(70, 64))
+    expected = ndimage.median_filter(image, size=(1, 21), mode="wrap")
+    np.testing.assert_array_equal(running_median(image), expected)
+
+
+def test_that_the_running_median_ignores_missing_pixels():
+    image = with_gaps((20, 48), 0.3)
+    image[3] = np.nan
+    wrapped = np.concatenate([image[:, -10:], image, image[:, :10]], axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = np.stack([np.nanmedian(wrapped[:, x : x + 21], axis=1) for x in range(48)], axis=1)
+    np.testing.assert_array_equal(running_median(image), expected)
+    assert np.isnan(running_median(image)[3]).all()
+
+
+@given(st.integers(0, 63))
+def test_that_the_running_median_wraps_around(shift):
+    image = np.random.default_rng(1).normal(size=(3, 64))
+    np.testing.assert_array_equal(running_median(np.roll(image, shift, 1)), np.roll(running_median(image), shift, 1))
+
+
+@pytest.mark.parametrize("width", [0, 4, 65])
+def test_that_impossible_windows_are_refused(width):
+    with pytest.raises(ValueError, match="window width"):
+        running_median(np.zeros((2, 64)), width)
+
+
+def test_that_residues_are_the_medians_of_every_sixteenth_pixel():
+    image = with_gaps((5, 64))
+    pattern = median_by_residue(image)
+    for x in range(64):
+        np.testing.assert_allclose(pattern[:, x], np.nanmedian(image[:, x % 16 :: 16], axis=1))
+    with pytest.raises(ValueError, match="whole periods"):
+        median_by_residue(np.zeros((2, 40)))
+
+
+def test_that_jailbars_vanish_and_a_source_stays():
+    y, x = np.mgrid[:256, :256]
+    source = 50 * np.exp(-((y - 120.0) ** 2 + (x - 130.0) ** 2) / (2 * 3.0**2))
+    bars = np.where(x % 16 == 5, 4.0, 0.0) * (1 + y / 256)
+    image = source + bars
+    image[40, 21] = np.nan
+    cleaned = remove_row_pattern(image)
+    assert np.isnan(cleaned[40, 21])
+    assert np.nanmax(np.abs(cleaned - source)) < 1e-6 * 50
+    assert cleaned.dtype == np.float64
+
+
+def test_that_jailbar_removal_keeps_float32_and_its_input():
+    image = with_gaps((8, 32)).astype(np.float32)
+    before = image.copy()
+    assert remove_row_pattern(image).dtype == np.float32
+    np.testing.assert_array_equal(image, before)
+
+
+def test_that_bad_pixels_of_a_quadratic_surface_are_restored():
+    y, x = np.mgrid[:30, :40].astype(float)
+    truth = 5 + 0.3 * x - 0.2 * y + 0.01 * x * y - 0.02 * x**2
+    image = truth.copy()
+    image[RNG.random(truth.shape) < 0.08] = np.nan
+    image[10:13, 20:23] = np.nan
+    before = image.copy()
+    filled, variance = interpolate_bad_pixels(image)
+    assert variance is None
+    inner = (slice(3, -3), slice(3, -3))
+    assert np.isfinite(filled[inner]).all()
+    np.testing.assert_allclose(filled[inner], truth[inner], atol=0.1)
+    np.testing.assert_array_equal(image, before)
+
+
+def test_that_good_pixels_are_kept_and_variance_stays_in_range():
+    image, variance = with_gaps((20, 20)), RNG.uniform(1, 2, (20, 20))
+    filled, spread = interpolate_bad_pixels(image, np.where(np.isfinite(image), variance, np.nan))
+    good = np.isfinite(image)
+    np.testing.assert_array_equal(filled[good], image[good])
+    np.testing.assert_array_equal(spread[good], variance[good])
+    assert np.nanmin(spread) >= 1
+    assert np.nanmax(spread) <= 2
+
+
+def test_that_pixels_without_neighbours_on_all_sides_stay_missing():
+    image = np.full((40, 40), np.nan)
+    image[:, :5] = 1.0
+    filled, _ = interpolate_bad_pixels(image)
+    assert np.isnan(filled[:, 8:]).all()
