@@ -92,8 +92,9 @@ def execute(
 def _map(
     step: Step, products: Sequence[Product], parameters: Parameters, around: Surroundings
 ) -> tuple[list[_Call], list[tuple[str, str]]]:
-    def call(product: Product) -> _Call | SofiaDeskError:
-        run = _make_run(step, product, parameters, around)
+    def call(position: int) -> _Call | SofiaDeskError:
+        product = products[position]
+        run = _make_run(step, product, parameters, around, position=position, count=len(products))
         try:
             run.check_cancelled()
             return _Call(
@@ -106,7 +107,9 @@ def _map(
 
     calls: list[_Call] = []
     skipped: list[tuple[str, str]] = []
-    for number, (product, result) in enumerate(zip(products, _in_parallel(call, products, around.jobs), strict=True)):
+    for number, (product, result) in enumerate(
+        zip(products, _in_parallel(call, len(products), around.jobs), strict=True)
+    ):
         if isinstance(result, _Call):
             calls.append(result)
         else:
@@ -129,10 +132,14 @@ def _call_all(step: Step, products: Sequence[Product], parameters: Parameters, a
     return _Call(tuple(products), outputs, run)
 
 
-def _make_run(step: Step, product: Product, parameters: Parameters, around: Surroundings) -> Run:
+def _make_run(
+    step: Step, product: Product, parameters: Parameters, around: Surroundings, *, position: int = 0, count: int = 1
+) -> Run:
     return Run(
         step=step.key,
         file=product.name,
+        position=position,
+        count=count,
         wanted=wanted_by(step, product.header, parameters),
         store=around.store,
         sink=around.sink,
@@ -158,12 +165,12 @@ def _guard(step: Step, file: str, run: Run, call: Callable[[], Any]) -> Any:
         ) from error
 
 
-def _in_parallel(call: Callable[[Product], Any], products: Sequence[Product], jobs: int) -> Iterable[Any]:
-    workers = min(jobs, len(products))
+def _in_parallel(call: Callable[[int], Any], count: int, jobs: int) -> Iterable[Any]:
+    workers = min(jobs, count)
     if workers <= 1:
-        return map(call, products)
+        return map(call, range(count))
     with ThreadPoolExecutor(workers, thread_name_prefix="step") as pool:
-        return list(pool.map(call, products))
+        return list(pool.map(call, range(count)))
 
 
 def _collect(

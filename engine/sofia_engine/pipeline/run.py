@@ -91,6 +91,10 @@ class Run:
 
     step: str = ""
     file: str = ""
+    position: int = 0
+    """Position of the input among those of the step, from 0."""
+    count: int = 1
+    """Number of inputs of the step."""
     wanted: Mapping[str, Wanted] = field(default_factory=dict)
     store: ReferenceStore | None = None
     sink: Sink = ignore

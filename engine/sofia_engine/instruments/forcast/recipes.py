@@ -1,0 +1,104 @@
+"""Recipes for FORCAST images: from raw data, through the slit, and mosaics of calibrated images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from astropy.io import fits
+
+from sofia_engine.header.naming import ProductNaming
+from sofia_engine.instruments.forcast.check import checkhead
+from sofia_engine.instruments.forcast.clean import clean
+from sofia_engine.instruments.forcast.droop import droop
+from sofia_engine.instruments.forcast.merge import merge
+from sofia_engine.instruments.forcast.mode import (
+    find_camera,
+    find_sky_mode,
+    find_spectral_element,
+    is_cross_dispersed,
+    is_grism,
+    is_slit_image,
+    read_text,
+)
+from sofia_engine.instruments.forcast.nonlinearity import nonlin
+from sofia_engine.instruments.forcast.register import register
+from sofia_engine.instruments.forcast.stack import stack
+from sofia_engine.instruments.forcast.undistort import undistort
+from sofia_engine.pipeline.recipe import Recipe
+
+__all__ = ["COLUMNS", "IMAGING", "RECIPES", "SLIT_IMAGE", "find_imaging_defaults"]
+
+COLUMNS = (
+    "OBJECT", "OBSTYPE", "AOR_ID", "MISSN-ID", "DATE-OBS", "INSTCFG", "INSTMODE", "SKYMODE", "DETCHAN", "DICHROIC",
+    "SPECTEL1", "SPECTEL2", "SLIT", "ALTI_STA", "ZA_START", "EXPTIME", "DTHINDEX", "NODBEAM",
+)  # fmt: skip
+"""Keywords that lists of FORCAST files show."""
+
+MOSAIC_INPUTS = ("TELLURIC_CORRECTED", "CALIBRATED")
+"""PRODTYPE of images that are calibrated, if need be, and combined to a mosaic."""
+_NAMING = ProductNaming("FO", "IMA")
+
+
+def find_imaging_defaults(header: fits.Header) -> Mapping[str, Mapping[str, Any]]:
+    """Return the defaults of image parameters that depend on the observation, by step and key.
+
+    Parameters
+    ----------
+    header : Header
+        Of the first input.
+    """
+    mode = find_sky_mode(header)
+    has_bright_source = read_text(header, "OBSTYPE") == "STANDARD_FLUX" or "NPC" in mode
+    return {
+        "stack": {"bgsub": mode not in ("C2NC2", "C2NC4")},
+        "merge": {"cormerge": "Centroid" if has_bright_source and mode != "C2NC4" else "No shift"},
+        "coadd": {"skip_coadd": "SLIT" in read_text(header, "BORESITE")},
+    }
+
+
+def _group(header: fits.Header) -> tuple[str, ...]:
+    product_type = read_text(header, "PRODTYPE").lower()
+    kind = "raw" if product_type in ("", "unknown") else product_type
+    return read_text(header, "INSTMODE"), find_camera(header), find_spectral_element(header), kind
+
+
+def _name_product(header: fits.Header, inputs: Sequence[str], code: str) -> str:
+    return _NAMING.name(header, inputs, find_spectral_element(header), code)
+
+
+def _is_image(header: fits.Header) -> bool:
+    return not (is_grism(header) or is_cross_dispersed(header))
+
+
+def _is_calibrated(header: fits.Header) -> bool:
+    return read_text(header, "PRODTYPE") in MOSAIC_INPUTS
+
+
+def _is_open_image(header: fits.Header) -> bool:
+    return _is_image(header) and not is_slit_image(header) and not _is_calibrated(header)
+
+
+IMAGING = Recipe(
+    name="forcast-imaging",
+    instrument="FORCAST",
+    mode="Imaging",
+    steps=(checkhead, clean, droop, nonlin, stack, undistort, merge, register),
+    accepts=_is_open_image,
+    group=_group,
+    output_name=_name_product,
+    defaults=find_imaging_defaults,
+    columns=COLUMNS,
+)
+SLIT_IMAGE = Recipe(
+    name="forcast-slit-image",
+    instrument="FORCAST",
+    mode="Slit imaging",
+    steps=IMAGING.cut_after("merge").steps,
+    accepts=is_slit_image,
+    group=_group,
+    output_name=_name_product,
+    defaults=find_imaging_defaults,
+    columns=COLUMNS,
+)
+RECIPES = (IMAGING, SLIT_IMAGE)
