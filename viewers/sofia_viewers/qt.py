@@ -1,0 +1,55 @@
+"""The one place where Qt and pyqtgraph are imported; everything else takes them from here.
+
+pyqtgraph costs most of a second, so ``pg`` is imported when first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("QT_API", "pyside6")
+os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
+
+try:
+    from PySide6 import QtCore, QtGui, QtSvg, QtWidgets
+except ImportError as error:  # pragma: no cover - depends on the installation
+    raise ImportError("The windows need Qt: install them with  pip install 'sofia-desk[gui]'  and try again.") from error
+
+if TYPE_CHECKING:
+    import pyqtgraph as pg
+
+Qt = QtCore.Qt
+Signal = QtCore.Signal
+Slot = QtCore.Slot
+
+__all__ = ["Qt", "QtCore", "QtGui", "QtSvg", "QtWidgets", "Signal", "Slot", "pg", "start_application"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "pg":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    pg = importlib.import_module("pyqtgraph")
+    pg.setConfigOptions(imageAxisOrder="row-major", antialias=True, useOpenGL=False, exitCleanup=False)
+    globals()["pg"] = pg
+    return pg
+
+
+def start_application(*, offscreen: bool = False) -> QtWidgets.QApplication:
+    """Return the application object, made if there is none.
+
+    Parameters
+    ----------
+    offscreen : bool
+        Draw without a screen; has no effect if an application exists already.
+    """
+    existing = QtWidgets.QApplication.instance()
+    if isinstance(existing, QtWidgets.QApplication):
+        return existing
+    if offscreen:
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    application = QtWidgets.QApplication(["sofia-desk"])
+    application.setApplicationName("sofia-desk")
+    application.setApplicationDisplayName("SOFIA Desk")
+    return application
