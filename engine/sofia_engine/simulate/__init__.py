@@ -1,0 +1,8 @@
+"""Forward models that write raw files of a known truth; they share no code with the reduction."""
+
+from sofia_engine.simulate import forcast_imaging as _forcast_imaging  # noqa: F401  (registers its kinds)
+from sofia_engine.simulate.registry import KINDS, simulate
+from sofia_engine.simulate.sources import ExtendedSource
+from sofia_engine.simulate.truth import Truth
+
+__all__ = ["KINDS", "ExtendedSource", "Truth", "simulate"]
