@@ -9,7 +9,9 @@ from sofia_engine.header.cards import Card
 __all__ = ["format_numbers", "text_card"]
 
 _CARD = 80
-_OVERHEAD = len("KEYWORD = ''") + len(" / ")
+_BEFORE_VALUE = len("KEYWORD = ")
+_SHORTEST_VALUE = 20
+"""Columns that a value takes at least."""
 
 
 def format_numbers(values: Iterable[float]) -> str:
@@ -22,7 +24,8 @@ def text_card(keyword: str, text: str, comment: str) -> Card:
 
     Texts that need more than one card are continued on the next, with the whole comment.
     """
-    room = _CARD - _OVERHEAD - max(len(text.replace("'", "''")), 8)
-    if len(text) > _CARD - len("KEYWORD = ''"):
+    width = len(text.replace("'", "''")) + len("''")
+    if width > _CARD - _BEFORE_VALUE:
         return keyword, text, comment
+    room = _CARD - _BEFORE_VALUE - max(width, _SHORTEST_VALUE) - len(" / ")
     return keyword, text, comment[: max(room, 0)].rstrip()

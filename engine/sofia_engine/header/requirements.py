@@ -24,7 +24,7 @@ __all__ = [
 Kind = Literal["bool", "int", "float", "text"]
 Severity = Literal["error", "warning"]
 
-_COMPARISON = re.compile(r"^\s*([A-Za-z0-9_-]+)\s*(?:(==|!=|<=|>=|<|>)\s*(.+?)\s*)?$")
+_COMPARISON = re.compile(r"^\s*([A-Za-z0-9_-]+)\s*(?:(==|!=|<=|>=|<|>)\s*(\S.*?)\s*)?$")
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,

@@ -172,8 +172,10 @@ def _loading_cards(header: fits.Header, configuration: Configuration, planes: in
     if not is_grism(header) and find_sky_mode(header, planes) == "C2NC4":
         cards.append(("SKYMODE", "C2NC4", ""))
     cards.append(("BUNIT", "ct", "Data units"))
+    cards.append(("AAAAAAAA", "Keyword reference", "Header reference keyword"))
     cards += [configuration.card(keyword) for keyword in ("RN_HIGH", "RN_LOW", "BETA_G", "CONFFILE")]
-    return cards + associate_raw(header)
+    cards += associate_raw(header)
+    return [*cards, ("BBBBBBBB", "History reference", "Header reference keyword")]
 
 
 def _pointing(header: fits.Header) -> dict[str, float]:
