@@ -33,6 +33,8 @@ class PeakSearch:
         Allowed range of the sharpness, see `Detections`.
     roundness : float
         Largest absolute roundness, see `Detections`.
+    separation : float or None
+        Smallest distance of two sources, pixels; None: 2.5 times `fwhm`.
     positive : bool
         Ignore negative sources.
     refine : bool
@@ -47,6 +49,7 @@ class PeakSearch:
     fwhm: float = 4.5
     sharpness: tuple[float, float] = (0.2, 1.0)
     roundness: float = 0.75
+    separation: float | None = None
     positive: bool = False
     refine: bool = True
     box: int = 30
@@ -130,7 +133,7 @@ def find_peaks(image: ArrayLike, search: PeakSearch) -> tuple[Peak, ...]:
     if not np.isfinite(data).any() or search.count < 1:
         return ()
     smooth = _smooth(data, search.fwhm * FWHM_TO_SIGMA)
-    found = detect_sources(np.abs(smooth), search.fwhm, search.sharpness, search.roundness)
+    found = detect_sources(np.abs(smooth), search.fwhm, search.sharpness, search.roundness, search.separation)
     signs = np.where(smooth[found.row, found.column] < 0, -1, 1)
     if search.positive:
         found, signs = found.select(signs > 0), signs[signs > 0]
@@ -164,7 +167,11 @@ def _refine_peak(data: FloatArray, peak: Peak, search: PeakSearch) -> Peak:
 
 
 def detect_sources(
-    image: ArrayLike, fwhm: float, sharpness: tuple[float, float] = (0.2, 1.0), roundness: float = 0.75
+    image: ArrayLike,
+    fwhm: float,
+    sharpness: tuple[float, float] = (0.2, 1.0),
+    roundness: float = 0.75,
+    separation: float | None = None,
 ) -> Detections:
     """All local maxima of an image that look like stars, brightest first.
 
@@ -178,6 +185,8 @@ def detect_sources(
         Allowed range.
     roundness : float
         Largest absolute value of both roundness measures.
+    separation : float, optional
+        A maximum with a brighter pixel within this distance is no detection, pixels; 2.5 times `fwhm` if left out.
 
     Returns
     -------
@@ -192,12 +201,25 @@ def detect_sources(
     footprint = profile > 0
     maxima = (convolved == ndimage.maximum_filter(convolved, footprint=footprint, mode="nearest")) & (convolved > 0)
     row, column = np.nonzero(maxima)
+    alone = _is_brightest_around(convolved, row, column, 2.5 * fwhm if separation is None else separation)
+    row, column = row[alone], column[alone]
     order = np.argsort(-convolved[row, column], kind="stable")
     found = _measure(data, convolved, row[order], column[order], profile)
     good = (found.sharpness >= sharpness[0]) & (found.sharpness <= sharpness[1])
     good &= (np.abs(found.symmetry) <= roundness) & (np.abs(found.roundness) <= roundness)
     reach = profile.shape[0] // 2
     return found.select(good & (np.hypot(found.x - found.column, found.y - found.row) <= np.hypot(reach, reach)))
+
+
+def _is_brightest_around(image: FloatArray, row: IndexArray, column: IndexArray, distance: float) -> BoolArray:
+    """Whether no pixel within a distance is brighter, for some pixels."""
+    reach = int(distance)
+    dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    near = dy**2 + dx**2 <= distance**2
+    padded = np.pad(image, reach, constant_values=-np.inf)
+    around = padded[row[:, np.newaxis] + reach + dy[near], column[:, np.newaxis] + reach + dx[near]]
+    brightest: BoolArray = around.max(axis=1, initial=-np.inf) <= image[row, column]
+    return brightest
 
 
 def _star_profile(fwhm: float) -> FloatArray:
