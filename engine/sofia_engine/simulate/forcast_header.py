@@ -11,8 +11,8 @@ from sofia_engine.simulate.options import compact_date
 from sofia_engine.simulate.projection import ARCSEC_PER_DEGREE, rotation_angle
 
 if TYPE_CHECKING:
-    from sofia_engine.simulate.forcast_imaging import ForcastImaging
     from sofia_engine.simulate.forcast_modes import SkyMode
+    from sofia_engine.simulate.forcast_options import ForcastImaging
 
 __all__ = ["ANGLE_CONVENTION_CHANGE", "CHOP_SIGN_CHANGE", "Exposure", "build_header", "chop_sign", "name_raw_file"]
 

@@ -27,7 +27,7 @@ from sofia_engine.simulate.forcast_detector import DETECTOR_SHAPE, make_bad_pixe
 from sofia_engine.simulate.options import compact_date
 
 if TYPE_CHECKING:
-    from sofia_engine.simulate.forcast_imaging import ForcastImaging
+    from sofia_engine.simulate.forcast_options import ForcastImaging
 
 __all__ = ["ForcastReference", "load_reference"]
 
