@@ -10,12 +10,13 @@ from pathlib import Path
 from astropy.io import fits
 
 from sofia_engine.errors import InputError
+from sofia_engine.header.cards import quiet_fits
 from sofia_engine.instruments import recipe_for
 from sofia_engine.pipeline.recipe import Recipe
 
 __all__ = ["Group", "InputFile", "Inspection", "inspect_files", "read_header"]
 
-_SUFFIXES = (".fits", ".fits.gz", ".fit", ".fit.gz", ".fts")
+_SUFFIXES = (".fits", ".fits.gz", ".fit", ".fit.gz", ".fts", ".fts.gz")
 
 
 @dataclass(frozen=True)
@@ -82,18 +83,22 @@ def read_header(path: Path) -> fits.Header:
     InputError
         If it cannot be read.
     """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name the FITS files in it.")
     if not path.name.lower().endswith(_SUFFIXES):
         raise InputError(f"{path} has not the suffix of a FITS file (.fits or .fits.gz).")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_fits(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a file cut short is refused when its data are read
             return fits.getheader(path)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file.") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder; name the FITS files in it.") from None
+    except PermissionError:
+        raise InputError(f"{path} cannot be read: permission denied.") from None
     except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, fits.VerifyError) as error:
-        reason = "it is empty" if path.stat().st_size == 0 else "it is not a FITS file, or damaged"
+        reason = "the file is empty" if path.stat().st_size == 0 else "it is not a FITS file, or damaged"
         raise InputError(f"{path} cannot be read: {reason}.") from error
 
 
@@ -112,14 +117,19 @@ def inspect_files(paths: Iterable[Path | str]) -> Inspection:
         try:
             header = read_header(path)
             recipe = recipe_for(header)
+            key = (recipe.name, *recipe.group(header), *_stage(recipe, header))
         except InputError as error:
-            rejected.append((path, str(error)))
+            rejected.append((path, str(error).removeprefix(str(path)).lstrip(": ")))
             continue
-        key = (recipe.name, *recipe.group(header))
         recipes[key] = recipe
         grouped.setdefault(key, []).append(InputFile(path, header))
     groups = [Group(recipes[key], tuple(_without_repeats(files)), key[1:]) for key, files in grouped.items()]
     return Inspection(tuple(groups), tuple(rejected))
+
+
+def _stage(recipe: Recipe, header: fits.Header) -> tuple[str, ...]:
+    """Keep raw data and intermediate products apart: they start at different steps."""
+    return (str(header["PRODTYPE"]).strip().lower(),) if recipe.first_step(header) else ()
 
 
 def _without_repeats(files: Sequence[InputFile]) -> Iterable[InputFile]:

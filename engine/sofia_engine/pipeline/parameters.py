@@ -6,7 +6,7 @@ import difflib
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -29,6 +29,8 @@ Kind = Literal["bool", "int", "float", "text", "choice", "list", "file", "direct
 
 _TRUE = frozenset({"true", "yes", "on", "1", "1.0"})
 _FALSE = frozenset({"false", "no", "off", "0", "0.0", "", "none"})
+_NOTHING = frozenset({"", "none"})
+_PLURALS = {"float": "numbers", "int": "whole numbers", "str": "texts", "bool": "True or False"}
 
 
 def parameter(
@@ -87,21 +89,27 @@ class ParameterInfo:
     item: str = ""
     """Type of the items of a list."""
     limits: Mapping[str, float] = field(default_factory=dict)
+    optional: bool = False
+    """None is a value."""
 
     @property
     def allowed(self) -> str:
         """The allowed values in words."""
         if self.choices:
-            return "one of " + ", ".join(f"'{choice}'" for choice in self.choices)
-        words = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-        bounds = " and ".join(f"{words[name]} {value:g}" for name, value in self.limits.items() if name in words)
+            words = "one of " + ", ".join(f"'{choice}'" for choice in self.choices)
+            return f"{words}, or None" if self.optional else words
+        signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "at least", "max_length": "at most"}
+        bounds = " and ".join(f"{signs[name]} {value:g}" for name, value in self.limits.items())
+        if bounds and self.kind not in ("int", "float"):
+            bounds = f"of {bounds} {'values' if self.kind == 'list' else 'characters'}"
         kinds = {
             "bool": "True or False",
             "int": "a whole number",
             "float": "a number",
-            "list": f"a list of {self.item}",
+            "list": f"a list of {_PLURALS.get(self.item, 'values')}",
         }
-        return " ".join(part for part in (kinds.get(self.kind, "a text"), bounds) if part)
+        words = " ".join(part for part in (kinds.get(self.kind, "a text"), bounds) if part)
+        return f"{words}, or None" if self.optional else words
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,8 @@ class Parameters(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, validate_default=True, allow_inf_nan=False
     )
+    retired: ClassVar[tuple[str, ...]] = ()
+    """Keys of old parameter files that have no meaning any more; they are read without complaint."""
 
     @model_validator(mode="before")
     @classmethod
@@ -229,15 +239,18 @@ def _describe(name: str, info: FieldInfo) -> ParameterInfo:
         choices=choices,
         item=item,
         limits=_limits(info),
+        optional=type(None) in get_args(info.annotation),
     )
 
 
 def _kind_of(annotation: Any) -> tuple[Kind, tuple[Any, ...], str]:
     origin = get_origin(annotation)
+    if origin is Annotated:
+        return _kind_of(get_args(annotation)[0])
     if origin is Literal:
         return "choice", get_args(annotation), ""
     if origin in (tuple, list):
-        return "list", (), get_args(annotation)[0].__name__
+        return "list", (), getattr(get_args(annotation)[0], "__name__", "")
     if origin in (Union, types.UnionType):
         inner = [a for a in get_args(annotation) if a is not type(None)]
         return _kind_of(inner[0])
@@ -246,15 +259,20 @@ def _kind_of(annotation: Any) -> tuple[Kind, tuple[Any, ...], str]:
 
 
 def _limits(info: FieldInfo) -> dict[str, float]:
-    names = ("ge", "gt", "le", "lt")
+    names = ("ge", "gt", "le", "lt", "min_length", "max_length")
     return {n: getattr(m, n) for m in info.metadata for n in names if getattr(m, n, None) is not None}
 
 
 def _from_text(value: Any, info: ParameterInfo) -> Any:
+    if value is None:
+        return value
+    if info.optional and isinstance(value, str) and value.strip().lower() in _NOTHING:
+        return None
     if info.kind == "list" and not isinstance(value, (list, tuple)):
         return _split_list(value)
-    if isinstance(value, bool) and info.kind in ("int", "float"):
-        raise ValueError(f"{info.key}\x00{value}")
+    if info.kind in ("int", "float"):
+        # a switch is no number: as a text it is refused
+        return str(value) if isinstance(value, bool) else value
     if not isinstance(value, str):
         return value
     text = value.strip()
@@ -262,9 +280,7 @@ def _from_text(value: Any, info: ParameterInfo) -> Any:
         return _switch(text)
     if info.kind == "choice":
         return next((c for c in info.choices if str(c).lower() == text.lower()), text)
-    if info.kind in ("int", "float") and text.lower() in ("", "none") and info.default is None:
-        return None
-    return text if info.kind in ("int", "float") else value
+    return value
 
 
 def _split_list(value: Any) -> Any:
@@ -284,14 +300,21 @@ def _switch(text: str) -> Any:
 
 
 def _explain(problem: Any, model: type[Parameters], settings: Mapping[str, Setting], step: str) -> str:
-    key = str(problem["loc"][0]) if problem["loc"] else problem["msg"].partition(", ")[2].partition("\x00")[0]
-    info = model.info(key)
-    setting = settings.get(info.key) or settings.get(info.name) or Setting(problem.get("input"))
+    if not problem["loc"]:  # a rule about several parameters
+        sources = "".join(dict.fromkeys(_where(setting) for setting in settings.values()))
+        return f"{step or 'Parameters'}: {_own_words(problem)}{sources}."
+    info = model.info(str(problem["loc"][0]))
+    given = [setting for key, setting in settings.items() if key in (info.key, info.name)]
+    setting = given[-1] if given else Setting(problem.get("input"))
     unit = f" {info.unit}" if info.unit else ""
     allowed = info.allowed + (f" ({info.unit})" if info.unit else "")
-    if problem["type"] == "value_error" and problem["loc"]:
-        allowed = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        allowed = _own_words(problem)
     return f"{_path(step, info.key)} = {setting.value!r}{unit} is not allowed: it must be {allowed}{_where(setting)}."
+
+
+def _own_words(problem: Any) -> str:
+    return str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
 
 
 def _path(step: str, key: str) -> str:

@@ -1,0 +1,139 @@
+"""The command line ``sofia-desk``. Nothing heavy is imported before a command is known."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from sofia_engine._version import __version__
+from sofia_engine.cli.exit_codes import BAD_CONFIGURATION, INTERRUPTED, OK, exit_code_of
+from sofia_engine.errors import SofiaDeskError
+
+__all__ = ["main"]
+
+_COMMANDS = {
+    "reduce": "reduce files, folders or a list of files to calibrated products",
+    "info": "say what files are, which of them belong together, and what would be done with them",
+    "parameters": "write or explain the parameters of a reduction",
+    "data": "show, fetch or locate the calibration files",
+    "simulate": "write raw files of a simulated observation with a known truth",
+    "demo": "simulate an observation, reduce it, and compare with the truth",
+    "rerun": "make a product again from what its header says, and compare",
+    "sessions": "list, go on with, or remove reductions that were not finished",
+}
+
+_DESCRIPTION = "Calibrated images, spectra and cubes from the raw data of the airborne observatory SOFIA."
+_EPILOG = """\
+exit codes: 0 done; 1 a step failed; 2 no usable input; 3 bad parameters, options or calibration files;
+4 done, but some inputs were skipped; 130 interrupted.  'sofia-desk COMMAND --help' explains a command."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, and end."""
+        self.exit(BAD_CONFIGURATION, f"ERROR: {message}\nType '{self.prog} --help' for the options.\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Words of the command line after the name of the program; those of this process by default.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    if argv is None:
+        argv = sys.argv[1:]
+        _silence_warnings()
+    try:
+        return _run(list(argv))
+    except SystemExit as ending:  # argparse has said what there is to say
+        return ending.code if isinstance(ending.code, int) else OK
+    except BrokenPipeError:  # the reader of the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        _say("Interrupted.")
+        return INTERRUPTED
+    except SofiaDeskError as error:
+        _say(f"ERROR: {error}")
+        return exit_code_of(error)
+    except Exception as error:  # noqa: BLE001 - a user never gets a traceback
+        _say(_report_unforeseen(error))
+        return exit_code_of(error)
+
+
+def _run(argv: list[str]) -> int:
+    chosen = next((word for word in argv if not word.startswith("-")), "")
+    parser = _make_parser(chosen)
+    arguments = parser.parse_args(argv)
+    if not hasattr(arguments, "run"):
+        return _start_desktop(parser)
+    code: int = arguments.run(arguments)
+    sys.stdout.flush()
+    return code
+
+
+def _make_parser(chosen: str) -> argparse.ArgumentParser:
+    """Make the parser; only the chosen command gets its options, because they cost imports."""
+    parser = _Parser(
+        prog="sofia-desk",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"SOFIA Desk {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+    for name, text in _COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if name == chosen:
+            module = importlib.import_module(f"{__name__}.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+def _start_desktop(parser: argparse.ArgumentParser) -> int:
+    """Start the desktop program where it is installed; else say what can be typed."""
+    from importlib.util import find_spec
+
+    if find_spec("sofia_app") is None or find_spec("sofia_app.main") is None:
+        parser.print_help()
+        return OK
+    code: int | None = importlib.import_module("sofia_app.main").main()
+    return code or OK
+
+
+def _silence_warnings() -> None:
+    """Keep warnings of libraries from the user, unless the interpreter was told to show them."""
+    if not sys.warnoptions:
+        import warnings
+
+        warnings.simplefilter("ignore")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _report_unforeseen(error: Exception) -> str:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="sofia_desk_error_", suffix=".log", delete=False, encoding="utf-8"
+    ) as file:
+        traceback.print_exception(error, file=file)
+    return (
+        f"ERROR: something went wrong that nobody foresaw ({type(error).__name__}: {error}); "
+        f"please report it with the file {file.name}."
+    )
