@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
-import tempfile
-import warnings
+import re
+import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_fields
@@ -18,11 +20,27 @@ from astropy.io import fits
 from numpy.typing import ArrayLike, NDArray
 
 from sofia_engine.errors import InputError
-from sofia_engine.header.cards import Card, FrozenHeader, freeze, is_structural, is_wcs, same_cards, wcs_cards
+from sofia_engine.header.cards import (
+    Card,
+    FrozenHeader,
+    freeze,
+    is_structural,
+    is_wcs,
+    quiet_fits,
+    round_as_stored,
+    same_cards,
+    seal,
+    wcs_cards,
+)
 
-__all__ = ["Plane", "Product", "Table", "write_atomically"]
+__all__ = ["Plane", "Product", "Table", "rename_patiently", "write_atomically"]
 
 _EMPTY = freeze(fits.Header())
+_STORABLE = frozenset(
+    ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
+)
+_PATIENCE = (0.05, 0.2, 0.8)
+"""Seconds between attempts to rename a file that another program (virus scanner, viewer) holds open."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +66,13 @@ class Plane:
 
     @classmethod
     def of(cls, data: ArrayLike, unit: str = "") -> Plane:
-        """Make a plane of any array; the array is taken over without a copy where its form allows."""
+        """Make a plane of any array; the array is taken over without a copy where its form allows.
+
+        Raises
+        ------
+        InputError
+            If FITS has no such numbers (complex, text, objects, half or extended precision).
+        """
         return cls(_as_plane_array(data), unit)
 
     @property
@@ -63,7 +87,7 @@ class Plane:
             and self.data.dtype == other.data.dtype
             and self.data.shape == other.data.shape
             and np.array_equal(self.data, other.data, equal_nan=self.data.dtype.kind in "fc")
-            and (self.inherits_wcs or same_cards(self.cards, other.cards, ("EXTNAME", "BUNIT")))
+            and (self.inherits_wcs or other.inherits_wcs or same_cards(self.cards, other.cards, ("EXTNAME", "BUNIT")))
         )
 
 
@@ -74,13 +98,28 @@ class Table:
     Parameters
     ----------
     data : FITS_rec
-        Rows as astropy reads them.
+        Rows as astropy reads them; read-only.
     cards : FrozenHeader
         Header of the table.
     """
 
     data: fits.FITS_rec
     cards: FrozenHeader = field(repr=False)
+
+    @classmethod
+    def of(cls, hdu: fits.BinTableHDU) -> Table:
+        """Make a table of an HDU; its rows are copied."""
+        stream = io.BytesIO()
+        with quiet_fits():
+            fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(stream)
+            stream.seek(0)
+            with fits.open(stream, memmap=False, lazy_load_hdus=False) as hdus:
+                return _read_table(hdus[1])
+
+    def to_hdu(self) -> Any:
+        """Return the table as an HDU of its own (rows are shared, the header is a copy)."""
+        kind = fits.TableHDU if self.cards.get("XTENSION") == "TABLE" else fits.BinTableHDU
+        return kind(self.data, self.cards.copy())
 
     def same(self, other: Table) -> bool:
         """Tell whether two tables are equal: columns, bits and cards."""
@@ -136,7 +175,7 @@ class Product:
         for name, data in planes.items():
             default = str(header.get("BUNIT", "")) if name == first else ""
             made[name] = data if isinstance(data, Plane) else Plane.of(data, units.get(name, default))
-        return cls(freeze(header), MappingProxyType(made))
+        return cls(_naming_first(freeze(header), made, empty_primary=False), MappingProxyType(made))
 
     @property
     def planes(self) -> Mapping[str, Plane]:
@@ -197,16 +236,17 @@ class Product:
                 changed[name] = replace_fields(plane, unit=unit)
         if header is None:
             header = self.header
-        elif list(wcs_cards(header)) != list(wcs_cards(self.header)):
+        elif header is not self.header and list(wcs_cards(header)) != list(wcs_cards(self.header)):
             changed = {k: _inheriting(v) for k, v in changed.items()}
-        return replace_fields(self, header=freeze(header), extensions=MappingProxyType(changed))
+        settled = _naming_first(freeze(header), changed, empty_primary=self.empty_primary)
+        return replace_fields(self, header=settled, extensions=MappingProxyType(changed))
 
     def without(self, *names: str) -> Product:
         """Return a product without some planes or tables."""
         kept = {k: v for k, v in self.extensions.items() if k not in names}
         return replace_fields(self, extensions=MappingProxyType(kept))
 
-    def with_cards(self, *cards: Card, history: Iterable[str] = ()) -> Product:
+    def with_cards(self, *cards: Card, history: Iterable[str] = (), stored: bool = False) -> Product:
         """Return a product with some keywords set and lines of HISTORY added.
 
         Parameters
@@ -214,14 +254,18 @@ class Product:
         *cards : (keyword, value, comment)
             An empty comment keeps the one that is there.
         history : iterable of str
-            Lines of HISTORY, in order.
+            Lines of HISTORY, in order; what FITS cannot hold (accents, line breaks) is replaced.
+        stored : bool
+            Numbers in the header are rounded to what a file holds.
         """
         header = self.header.copy()
         for keyword, value, comment in cards:
             header[keyword] = (value, comment) if comment else value
         for line in history:
-            header.add_history(line)
-        return self.replace(header=header)
+            header.add_history(_printable(line))
+        if stored:
+            round_as_stored(header)
+        return self.replace(header=seal(header))
 
     def same(self, other: Product, ignore: Iterable[str] = ()) -> bool:
         """Tell whether two products are equal in cards (those in ``ignore`` apart), planes and tables."""
@@ -267,6 +311,11 @@ class Product:
             Final name; ``.gz`` compresses.
         layout : str
             ``"extensions"``, or the name of an old layout to write that one.
+
+        Raises
+        ------
+        OSError
+            As the file system says (no space, no permission); nothing is left behind then.
         """
         product = self
         if layout != "extensions":
@@ -274,14 +323,15 @@ class Product:
 
             product = pack(self, layout)
         target = Path(path)
-        content = product.to_hdus()
 
         def fill(stream: Any) -> None:
-            if target.suffix == ".gz":
-                with gzip.GzipFile(fileobj=stream, mode="wb", mtime=0, compresslevel=4) as packed:
-                    content.writeto(packed)
-            else:
-                content.writeto(stream)
+            with quiet_fits():
+                content = product.to_hdus()
+                if target.suffix == ".gz":
+                    with gzip.GzipFile(fileobj=stream, mode="wb", mtime=0, compresslevel=4) as packed:
+                        content.writeto(packed)
+                else:
+                    content.writeto(stream)
 
         write_atomically(target, fill)
         return target
@@ -290,14 +340,14 @@ class Product:
         """Return the product as a list of HDUs of its own (data are shared, headers are copies)."""
         hdus = fits.HDUList()
         primary = None if self.empty_primary else next(iter(self.planes), None)
-        hdus.append(_primary_hdu(self.header, self.planes[primary] if primary else None, primary))
+        hdus.append(_primary_hdu(self.header, self.planes[primary] if primary else None))
         for name, extension in self.extensions.items():
             if name == primary:
                 continue
             if isinstance(extension, Plane):
                 hdus.append(_image_hdu(name, extension, self.header, self._first_shape()))
             else:
-                hdus.append(fits.BinTableHDU(extension.data, extension.cards.copy()))
+                hdus.append(extension.to_hdu())
         return hdus
 
     def _unit_of(self, name: str) -> str:
@@ -323,30 +373,45 @@ def write_atomically(path: Path, fill: Any) -> None:
     OSError
         As the file system says (no space, no permission); nothing is left behind then.
     """
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with temporary.open("wb") as stream:
             fill(stream)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
-        Path(temporary).replace(path)
+        rename_patiently(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def rename_patiently(source: Path, target: Path) -> None:
+    """Rename a file over another, or a folder; try again if some other program holds it for a moment (Windows)."""
+    for pause in _PATIENCE:
+        try:
+            source.replace(target)
+        except PermissionError:
+            if os.name != "nt":
+                raise
+            time.sleep(pause)
+        else:
+            return
+    source.replace(target)
 
 
 def _as_plane_array(data: ArrayLike) -> NDArray[Any]:
     array = np.asarray(data)
-    if array.dtype.kind == "O":
-        raise InputError("A plane must be a numeric array.")
-    if array.dtype.byteorder not in "=|" and not array.dtype.isnative:
+    if array.dtype.name not in _STORABLE:
+        raise InputError(f"A plane must be an array of numbers that FITS can hold, not of {array.dtype.name}.")
+    if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if not array.flags.c_contiguous:
         array = np.ascontiguousarray(array)
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def _printable(line: str) -> str:
+    return re.sub(r"[^ -~]", "?", line.replace("\n", " "))
 
 
 def _inheriting(extension: Plane | Table) -> Plane | Table:
@@ -361,14 +426,43 @@ def _same_column(first: Any, second: Any) -> bool:
     return bool(np.array_equal(first, second, equal_nan=numeric))
 
 
-def _primary_hdu(header: FrozenHeader, plane: Plane | None, name: str | None) -> fits.PrimaryHDU:
-    cards = header.copy()
-    if plane is not None:
-        if plane.unit or "BUNIT" in cards:
-            cards["BUNIT"] = (plane.unit, cards.comments["BUNIT"] if "BUNIT" in cards else "Data units")
-        if name is not None and name != "PRIMARY" and cards.get("EXTNAME") != name:
-            cards["EXTNAME"] = (name, "extension name")
-    return _hdu(fits.PrimaryHDU, plane, cards)
+def _naming_first(
+    header: FrozenHeader, extensions: Mapping[str, Plane | Table], *, empty_primary: bool
+) -> FrozenHeader:
+    """Return the header with name and unit of the first plane, as it will stand in the file."""
+    first = next(((name, e) for name, e in extensions.items() if isinstance(e, Plane)), None)
+    if empty_primary or first is None:
+        return header
+    cards = list(_identity(*first, header))
+    if all(keyword in header and header[keyword] == value for keyword, value, _ in cards):
+        return header
+    changed = header.copy()
+    for keyword, value, comment in cards:
+        changed[keyword] = (value, changed.comments[keyword] if keyword in changed else comment)
+    return seal(changed)
+
+
+def _identity(name: str, plane: Plane, header: fits.Header) -> Iterator[Card]:
+    """Yield name and unit of a plane as far as they differ from what a header says."""
+    recorded = str(header.get("EXTNAME", ""))
+    if not _means(recorded, name):
+        yield "EXTNAME", name, "extension name"
+    if str(header.get("BUNIT", "")).strip() != plane.unit:
+        yield "BUNIT", plane.unit, "Data units"
+
+
+def _means(recorded: str, name: str) -> bool:
+    """Tell whether a plane gets its name when an extension is read whose EXTNAME is that."""
+    if not recorded:
+        return bool(_NAMELESS.match(name))
+    return re.fullmatch(re.escape(recorded.strip().upper()) + r"(#\d+)?", name) is not None
+
+
+_NAMELESS = re.compile(r"(PRIMARY|EXTENSION\d+)(#\d+)?$")
+
+
+def _primary_hdu(header: FrozenHeader, plane: Plane | None) -> fits.PrimaryHDU:
+    return _hdu(fits.PrimaryHDU, plane, header.copy())
 
 
 def _image_hdu(name: str, plane: Plane, header: FrozenHeader, shape: tuple[int, ...]) -> fits.ImageHDU:
@@ -378,9 +472,8 @@ def _image_hdu(name: str, plane: Plane, header: FrozenHeader, shape: tuple[int, 
             del cards[keyword]
         for keyword, value, comment in wcs_cards(header):
             cards[keyword] = (value, comment)
-    if plane.unit or "BUNIT" in cards:
-        cards["BUNIT"] = (plane.unit, "Data units")
-    cards["EXTNAME"] = (name.partition("#")[0], "extension name")
+    for keyword, value, comment in _identity(name, plane, cards):
+        cards[keyword] = (value, comment)
     return _hdu(fits.ImageHDU, plane, cards)
 
 
@@ -395,12 +488,9 @@ def _hdu(kind: type, plane: Plane | None, cards: fits.Header) -> Any:
 
 def _read_extensions(cls: type[Product], path: Path) -> Product:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", category=fits.verify.VerifyWarning)
-            warnings.filterwarnings("error", message=".*truncated.*")
-            with _open_fits(path) as hdus:
-                extensions = dict(_named_extensions(hdus))
-                return cls(freeze(hdus[0].header), MappingProxyType(extensions), empty_primary=hdus[0].data is None)
+        with quiet_fits("truncated"), _open_fits(path) as hdus:
+            extensions = dict(_named_extensions(hdus))
+            return cls(freeze(hdus[0].header), MappingProxyType(extensions), empty_primary=hdus[0].data is None)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file.") from None
     except IsADirectoryError:
@@ -437,7 +527,7 @@ def _named_extensions(hdus: fits.HDUList) -> Iterator[tuple[str, Plane | Table]]
             continue
         name = _unique(hdu.name or ("PRIMARY" if index == 0 else f"EXTENSION{index}"), taken)
         if isinstance(hdu, fits.BinTableHDU | fits.TableHDU):
-            yield name, Table(hdu.data, freeze(hdu.header))
+            yield name, _read_table(hdu)
         else:
             yield name, _read_plane(hdu, primary=index == 0)
 
@@ -449,6 +539,13 @@ def _unique(name: str, taken: set[str]) -> str:
         unique = f"{name}#{number}"
     taken.add(unique)
     return unique
+
+
+def _read_table(hdu: Any) -> Table:
+    rows = hdu.data
+    cards = freeze(hdu.header)
+    rows.flags.writeable = False
+    return Table(rows, cards)
 
 
 def _read_plane(hdu: Any, *, primary: bool) -> Plane:

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-import copy
 import re
+import threading
+import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from astropy.io import fits
 
-__all__ = ["Card", "FrozenHeader", "freeze", "is_structural", "is_wcs", "same_cards", "wcs_cards"]
+__all__ = [
+    "Card",
+    "FrozenHeader",
+    "freeze",
+    "is_structural",
+    "is_wcs",
+    "quiet_fits",
+    "round_as_stored",
+    "same_cards",
+    "seal",
+    "wcs_cards",
+]
 
 Card = tuple[str, Any, str]
 """Keyword, value, comment."""
 
 _STRUCTURAL = re.compile(
-    r"^(SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|CHECKSUM|DATASUM|TFIELDS|THEAP"
+    r"^(SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|BLANK|CHECKSUM|DATASUM|TFIELDS|THEAP"
     r"|T(TYPE|FORM|UNIT|DIM|DISP|NULL|SCAL|ZERO)\d+)$"
 )
 _WCS = re.compile(
-    r"^(WCSAXES|WCSNAME|CRPIX\d|CRVAL\d|CDELT\d|CTYPE\d|CUNIT\d|CROTA\d|PC\d_\d|PC00\d00\d|CD\d_\d|LONPOLE|LATPOLE"
+    r"^(WCSAXES|WCSNAME|CRPIX\d|CRVAL\d|CDELT\d|CTYPE\d|CUNIT\d|CROTA\d|PC\d_\d|PC00\d00\d|CD\d_\d|PV\d_\d+|LONPOLE|LATPOLE"
     r"|RADESYS|EQUINOX|SPECSYS)[A-Z]?$"
 )
+_NUMBER_WIDTH = 20
 _MUTATORS = (
     "__setitem__", "__delitem__", "set", "append", "extend", "insert", "update", "remove", "pop", "popitem", "clear",
     "setdefault", "strip", "rename_keyword", "add_history", "add_comment", "add_blank",
@@ -42,7 +57,20 @@ class FrozenHeader(fits.Header):
 
 
 def _duplicate(header: fits.Header) -> fits.Header:
-    return fits.Header(copy.copy(card) for card in header.cards)
+    # Headers are copied several times in each step. Building them up card by card takes ten times as long as copying
+    # the cards and the index of keywords as they are.
+    made = fits.Header()
+    made._cards = [_duplicate_card(card) for card in header._cards]
+    for index in ("_keyword_indices", "_rvkc_indices"):
+        getattr(made, index).update({keyword: list(places) for keyword, places in getattr(header, index).items()})
+    made._modified = header._modified
+    return made
+
+
+def _duplicate_card(card: fits.Card) -> fits.Card:
+    made = fits.Card.__new__(fits.Card)
+    made.__dict__.update(card.__dict__)
+    return made
 
 
 def _refuse(name: str) -> Any:
@@ -62,18 +90,54 @@ for _name in _MUTATORS:
 
 def freeze(header: fits.Header) -> FrozenHeader:
     """Return a read-only copy of a header (the same object if it is frozen already)."""
-    if isinstance(header, FrozenHeader):
-        return header
-    copied = _duplicate(header)
-    copied.__class__ = FrozenHeader
-    return copied  # type: ignore[return-value]
+    return header if isinstance(header, FrozenHeader) else seal(_duplicate(header))
 
 
+def seal(header: fits.Header) -> FrozenHeader:
+    """Make a header itself read-only; for one that nobody else holds."""
+    header.__class__ = FrozenHeader
+    return header  # type: ignore[no-any-return]
+
+
+def round_as_stored(header: fits.Header) -> None:
+    """Round numbers of a changeable header to what a card holds (20 characters).
+
+    Otherwise a step would see other numbers after a session was opened again.
+    """
+    for card in header._cards:
+        value = card.__dict__.get("_value")
+        if isinstance(value, float) and len(str(value)) > _NUMBER_WIDTH:
+            card.value = float(str(fits.Card("NUMBER", value))[10 : 10 + _NUMBER_WIDTH])
+
+
+_READING = threading.RLock()
+
+
+@contextmanager
+def quiet_fits(*fatal: str) -> Iterator[None]:
+    """Keep quiet about forgivable faults of FITS headers.
+
+    One thread at a time: filters of warnings belong to the process.
+
+    Parameters
+    ----------
+    *fatal : str
+        Words of messages that are raised as errors.
+    """
+    with _READING, warnings.catch_warnings():
+        warnings.simplefilter("ignore", category=fits.verify.VerifyWarning)
+        for words in fatal:
+            warnings.filterwarnings("error", message=f".*{words}.*")
+        yield
+
+
+@lru_cache(4096)
 def is_structural(keyword: str) -> bool:
     """Tell whether a keyword describes the layout of the file rather than the data."""
     return bool(_STRUCTURAL.match(keyword))
 
 
+@lru_cache(4096)
 def is_wcs(keyword: str) -> bool:
     """Tell whether a keyword belongs to the world coordinate system."""
     return bool(_WCS.match(keyword))

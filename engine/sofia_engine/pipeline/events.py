@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,7 @@ __all__ = [
     "StepFinished",
     "StepStarted",
     "ignore",
+    "one_at_a_time",
 ]
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -113,3 +115,14 @@ Sink = Callable[[Event], None]
 
 def ignore(_event: Event) -> None:
     """Listen to nothing."""
+
+
+def one_at_a_time(sink: Sink) -> Sink:
+    """Return a listener that may be called from several threads: it passes events on one after the other."""
+    lock = threading.RLock()
+
+    def pass_on(event: Event) -> None:
+        with lock:
+            sink(event)
+
+    return pass_on

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,12 +94,9 @@ def _map(
 ) -> tuple[list[_Call], list[tuple[str, str]]]:
     def call(position: int) -> _Call | SofiaDeskError:
         product = products[position]
-        run = _make_run(step, product, parameters, around, position=position, count=len(products))
+        run = _make_run(step, product, around, position=position, count=len(products))
         try:
-            run.check_cancelled()
-            return _Call(
-                (product,), (_guard(step, product.name, run, lambda: step.function(product, parameters, run)),), run
-            )
+            return _Call((product,), _call(step, product, (product,), parameters, run), run)
         except CancelledError:
             raise
         except SofiaDeskError as error:
@@ -123,24 +120,38 @@ def _map(
 
 
 def _call_all(step: Step, products: Sequence[Product], parameters: Parameters, around: Surroundings) -> _Call:
-    run = _make_run(step, products[0], parameters, around)
+    inputs = tuple(products)
+    run = _make_run(step, inputs[0], around)
+    return _Call(inputs, _call(step, inputs, inputs, parameters, run), run)
+
+
+def _call(
+    step: Step, argument: Any, inputs: tuple[Product, ...], parameters: Parameters, run: Run
+) -> tuple[Product, ...]:
+    """Call the function of a step and return what it made as a tuple."""
+
+    def call() -> tuple[Product, ...]:
+        run.wanted = wanted_by(step, inputs[0].header, parameters)
+        made = step.function(argument, parameters, run)
+        outputs = (made,) if isinstance(made, Product) else tuple(made)
+        wrong = next((output for output in outputs if not isinstance(output, Product)), None)
+        if wrong is not None:
+            raise TypeError(f"a step returns products, not {type(wrong).__name__}")
+        return outputs
+
     run.check_cancelled()
-    made = _guard(step, products[0].name, run, lambda: step.function(tuple(products), parameters, run))
-    outputs = (made,) if isinstance(made, Product) else tuple(made)
-    if not outputs:
-        raise StepError(f"{step.label}: no usable input is left.")
-    return _Call(tuple(products), outputs, run)
+    made: tuple[Product, ...] = _guard(step, inputs[0].name, run, call)
+    if not made:
+        raise StepError(f"{step.label}: nothing usable is left of {inputs[0].name}.")
+    return made
 
 
-def _make_run(
-    step: Step, product: Product, parameters: Parameters, around: Surroundings, *, position: int = 0, count: int = 1
-) -> Run:
+def _make_run(step: Step, product: Product, around: Surroundings, *, position: int = 0, count: int = 1) -> Run:
     return Run(
         step=step.key,
         file=product.name,
         position=position,
         count=count,
-        wanted=wanted_by(step, product.header, parameters),
         store=around.store,
         sink=around.sink,
         cancel=around.cancel,
@@ -169,8 +180,12 @@ def _in_parallel(call: Callable[[int], Any], count: int, jobs: int) -> Iterable[
     workers = min(jobs, count)
     if workers <= 1:
         return map(call, range(count))
+    return _in_threads(call, count, workers)
+
+
+def _in_threads(call: Callable[[int], Any], count: int, workers: int) -> Iterator[Any]:
     with ThreadPoolExecutor(workers, thread_name_prefix="step") as pool:
-        return list(pool.map(call, range(count)))
+        yield from pool.map(call, range(count))
 
 
 def _collect(
@@ -178,11 +193,12 @@ def _collect(
 ) -> Outcome:
     products: list[Product] = []
     made: list[bool] = []
+    taken = {output.name for call in calls for output in call.outputs if _passes_on(call, output)}
     for call in calls:
         for position, output in enumerate(call.outputs):
-            passed_on = any(output is given for given in call.inputs)
+            passed_on = _passes_on(call, output)
             made.append(step.makes_products and not passed_on)
-            products.append(output if passed_on else _stamp(step, recipe, parameters, call, position))
+            products.append(output if passed_on else _stamp(step, recipe, parameters, call, position, taken))
     runs = [call.run for call in calls]
     return Outcome(
         products=tuple(products),
@@ -191,15 +207,36 @@ def _collect(
         references=tuple({use.role + use.sha256: use for run in runs for use in run.references}.values()),
         attachments=tuple(attachment for run in runs for attachment in run.attachments),
         skipped=tuple(skipped),
-        quality=tuple(dict(run.quality) for run in runs),
+        quality=tuple({name: float(value) for name, value in run.quality.items()} for run in runs),
     )
 
 
-def _stamp(step: Step, recipe: Recipe, parameters: Parameters, call: _Call, position: int) -> Product:
+def _passes_on(call: _Call, output: Product) -> bool:
+    return any(output is given for given in call.inputs)
+
+
+def _stamp(step: Step, recipe: Recipe, parameters: Parameters, call: _Call, position: int, taken: set[str]) -> Product:
     output = call.outputs[position]
-    name = ""
-    if step.makes_products:
-        same_count = len(call.outputs) == len(call.inputs)
-        sources = [call.inputs[position].name] if same_count else [product.name for product in call.inputs]
-        name = recipe.output_name(output.header, sources, step.code)
-    return stamp(output, step, parameters, history=call.run.history_lines, name=name)
+
+    def finish() -> Product:
+        name = _distinct(_name(step, recipe, call, position), taken) if step.makes_products else ""
+        return stamp(output, step, parameters, history=call.run.history_lines, name=name)
+
+    stamped: Product = _guard(step, output.name, call.run, finish)
+    return stamped
+
+
+def _name(step: Step, recipe: Recipe, call: _Call, position: int) -> str:
+    same_count = len(call.outputs) == len(call.inputs)
+    sources = [call.inputs[position].name] if same_count else [product.name for product in call.inputs]
+    return recipe.output_name(call.outputs[position].header, sources, step.code)
+
+
+def _distinct(wanted: str, taken: set[str]) -> str:
+    """Return a file name that no other product has (inputs without file numbers would all give the same)."""
+    name, number = wanted, 1
+    while name in taken:
+        number += 1
+        name = f"{wanted.removesuffix('.fits')}_{number}.fits"
+    taken.add(name)
+    return name

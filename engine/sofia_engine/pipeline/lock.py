@@ -39,11 +39,16 @@ class FolderLock:
             raise SessionError(f"{self.path.parent} cannot be used: {error.strerror}.") from error
         try:
             _lock(file)
-        except OSError:
+        except (BlockingIOError, PermissionError):  # POSIX, Windows
             file.close()
             raise SessionError(
                 f"The session {self.path.parent.name} is open in another window or command; close it there first."
             ) from None
+        except OSError as error:
+            file.close()
+            raise SessionError(
+                f"{self.path.parent} cannot be locked: {error.strerror}. Set SOFIA_DESK_SESSIONS to a local folder."
+            ) from error
         self._file = file
 
     def release(self) -> None:

@@ -35,7 +35,7 @@ class Recipe:
     instrument, mode : str
         As shown to the user and written to parameter files: FORCAST, Imaging.
     steps : tuple of Step
-        In order.
+        In order; no two have the same key.
     accepts : callable
         Tells from a primary header whether the observation (or product) is for this recipe.
     group : callable
@@ -60,6 +60,12 @@ class Recipe:
     load: Callable[[Path], Product] = Product.read
     defaults: Callable[[fits.Header], Mapping[str, Mapping[str, Any]]] = _no_defaults
     columns: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        keys = [step.key for step in self.steps]
+        repeated = sorted({key for key in keys if keys.count(key) > 1})
+        if repeated:
+            raise ValueError(f"The recipe {self.name} has several steps with the key {', '.join(repeated)}.")
 
     def index(self, step: str | int) -> int:
         """Return the position of a step given by key, label, or position.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+import numpy as np
 
 from sofia_engine._version import __version__
 from sofia_engine.errors import CancelledError, InputError, SessionError, SofiaDeskError, StepError
@@ -21,18 +24,26 @@ from sofia_engine.pipeline.events import (
     StepFinished,
     StepStarted,
     ignore,
+    one_at_a_time,
 )
 from sofia_engine.pipeline.execution import Outcome, Surroundings, execute
 from sofia_engine.pipeline.parameters import Parameters, Setting
 from sofia_engine.pipeline.provenance import describe_run, provenance_lines
 from sofia_engine.pipeline.recipe import Recipe
 from sofia_engine.pipeline.references import fingerprint, requested_files, wanted_by
-from sofia_engine.pipeline.run import Cancel
+from sofia_engine.pipeline.run import Cancel, Wanted
 from sofia_engine.pipeline.session import Session
 from sofia_engine.pipeline.settings import Settings
-from sofia_engine.pipeline.state import InputRecord, ReferenceRecord, State, root_key, state_key
+from sofia_engine.pipeline.state import (
+    InputRecord,
+    ReferenceRecord,
+    State,
+    relevant_parameters,
+    root_key,
+    state_key,
+)
 from sofia_engine.pipeline.step import Step
-from sofia_engine.product import Product, write_atomically
+from sofia_engine.product import Product
 from sofia_engine.reference import ReferenceFile, ReferenceStore
 
 __all__ = ["Reduction"]
@@ -83,7 +94,7 @@ class Reduction:
         self.session = session
         self.output = output
         self.references = references or ReferenceStore()
-        self.sink = sink
+        self.sink = one_at_a_time(sink)
         self.cancel = Cancel()
         self.rejected: tuple[tuple[Path, str], ...] = ()
         self.settings = Settings(recipe)
@@ -94,13 +105,12 @@ class Reduction:
         header = read_header(self.inputs[0])
         self._start = recipe.first_step(header)
         self.settings.set_defaults(recipe.defaults(header))
-        self._states = session.states()
         self._root = State(
             key=root_key(recipe.name, self._records),
             index=self._start - 1,
             products=tuple(path.name for path in self.inputs),
         )
-        self._states[self._root.key] = self._root
+        self._states = _descendants(self._root, session.states())
         self._current = self._root.key
 
     @classmethod
@@ -149,16 +159,22 @@ class Reduction:
         **options: Any,
     ) -> Self:
         """Start a reduction of one group of inspected files."""
+        folder = _output_folder(output)
+        made_here = not isinstance(session, Session)
         if not isinstance(session, Session):
             title = f"{group.recipe.name}-{group.files[0].header.get('OBJECT', '')}"
             session = Session(Path(session)) if session else Session.create(title)
-        folder = _output_folder(output)
-        reduction = cls(group.recipe, [file.path for file in group.files], session, output=folder, **options)
-        reduction.rejected = inspection.rejected if inspection else ()
-        for path, reason in reduction.rejected:
-            reduction.sink(InputSkipped("", str(path), reason))
-        reduction._store_settings()
-        session.log_action("open", inputs=[str(path) for path in reduction.inputs], recipe=group.recipe.name)
+        try:
+            reduction = cls(group.recipe, [file.path for file in group.files], session, output=folder, **options)
+            reduction.rejected = inspection.rejected if inspection else ()
+            for path, reason in reduction.rejected:
+                reduction.sink(InputSkipped("", str(path), reason))
+            reduction._store_settings()
+            session.log_action("open", inputs=[str(path) for path in reduction.inputs], recipe=group.recipe.name)
+        except BaseException:
+            if made_here:
+                session.close()
+            raise
         return reduction
 
     @classmethod
@@ -182,30 +198,36 @@ class Reduction:
         session = Session(Path(folder))
         try:
             stored = session.read_settings()
-            inputs = [Path(record["path"]) for record in stored["inputs"]]
-            missing = [str(path) for path in inputs if not path.exists()]
-            if missing:
-                raise SessionError(f"Inputs of the session {session.folder.name} are gone: {', '.join(missing)}.")
-            output = Path(stored["output"]) if stored.get("output") else None
-            reduction = cls(
-                find_recipe(stored["recipe"]),
-                inputs,
-                session,
-                output=output,
-                references=references,
-                sink=sink,
-                jobs=jobs,
-            )
-            if reduction.root.key != stored["root"]:
-                raise SessionError(f"Inputs of the session {session.folder.name} have changed since; start anew.")
-            reduction.settings.restore(stored["settings"])
-            reduction._redo = dict(stored.get("redo", {}))
-            if stored["current"] in reduction._states:
-                reduction._current = stored["current"]
+            options: dict[str, Any] = {"references": references, "sink": sink, "jobs": jobs}
+            with _complete(session.folder):
+                reduction = cls._restore(session, stored, options)
+            session.log_action("resume", state=reduction._current)
         except BaseException:
             session.close()
             raise
-        session.log_action("resume", state=reduction._current)
+        return reduction
+
+    @classmethod
+    def _restore(cls, session: Session, stored: Mapping[str, Any], options: Mapping[str, Any]) -> Self:
+        name = session.folder.name
+        recipe = find_recipe(stored["recipe"])
+        if stored["steps"] != [step.key for step in recipe.steps]:
+            raise SessionError(f"The session {name} was made with other steps than {recipe.name} has now; start anew.")
+        inputs = [Path(record["path"]) for record in stored["inputs"]]
+        missing = [str(path) for path in inputs if not path.exists()]
+        if missing:
+            raise SessionError(f"Inputs of the session {name} are gone: {', '.join(missing)}.")
+        output = Path(stored["output"]) if stored.get("output") else None
+        reduction = cls(recipe, inputs, session, output=output, **options)
+        if reduction.root.key != stored["root"]:
+            raise SessionError(f"Inputs of the session {name} have changed since; start anew.")
+        for problem in reduction.settings.restore(stored["settings"]):
+            reduction.sink(
+                Log("warning", f"A parameter of the session is no longer allowed and is left out: {problem}")
+            )
+        reduction._redo = dict(stored.get("redo", {}))
+        if stored["current"] in reduction._states:
+            reduction._current = stored["current"]
         return reduction
 
     # --- what there is ---
@@ -264,6 +286,13 @@ class Reduction:
         """Return the parameters a step will be run with."""
         return self.settings.parameters(step)
 
+    def is_stale(self, state: State) -> bool:
+        """Tell whether a step on the way to a state would be run with other parameters now."""
+        return any(
+            relevant_parameters(done.parameters) != relevant_parameters(self.parameters(done.index).by_key(hidden=True))
+            for done in self.path_to(state)[1:]
+        )
+
     # --- what can be done ---
 
     def set(self, step: str | int, **values: Any) -> None:
@@ -281,6 +310,12 @@ class Reduction:
         self.settings.set(step, settings)
         self._store_settings()
         self.session.log_action("set", step=step, values={key: s.value for key, s in settings.items()})
+
+    def unset(self, step: str | int, key: str | None = None) -> None:
+        """Forget what the user set: one parameter of a step, or all of them."""
+        self.settings.unset(step, key)
+        self._store_settings()
+        self.session.log_action("unset", step=step, key=key or "")
 
     def step(self) -> State:
         """Do the next step.
@@ -304,14 +339,29 @@ class Reduction:
             return self._advance(step)
         except SofiaDeskError as error:
             cancelled = isinstance(error, CancelledError)
+            if cancelled:
+                self.cancel.clear()  # the wish is fulfilled; the next step is a new one
             self.sink(StepFailed(self.next_index, step.key, str(error), cancelled=cancelled))
             raise
 
     def run_to(self, step: str | int) -> State:
-        """Do all steps up to and including one; go back before it first if it is done already."""
+        """Be where all steps up to and including one are done with the parameters as they are now.
+
+        Steps that are done already are kept; if one of them was given other parameters since, all from there on are
+        done anew, in a new branch.
+
+        Raises
+        ------
+        StepError
+            If the inputs are products of a later step, or a step cannot be done.
+        """
         target = self.recipe.index(step)
-        if self.next_index > target:
-            self.go(self.path_to(self.current)[max(target - self._start, 0)])
+        if target < self._start:
+            label = self.recipe.steps[target].label
+            raise StepError(f"{label} was done to the inputs already; start with the raw files to do it again.")
+        valid = [state for state in self.path_to(self.current) if state.index <= target and not self.is_stale(state)]
+        if valid[-1].key != self._current:
+            self._move(valid[-1].key, "go")
         while self.next_index <= target:
             self.step()
         return self.current
@@ -354,7 +404,7 @@ class Reduction:
     def go(self, state: State) -> State:
         """Go to any state of the tree."""
         if state.key not in self._states:
-            raise StepError("There is no such state.")
+            raise StepError("There is no such state in this reduction.")
         return self._move(state.key, "go")
 
     def preflight(self) -> list[ReferenceFile]:
@@ -387,19 +437,44 @@ class Reduction:
         products = self.products
         if not products:
             raise StepError(f"{step.label}: there is no input to process.")
-        references = fingerprint(wanted_by(step, products[0].header, parameters), self.references)
-        key = state_key(self._current, step.key, step.version, parameters.by_key(hidden=True), references)
+        key = self._key(step, products, parameters)
         self.sink(StepStarted(index, step.key, step.label, len(self.recipe.steps), len(products), parameters.by_key()))
-        cached = key in self._states
-        if cached:
-            state = self._states[key]
-            self._live = ("", ())
-        else:
-            state = self._execute(step, index, key, products, parameters)
+        cached = key in self._states and self._is_whole(self._states[key])
+        state = self._states[key] if cached else self._execute(step, index, key, products, parameters)
         self._save(state, step, parameters)
         self._move(key, "step")
         self.sink(StepFinished(index, step.key, key, state.seconds, cached, len(state.warnings)))
         return state
+
+    def _key(self, step: Step, products: Sequence[Product], parameters: Parameters) -> str:
+        references = {
+            f"{role} {number}": digest
+            for number, product in enumerate(products if step.references else ())
+            for role, digest in fingerprint(self._wanted(step, product, parameters), self.references).items()
+        }
+        return state_key(self._current, step.key, step.version, parameters.by_key(hidden=True), references)
+
+    def _wanted(self, step: Step, product: Product, parameters: Parameters) -> Mapping[str, Wanted]:
+        try:
+            return wanted_by(step, product.header, parameters)
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+        ):  # the step itself will set this input aside, and say why
+            return {}
+
+    def _is_whole(self, state: State) -> bool:
+        """Tell whether the products of a stored state can be read; they are at hand then."""
+        try:
+            self._live = (state.key, self.session.read_products(state))
+            self.session.read_attachments(state)
+        except SessionError as error:
+            self.sink(Log("warning", str(error), state.step))
+            self._live = ("", ())
+            return False
+        return True
 
     def _execute(self, step: Step, index: int, key: str, products: Sequence[Product], parameters: Parameters) -> State:
         started = time.time()
@@ -431,10 +506,7 @@ class Reduction:
         self.cancel_point()
         self.session.write_state(state, outcome.products, outcome.attachments)
         self._states[state.key] = state
-        stored = self.session.read_products(state)
-        # the headers in memory are the same as the stored ones, and need not be parsed again
-        shared = [replace(disk, header=made.header) for disk, made in zip(stored, outcome.products, strict=True)]
-        self._live = (state.key, tuple(shared))
+        self._live = (state.key, self.session.map_products(state, outcome.products))
 
     def cancel_point(self) -> None:
         """Stop here if the user asked to."""
@@ -445,27 +517,25 @@ class Reduction:
         if self.output is None:
             return
         for attachment in self.session.read_attachments(state):
-            self._write(attachment.name, step, lambda stream, a=attachment: stream.write(a.content))
+            self._write(attachment.name, step, attachment.write)
         if not getattr(parameters, "save", False):
             return
         lines = provenance_lines(self.provenance(state))
         for product, made in zip(self.products_of(state), state.made, strict=True):
             if made:
-                path = self.output / product.name
-                try:
-                    product.with_cards(history=lines).write(path)
-                except OSError as error:
-                    raise StepError(_unwritable(path, error)) from error
-                self.sink(FileWritten(step.key, str(path)))
+                self._write(product.name, step, product.with_cards(history=lines).write, "product")
 
-    def _write(self, name: str, step: Step, fill: Any) -> None:
+    def _write(
+        self, name: str, step: Step, write: Callable[[Path], Any], kind: Literal["product", "auxiliary"] = "auxiliary"
+    ) -> None:
         assert self.output is not None
         path = self.output / name
         try:
-            write_atomically(path, fill)
+            self.output.mkdir(parents=True, exist_ok=True)  # it may have been deleted since
+            write(path)
         except OSError as error:
             raise StepError(_unwritable(path, error)) from error
-        self.sink(FileWritten(step.key, str(path), "auxiliary"))
+        self.sink(FileWritten(step.key, str(path), kind))
 
     def provenance(self, state: State | None = None) -> dict[str, Any]:
         """Return all that is needed to make a state again: inputs, versions, parameters, reference files."""
@@ -474,12 +544,15 @@ class Reduction:
 
     def _move(self, key: str, action: str) -> State:
         state = self._states[key]
-        for ancestor in self.path_to(state):
-            if ancestor.parent:
-                self._redo[ancestor.parent] = ancestor.key
+        before = self._current, self._redo
+        self._redo = self._redo | {done.parent: done.key for done in self.path_to(state)[1:]}
         self._current = key
-        self._store_settings()
-        self.session.log_action(action, state=key, step=state.step)
+        try:
+            self._store_settings()
+            self.session.log_action(action, state=key, step=state.step)
+        except SessionError:
+            self._current, self._redo = before
+            raise
         return state
 
     def _store_settings(self) -> None:
@@ -505,7 +578,7 @@ class Reduction:
         reasons: list[str] = []
         for path in self.inputs:
             try:
-                loaded.append(_named(self.recipe.load(path), path))
+                loaded.append(_named(_checked(self.recipe.load(path), path), path))
             except InputError as error:
                 reasons.append(str(error))
                 self.sink(InputSkipped("", str(path), str(error)))
@@ -517,6 +590,33 @@ class Reduction:
     def log(self, message: str) -> None:
         """Send a line to the log."""
         self.sink(Log("info", message))
+
+
+@contextmanager
+def _complete(folder: Path) -> Iterator[None]:
+    """Explain that a session file lacks something, or holds something else than it should."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SessionError(f"{folder / 'session.json'} is damaged ({error!r}); start anew.") from error
+
+
+def _descendants(root: State, states: Mapping[str, State]) -> dict[str, State]:
+    """Return the root and all states that can be reached from it (a damaged one takes its children along)."""
+    found = {root.key: root}
+    for state in sorted(states.values(), key=lambda state: state.index):
+        if state.parent in found:
+            found[state.key] = state
+    return found
+
+
+def _checked(product: Product, path: Path) -> Product:
+    if not product.extensions:
+        raise InputError(f"{path} holds a header only, no data.")
+    planes = product.planes.values()
+    if planes and not product.tables and not any(np.isfinite(plane.data).any() for plane in planes):
+        raise InputError(f"{path} holds no valid value: all of it is NaN.")
+    return product
 
 
 def _named(product: Product, path: Path) -> Product:

@@ -81,5 +81,8 @@ def requested_files(wanted: Iterable[Wanted], store: ReferenceStore) -> list[Ref
 
 
 def _hash_file(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise ReferenceDataError(f"The reference file {path} cannot be read: {error.strerror or error}.") from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sofia_engine.errors import CancelledError, ReferenceDataError
 from sofia_engine.pipeline.events import Log, LogLevel, Progress, Sink, ignore
+from sofia_engine.product import write_atomically
 
 if TYPE_CHECKING:
     from sofia_engine.reference import ReferenceRequest, ReferenceStore
@@ -71,6 +72,10 @@ class Attachment:
 
     name: str
     content: bytes
+
+    def write(self, path: Path) -> None:
+        """Write the file: beside its final name first, then renamed."""
+        write_atomically(path, lambda stream: stream.write(self.content))
 
 
 @dataclass

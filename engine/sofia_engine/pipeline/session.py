@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,11 +25,11 @@ import numpy as np
 from astropy.io import fits
 
 from sofia_engine.errors import SessionError
-from sofia_engine.header.cards import freeze
+from sofia_engine.header.cards import FrozenHeader, freeze, quiet_fits, seal
 from sofia_engine.pipeline.lock import FolderLock
 from sofia_engine.pipeline.run import Attachment
 from sofia_engine.pipeline.state import State
-from sofia_engine.product import Plane, Product, Table, write_atomically
+from sofia_engine.product import Plane, Product, Table, rename_patiently, write_atomically
 
 __all__ = ["Session", "list_sessions", "sessions_folder"]
 
@@ -47,8 +49,17 @@ def sessions_folder() -> Path:
 def list_sessions(folder: Path | None = None) -> list[Path]:
     """Return the folders of all sessions, the latest first."""
     root = folder or sessions_folder()
-    found = [path.parent for path in root.glob("*/session.json")] if root.is_dir() else []
-    return sorted(found, key=lambda path: (path / "session.json").stat().st_mtime, reverse=True)
+    if not root.is_dir():
+        return []
+    found = {path.parent: modified for path in root.glob("*/session.json") if (modified := _modified(path)) is not None}
+    return sorted(found, key=lambda folder: found[folder], reverse=True)
+
+
+def _modified(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # deleted by another process
+        return None
 
 
 class Session:
@@ -75,10 +86,13 @@ class Session:
 
     @classmethod
     def create(cls, title: str, folder: Path | None = None) -> Session:
-        """Make a new session in the folder of sessions."""
-        words = "".join(c if c.isalnum() or c in "-." else "_" for c in title)[:60]
-        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{words}-{uuid.uuid4().hex[:6]}"
-        return cls((folder or sessions_folder()) / name)
+        """Make a new session in the folder of sessions; old finished ones make room (see `eviction`)."""
+        from sofia_engine.pipeline.eviction import evict_sessions
+
+        root = folder or sessions_folder()
+        evict_sessions(root)
+        words = re.sub(r"[^A-Za-z0-9.-]", "_", title)[:60]
+        return cls(root / f"{time.strftime('%Y%m%d-%H%M%S')}-{words}-{uuid.uuid4().hex[:6]}")
 
     def close(self) -> None:
         """Let go of the folder, so that it can be opened again."""
@@ -108,6 +122,8 @@ class Session:
             settings: dict[str, Any] = json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise SessionError(f"{path} cannot be read ({error}); the session cannot be opened again.") from error
+        if not isinstance(settings, dict):
+            raise SessionError(f"{path} is damaged; the session cannot be opened again.")
         if settings.get("format") != _FORMAT:
             raise SessionError(f"{path} was written by another version of the program; it cannot be opened.")
         return settings
@@ -122,12 +138,14 @@ class Session:
             log.write(line + "\n")
 
     def states(self) -> dict[str, State]:
-        """Return all finished states by key."""
+        """Return all finished states by key; a damaged node is as if it had never been made."""
         found: dict[str, State] = {}
         for node in sorted((self.folder / "nodes").iterdir()):
             if (node / ".done").exists():
-                state = State.from_json((node / "node.json").read_text())
-                found[state.key] = state
+                with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+                    state = State.from_json((node / "node.json").read_text())
+                    if state.key == node.name:
+                        found[state.key] = state
         return found
 
     def write_state(self, state: State, products: Sequence[Product], attachments: Sequence[Attachment]) -> None:
@@ -151,7 +169,7 @@ class Session:
                 (temporary / ".done").touch()
                 if final.exists():
                     shutil.rmtree(final)
-                temporary.rename(final)
+                rename_patiently(temporary, final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -166,15 +184,35 @@ class Session:
         node = self.node(state.key)
         try:
             return tuple(_read_product(node / f"product-{number:04d}") for number in range(len(state.products)))
-        except (OSError, ValueError, KeyError) as error:
-            raise SessionError(
-                f"The result of {state.label} in {node} is damaged ({error}); run the step again."
-            ) from error
+        except _DAMAGE as error:
+            raise _damaged(state, node, error) from error
+
+    def map_products(self, state: State, products: Sequence[Product]) -> tuple[Product, ...]:
+        """Return products that were stored just now with their planes mapped from disk.
+
+        Headers and tables stay those in memory, which need not be parsed again.
+        """
+        node = self.node(state.key)
+        try:
+            return tuple(
+                _map_planes(product, node / f"product-{number:04d}") for number, product in enumerate(products)
+            )
+        except _DAMAGE as error:
+            raise _damaged(state, node, error) from error
 
     def read_attachments(self, state: State) -> tuple[Attachment, ...]:
-        """Return the auxiliary files of a state."""
-        files = self.node(state.key) / "files"
-        return tuple(Attachment(name, (files / name).read_bytes()) for name in state.attachments)
+        """Return the auxiliary files of a state.
+
+        Raises
+        ------
+        SessionError
+            If they are missing.
+        """
+        node = self.node(state.key)
+        try:
+            return tuple(Attachment(name, (node / "files" / name).read_bytes()) for name in state.attachments)
+        except OSError as error:
+            raise _damaged(state, node, error) from error
 
     def node(self, key: str) -> Path:
         """Return the folder of a state."""
@@ -184,6 +222,14 @@ class Session:
         for node in (self.folder / "nodes").iterdir():
             if not (node / ".done").exists() or node.name.startswith("."):
                 shutil.rmtree(node, ignore_errors=True)
+
+
+_DAMAGE = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError)
+"""What reading a damaged node can raise."""
+
+
+def _damaged(state: State, node: Path, error: Exception) -> SessionError:
+    return SessionError(f"The result of {state.label} in {node} is damaged ({error}); undo, and do the step again.")
 
 
 @contextmanager
@@ -202,12 +248,13 @@ def _write_product(product: Product, folder: Path) -> None:
         entry: dict[str, Any] = {"name": name, "file": f"{number}"}
         if isinstance(extension, Plane):
             _write_array(folder / f"{number}.npy", extension.data)
-            entry |= {"unit": extension.unit, "cards": extension.cards.tostring(), "inherits": extension.inherits_wcs}
+            entry |= {"unit": extension.unit, "cards": _text(extension.cards), "inherits": extension.inherits_wcs}
         else:
-            fits.BinTableHDU(extension.data, extension.cards.copy()).writeto(folder / f"{number}.fits")
+            with quiet_fits():
+                extension.to_hdu().writeto(folder / f"{number}.fits")
         planes.append(entry)
     content = {
-        "header": product.header.tostring(),
+        "header": _text(product.header),
         "planes": planes,
         "empty_primary": product.empty_primary,
         "layout": product.layout,
@@ -216,15 +263,28 @@ def _write_product(product: Product, folder: Path) -> None:
 
 
 def _write_array(path: Path, array: np.ndarray[Any, Any]) -> None:
-    with path.open("wb") as stream:
+    with path.open("wb", buffering=0) as stream:
         np.lib.format.write_array(stream, array, allow_pickle=False)
 
 
 def _read_array(path: Path) -> np.ndarray[Any, Any]:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-    except ValueError:  # an empty array cannot be mapped
-        return np.load(path, allow_pickle=False)  # type: ignore[no-any-return]
+    with path.open("rb") as stream:
+        np.lib.format.read_magic(stream)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        start = stream.tell()
+    if 0 in shape:  # an empty array cannot be mapped
+        array = np.empty(shape, dtype)
+        array.flags.writeable = False
+        return array
+    return np.memmap(path, dtype, "r", start, shape)
+
+
+def _map_planes(product: Product, folder: Path) -> Product:
+    mapped: dict[str, Plane | Table] = {}
+    for number, (name, extension) in enumerate(product.extensions.items()):
+        stored = isinstance(extension, Plane)
+        mapped[name] = replace(extension, data=_read_array(folder / f"{number}.npy")) if stored else extension
+    return replace(product, extensions=MappingProxyType(mapped))
 
 
 def _read_product(folder: Path) -> Product:
@@ -242,5 +302,11 @@ def _read_product(folder: Path) -> Product:
     )
 
 
-def _header(text: str) -> Any:
-    return freeze(fits.Header.fromstring(text))
+def _text(header: fits.Header) -> str:
+    with quiet_fits():
+        text: str = header.tostring()
+    return text
+
+
+def _header(text: str) -> FrozenHeader:
+    return seal(fits.Header.fromstring(text))

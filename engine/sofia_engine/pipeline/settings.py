@@ -96,13 +96,17 @@ class Settings:
             for origin in ("file", "user")
         }
 
-    def restore(self, stored: Mapping[str, list[dict[str, Any]]]) -> None:
-        """Take over what `as_dict` returned; values that are no longer allowed are refused."""
+    def restore(self, stored: Mapping[str, list[dict[str, Any]]]) -> list[str]:
+        """Take over what `as_dict` returned; return what is wrong with values that are no longer allowed."""
+        problems: list[str] = []
         for origin in ("file", "user"):
             for index, layer in enumerate(stored.get(origin, [])):
-                if layer and index < len(self.recipe.steps):
-                    values = {k: Setting(v, origin, source) for k, (v, source) in layer.items()}
-                    self.set(index, values)
+                for key, (value, source) in layer.items():
+                    try:
+                        self.set(index, {key: Setting(value, origin, source)})
+                    except ParameterError as error:
+                        problems.append(str(error))
+        return problems
 
     def check(self) -> None:
         """Validate all parameters of all steps.

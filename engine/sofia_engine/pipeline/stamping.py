@@ -43,7 +43,7 @@ def stamp(product: Product, step: Step, parameters: Parameters, *, history: Sequ
     ]
     lines = [*history, f"-- Pipeline step: {step.label}", "Parameters:"]
     lines += parameter_lines(parameters.by_key())
-    return product.with_cards(*cards, history=[*lines, "--", ""])
+    return product.with_cards(*cards, history=[*lines, "--", ""], stored=True)
 
 
 def parameter_lines(values: Mapping[str, Any]) -> list[str]:
@@ -52,5 +52,4 @@ def parameter_lines(values: Mapping[str, Any]) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    text = ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)
-    return text.encode("ascii", "replace").decode().replace("\n", " ")
+    return ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from sofia_engine._version import __version__
+from sofia_engine.errors import InputError
 
-__all__ = ["InputRecord", "ReferenceRecord", "State", "root_key", "state_key"]
+__all__ = ["InputRecord", "ReferenceRecord", "State", "relevant_parameters", "root_key", "state_key"]
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,19 @@ class InputRecord:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """Describe a file."""
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        return cls(str(path.resolve()), path.stat().st_size, digest)
+        """Describe a file.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read.
+        """
+        try:
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            return cls(str(path.resolve()), path.stat().st_size, digest)
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 @dataclass(frozen=True)
@@ -99,12 +109,13 @@ def root_key(recipe: str, inputs: Sequence[InputRecord]) -> str:
 def state_key(
     parent: str, step: str, step_version: int, parameters: Mapping[str, Any], references: Mapping[str, str]
 ) -> str:
-    """Return the key of the result of a step.
+    """Return the key of the result of a step."""
+    return _hash([parent, step, step_version, __version__, relevant_parameters(parameters), dict(references)])
 
-    Whether it is saved does not matter to the result and is left out.
-    """
-    relevant = {name: value for name, value in parameters.items() if name != "save"}
-    return _hash([parent, step, step_version, __version__, relevant, dict(references)])
+
+def relevant_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that matter to the result of a step; whether it is saved does not."""
+    return {name: value for name, value in parameters.items() if name != "save"}
 
 
 def _hash(content: Any) -> str:
