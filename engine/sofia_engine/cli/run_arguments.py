@@ -55,7 +55,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=_count, metavar="N", help="work on N inputs side by side (default: all cores)")
     parser.add_argument("--strict", action="store_true", help="begin only if all inputs and calibration files are good")
     parser.add_argument("--offline", action="store_true", help="never use the network")
-    parser.add_argument("--keep-session", action="store_true", help="keep all intermediate results after success")
+    parser.add_argument(
+        "--keep-session",
+        action=argparse.BooleanOptionalAction,
+        help="keep all intermediate results after success (default: if steps are left to do)",
+    )
     add_level(parser)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from sofia_engine._version import PIPELINE, __version__
 from sofia_engine.errors import CancelledError, InputError, ParameterError, ReferenceDataError, SofiaDeskError
-from sofia_engine.instruments import all_recipes
+from sofia_engine.instruments import all_recipes, find_recipe
 from sofia_engine.pipeline.detection import Group, Inspection, inspect_files, read_header
 from sofia_engine.pipeline.documents import Document, Problems
 from sofia_engine.pipeline.events import Event, FileWritten, InputSkipped, Log, Progress, Sink, StepFailed, ignore
@@ -51,6 +51,8 @@ class RunRequest:
     ----------
     files : tuple of Path
         Inputs that belong together; empty to go on with a session.
+    recipe : str
+        Name of the recipe; empty for the one that fits the inputs.
     session : Path, optional
         Folder of the session to go on with, or to begin.
     options : RunOptions
@@ -65,11 +67,12 @@ class RunRequest:
         Begin only if all inputs can be used and all calibration files exist.
     offline : bool
         Never use the network.
-    keep_session : bool
-        Keep the session after success as well.
+    keep_session : bool, optional
+        Whether to keep the session after success; by default, if there are steps left to do.
     """
 
     files: tuple[Path, ...] = ()
+    recipe: str = ""
     session: Path | None = None
     options: RunOptions = field(default_factory=RunOptions)
     parameters: Document | None = None
@@ -77,7 +80,7 @@ class RunRequest:
     jobs: int | None = None
     strict: bool = False
     offline: bool = False
-    keep_session: bool = False
+    keep_session: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,8 @@ def run_reduction(
         status, error = _run(reduction, request)
         result = _summarise(reduction, record, status, error)
         _write_files(reduction, request.options, result)
-        keep = request.keep_session or status != "finished" or reduction.next_step is not None
+        wanted = reduction.next_step is not None if request.keep_session is None else request.keep_session
+        keep = wanted or status != "finished"
         result = replace(
             result,
             session=str(reduction.session.folder) if keep else "",
@@ -191,7 +195,7 @@ def plan_recipe(group: Group, request: RunRequest) -> Recipe:
     ParameterError
         Lists all that does not.
     """
-    recipe = _choose_recipe(group.recipe, request.options)
+    recipe = _choose_recipe(find_recipe(request.recipe) if request.recipe else group.recipe, request.options)
     _match(request, recipe)
     return recipe
 

@@ -11,7 +11,7 @@ from sofia_engine.errors import InputError, ParameterError
 from sofia_engine.simulate.options import Observation, build_options, suggest
 from sofia_engine.simulate.truth import Truth, write_truth
 
-__all__ = ["KINDS", "Simulation", "register_kind", "simulate"]
+__all__ = ["KINDS", "Simulation", "find_options", "register_kind", "simulate"]
 
 
 @dataclass(frozen=True)
@@ -124,15 +124,27 @@ def simulate(kind: str, directory: Path | str, *, seed: int = 0, **options: Any)
     ReferenceDataError
         If a reference file is missing or unusable.
     """
-    if kind not in _REGISTRY:
-        raise ParameterError(f"Unknown kind of simulation {kind!r}{suggest(kind, _REGISTRY)}.")
+    options_class, defaults = find_options(kind)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ParameterError(f"The seed of the simulation is {seed!r}; give a whole number of at least 0.")
-    entry = _REGISTRY[kind]
-    values = build_options(entry.options, entry.defaults, options)
-    truth = entry.model(Simulation(kind, values, _make_folder(Path(directory)), seed))
+    values = build_options(options_class, defaults, options)
+    truth = _REGISTRY[kind].model(Simulation(kind, values, _make_folder(Path(directory)), seed))
     write_truth(truth)
     return truth
+
+
+def find_options(kind: str) -> tuple[type[Observation], Mapping[str, Any]]:
+    """
+    Return the class of the options of a kind, and the defaults of the kind that differ from those of the class.
+
+    Raises
+    ------
+    ParameterError
+        If the kind is unknown.
+    """
+    if kind not in _REGISTRY:
+        raise ParameterError(f"Unknown kind of simulation {kind!r}{suggest(kind, _REGISTRY)}.")
+    return _REGISTRY[kind].options, _REGISTRY[kind].defaults
 
 
 def _make_folder(directory: Path) -> Path:
