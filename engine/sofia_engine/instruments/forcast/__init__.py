@@ -15,6 +15,6 @@ INSTRUMES = ("FORCAST",)
 
 def recipes() -> tuple[Recipe, ...]:
     """Return the recipes for FORCAST data."""
-    from sofia_engine.instruments.forcast.recipes import RECIPES
+    from sofia_engine.instruments.forcast.imaging import RECIPES
 
     return RECIPES

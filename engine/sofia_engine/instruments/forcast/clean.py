@@ -34,7 +34,7 @@ SHIFT_REGIONS: Mapping[Camera, tuple[slice, slice]] = {
     "SW": (slice(36, 75), slice(0, 2)),
     "LW": (slice(178, 189), slice(47, 61)),
 }
-"""Rows and columns of dead pixels, which are quiet unless the image is displaced."""
+"""Rows and columns of pixels that differ much from each other; a displaced image has them further to the right."""
 SHIFT_CONTRAST = 3.0
 
 
@@ -117,14 +117,14 @@ def clean(image: Product, p: CleanParameters, run: Run) -> Product:
 
 
 def is_shifted(plane: FloatArray, camera: Camera) -> bool:
-    """Tell whether the readout has displaced an image: whether columns of dead pixels stand 16 pixels to the right.
+    """Tell whether the readout has displaced an image: whether its conspicuous pixels stand 16 pixels to the right.
 
     Parameters
     ----------
     plane : (256, 256) ndarray
         Counts; NaN is missing.
     camera : {"SW", "LW"}
-        The camera, which decides where the dead pixels are.
+        The camera, which decides where the conspicuous pixels are.
     """
     rows, columns = SHIFT_REGIONS[camera]
     moved = slice(columns.start + READOUT_SHIFT, columns.stop + READOUT_SHIFT)

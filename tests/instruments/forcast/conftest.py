@@ -1,0 +1,111 @@
+"""Small raw FORCAST files, and a way to run single steps."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from sofia_engine.errors import ReferenceDataError
+from sofia_engine.pipeline.references import wanted_by
+from sofia_engine.pipeline.run import Run
+from sofia_engine.pipeline.step import Step
+from sofia_engine.product import Product
+from sofia_engine.reference import ReferenceStore
+
+GOLDEN = Path(__file__).resolve().parents[3] / "../shared/golden"
+
+RAW_CARDS = {
+    "TELESCOP": "SOFIA", "INSTRUME": "FORCAST", "INSTCFG": "IMAGING_SWC", "INSTMODE": "C2N", "SKYMODE": "NMC",
+    "SPECTEL1": "FOR_F197", "SPECTEL2": "NONE", "DETCHAN": "SW", "SLIT": "NONE", "BORESITE": "CENTER",
+    "OBJECT": "Star", "OBSTYPE": "OBJECT", "SRCTYPE": "POINT_SOURCE", "DATASRC": "ASTRO", "AOR_ID": "90_0001_01",
+    "OBS_ID": "2018-09-01_FO_F501B0001", "MISSN-ID": "2018-09-01_FO_F501", "DATE-OBS": "2018-09-01T05:10:00.000",
+    "WAVELNTH": 19.7, "ALTI_STA": 40000.0, "ALTI_END": 40000.0, "ZA_START": 45.0, "ZA_END": 45.0,
+    "DETECTOR": "As-010", "DETITIME": 40.0, "INTTIME": 40.0, "EPERADU": 136, "FRMRATE": 24.0, "ILOWCAP": True,
+    "OTMODE": "AD", "OTSTACKS": 1, "NODTIME": 10, "CRPIX1": 128.0, "CRPIX2": 128.0, "SKY_ANGL": 150.0,
+    "CHOPPING": True, "CHPNPOS": 2, "CHPAMP1": 30.0, "CHPANGLE": -330.0, "CHPANGLR": 330.0, "CHPCRSYS": "SIRF",
+    "NODDING": True, "NODAMP": 60.0, "NODANGLE": 210.0, "NODANGLR": 150.0, "NODCRSYS": "SIRF", "NODBEAM": "A",
+    "DITHER": True, "DTHINDEX": 1, "DTHNPOS": 4, "DITHERX": 0.0, "DITHERY": 0.0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def make_header() -> Callable[..., fits.Header]:
+    """Make a raw header in which some keywords are others, or missing (None); ``_`` stands for ``-``."""
+
+    def make(**cards: Any) -> fits.Header:
+        values = RAW_CARDS | {"FILENAME": "rw_0001.fits"} | {key.replace("_ID", "-ID") if key == "MISSN_ID" else key: v
+                                                            for key, v in cards.items()}  # fmt: skip
+        if "DATE" in values:
+            values["DATE-OBS"] = values.pop("DATE")
+        return fits.Header({key: value for key, value in values.items() if value is not None})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_raw(make_header: Callable[..., fits.Header]) -> Callable[..., Product]:
+    """Make a raw file of given counts (by default four flat planes) and keywords."""
+
+    def make(counts: Any = None, **cards: Any) -> Product:
+        data = np.full((4, 256, 256), 5000.0, dtype=np.float32) if counts is None else np.asarray(counts)
+        return Product.of(make_header(**cards), {"PRIMARY": data})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_loaded(make_header: Callable[..., fits.Header]) -> Callable[..., Product]:
+    """Make a product as Check Headers leaves it."""
+
+    def make(flux: Any, error: Any = 1.0, **cards: Any) -> Product:
+        flux = np.asarray(flux)
+        planes = {"FLUX": flux, "ERROR": np.broadcast_to(np.asarray(error, dtype=flux.dtype), flux.shape).copy()}
+        return Product.of(make_header(**cards), planes, units={"FLUX": "ct", "ERROR": "ct"})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def drive() -> Callable[..., tuple[Any, Run]]:
+    """Run a step by itself; returns what it makes, and the run with warnings and history."""
+
+    def call(
+        step: Step,
+        given: Any,
+        parameters: dict[str, Any] | None = None,
+        *,
+        store: ReferenceStore | None = None,
+        position: int = 0,
+        count: int = 1,
+    ) -> tuple[Any, Run]:
+        first = given if isinstance(given, Product) else given[0]
+        p = step.parameters(**(parameters or {}))
+        wanted = wanted_by(step, first.header, p) if store is not None else {}
+        run = Run(step.key, first.name, position=position, count=count, wanted=wanted, store=store)
+        return step.function(given, p, run), run
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def reference_store() -> ReferenceStore:
+    """The reference files on this computer; tests that need one that is not here are skipped."""
+    store = ReferenceStore(offline=True)
+    from sofia_engine.reference import ReferenceRequest
+
+    try:
+        store.get(ReferenceRequest("FORCAST", "bad_pixel_mask", 20180901, {"mode": "IMG_SWC"}))
+    except ReferenceDataError:
+        pytest.skip("the reference files are not on this computer")
+    return store
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The folder of golden sets."""
+    if not GOLDEN.is_dir():
+        pytest.skip("the golden sets are not on this computer")
+    return GOLDEN
