@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from sofia_engine.errors import InputError
-from sofia_engine.header.cards import freeze
-from sofia_engine.product import Plane, Product, Table
+from sofia_engine.product import Plane, Product
 
 __all__ = ["LAYOUTS", "Layout", "pack", "unpack"]
 
@@ -98,13 +96,12 @@ def pack(product: Product, layout: str) -> Product:
     unit = product.plane(names[0 if form.axis == 0 else 1]).unit
     header = product.header.copy()
     header.remove("EXTNAME", ignore_missing=True)
-    extensions: dict[str, Plane | Table] = {"PRIMARY": Plane.of(np.stack(arrays, axis=form.axis), unit)}
-    return replace(product, header=freeze(header), extensions=MappingProxyType(extensions), layout="extensions")
+    return Product.of(header, {"PRIMARY": Plane.of(np.stack(arrays, axis=form.axis), unit)})
 
 
 def _take_apart(product: Product, layout: Layout, packed: Plane) -> Product:
     units = _units(product.header, layout, packed)
-    extensions: dict[str, Plane | Table] = {}
+    extensions: dict[str, Plane] = {}
     for index, name in enumerate(layout.names[: packed.shape[layout.axis]]):
         array = np.take(packed.data, index, axis=layout.axis)
         if "ERROR" in name:
@@ -113,7 +110,7 @@ def _take_apart(product: Product, layout: Layout, packed: Plane) -> Product:
     header = product.header.copy()
     for keyword in _OLD_CARDS:
         header.remove(keyword, ignore_missing=True)
-    return replace(product, header=freeze(header), extensions=MappingProxyType(extensions), layout=layout.name)
+    return replace(Product.of(header, extensions), layout=layout.name)
 
 
 def _units(header: fits.Header, layout: Layout, packed: Plane) -> dict[str, str]:

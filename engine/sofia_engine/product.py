@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from dataclasses import replace as replace_fields
 from pathlib import Path
@@ -35,6 +36,7 @@ from sofia_engine.header.cards import (
 
 __all__ = ["Plane", "Product", "Table", "rename_patiently", "write_atomically"]
 
+_GZIP = b"\x1f\x8b"
 _EMPTY = freeze(fits.Header())
 _STORABLE = frozenset(
     ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
@@ -98,7 +100,7 @@ class Table:
     Parameters
     ----------
     data : FITS_rec
-        Rows as astropy reads them; read-only.
+        Rows as astropy reads them, for writing. ``table["NAME"]`` gives a column as a read-only array.
     cards : FrozenHeader
         Header of the table.
     """
@@ -115,6 +117,21 @@ class Table:
             stream.seek(0)
             with fits.open(stream, memmap=False, lazy_load_hdus=False) as hdus:
                 return _read_table(hdus[1])
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return a column, read-only and native-endian; the first axis is the row.
+
+        Raises
+        ------
+        InputError
+            If the table has no such column.
+        """
+        if name not in self.data.names:
+            raise InputError(
+                f"The table {self.cards.get('EXTNAME', '')} has no column {name}; it has {', '.join(self.data.names)}."
+            )
+        column = np.asarray(self.data[name])
+        return _read_only(column if column.dtype.isnative else column.astype(column.dtype.newbyteorder("=")))
 
     def to_hdu(self) -> Any:
         """Return the table as an HDU of its own (rows are shared, the header is a copy)."""
@@ -214,9 +231,12 @@ class Product:
         return found
 
     def replace(
-        self, header: fits.Header | None = None, units: Mapping[str, str] | None = None, **planes: ArrayLike | Plane
+        self,
+        header: fits.Header | None = None,
+        units: Mapping[str, str] | None = None,
+        **planes: ArrayLike | Plane | Table,
     ) -> Product:
-        """Return a product in which some planes, or the header, are others; the rest is shared.
+        """Return a product in which some planes or tables, or the header, are others; the rest is shared.
 
         Parameters
         ----------
@@ -224,12 +244,12 @@ class Product:
             New primary header. If it changes the world coordinates, planes that had their own follow.
         units : mapping of str to str, optional
             New units of planes.
-        **planes : array or Plane
-            New or replaced planes; a replaced one keeps its unit.
+        **planes : array, Plane or Table
+            New or replaced planes and tables; a replaced plane keeps its unit.
         """
         changed: dict[str, Plane | Table] = dict(self.extensions)
         for name, data in planes.items():
-            changed[name] = data if isinstance(data, Plane) else Plane.of(data, self._unit_of(name))
+            changed[name] = data if isinstance(data, Plane | Table) else Plane.of(data, self._unit_of(name))
         for name, unit in (units or {}).items():
             plane = changed[name]
             if isinstance(plane, Plane):
@@ -246,7 +266,7 @@ class Product:
         kept = {k: v for k, v in self.extensions.items() if k not in names}
         return replace_fields(self, extensions=MappingProxyType(kept))
 
-    def with_cards(self, *cards: Card, history: Iterable[str] = (), stored: bool = False) -> Product:
+    def with_cards(self, *cards: Card, history: Iterable[str] = ()) -> Product:
         """Return a product with some keywords set and lines of HISTORY added.
 
         Parameters
@@ -255,16 +275,13 @@ class Product:
             An empty comment keeps the one that is there.
         history : iterable of str
             Lines of HISTORY, in order; what FITS cannot hold (accents, line breaks) is replaced.
-        stored : bool
-            Numbers in the header are rounded to what a file holds.
         """
         header = self.header.copy()
         for keyword, value, comment in cards:
             header[keyword] = (value, comment) if comment else value
         for line in history:
             header.add_history(_printable(line))
-        if stored:
-            round_as_stored(header)
+        round_as_stored(header)
         return self.replace(header=seal(header))
 
     def same(self, other: Product, ignore: Iterable[str] = ()) -> bool:
@@ -328,7 +345,7 @@ class Product:
             with quiet_fits():
                 content = product.to_hdus()
                 if target.suffix == ".gz":
-                    with gzip.GzipFile(fileobj=stream, mode="wb", mtime=0, compresslevel=4) as packed:
+                    with gzip.GzipFile("", "wb", compresslevel=4, fileobj=stream, mtime=0) as packed:
                         content.writeto(packed)
                 else:
                     content.writeto(stream)
@@ -401,10 +418,16 @@ def _as_plane_array(data: ArrayLike) -> NDArray[Any]:
     array = np.asarray(data)
     if array.dtype.name not in _STORABLE:
         raise InputError(f"A plane must be an array of numbers that FITS can hold, not of {array.dtype.name}.")
+    if array.dtype == np.int8:  # FITS bytes have no sign
+        array = array.astype(np.int16)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if not array.flags.c_contiguous:
         array = np.ascontiguousarray(array)
+    return _read_only(array)
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = array.view()
     view.flags.writeable = False
     return view
@@ -422,6 +445,8 @@ def _inheriting(extension: Plane | Table) -> Plane | Table:
 
 def _same_column(first: Any, second: Any) -> bool:
     first, second = np.asarray(first), np.asarray(second)
+    if first.dtype.kind == "O":  # rows of different length
+        return len(first) == len(second) and all(map(_same_column, first, second))
     numeric = first.dtype.kind in "fc" and second.dtype.kind in "fc"
     return bool(np.array_equal(first, second, equal_nan=numeric))
 
@@ -488,7 +513,7 @@ def _hdu(kind: type, plane: Plane | None, cards: fits.Header) -> Any:
 
 def _read_extensions(cls: type[Product], path: Path) -> Product:
     try:
-        with quiet_fits("truncated"), _open_fits(path) as hdus:
+        with quiet_fits("truncated", "Error validating header"), _open_fits(path) as hdus:
             extensions = dict(_named_extensions(hdus))
             return cls(freeze(hdus[0].header), MappingProxyType(extensions), empty_primary=hdus[0].data is None)
     except FileNotFoundError:
@@ -501,20 +526,28 @@ def _read_extensions(cls: type[Product], path: Path) -> Product:
         raise InputError(f"{path} cannot be read: {_why_unreadable(path, error)}") from error
 
 
-def _open_fits(path: Path) -> Any:
+@contextmanager
+def _open_fits(path: Path) -> Iterator[Any]:
     if path.stat().st_size == 0:
         raise InputError(f"{path} cannot be read: the file is empty.")
-    return fits.open(path, memmap=False, lazy_load_hdus=False)
+    with path.open("rb") as stream:
+        packed = stream.read(2) == _GZIP
+        stream.seek(0)
+        # a packed file is read at once: that it was cut short may show at its very end only
+        source = io.BytesIO(gzip.decompress(stream.read())) if packed else stream
+        with fits.open(source, memmap=False, lazy_load_hdus=False) as hdus:
+            yield hdus
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:
     text = " ".join(str(error).split())
     with path.open("rb") as stream:
         start = stream.read(10)
-    if start[:2] != b"\x1f\x8b" and not start.startswith(b"SIMPLE"):
+    if start[:2] != _GZIP and not start.startswith(b"SIMPLE"):
         return "it is not a FITS file."
     if any(
-        word in text.lower() for word in ("truncat", "buffer", "end-of-stream", "mmap", "reshape", "size")
+        word in text.lower()
+        for word in ("truncat", "buffer", "end-of-stream", "mmap", "reshape", "size", "missing end card")
     ) or isinstance(error, EOFError):
         return "it is truncated; fetch it again from the archive."
     return f"it is damaged ({text or type(error).__name__})."
@@ -542,10 +575,8 @@ def _unique(name: str, taken: set[str]) -> str:
 
 
 def _read_table(hdu: Any) -> Table:
-    rows = hdu.data
-    cards = freeze(hdu.header)
-    rows.flags.writeable = False
-    return Table(rows, cards)
+    rows = hdu.data  # reading them may change the header
+    return Table(rows, freeze(hdu.header))
 
 
 def _read_plane(hdu: Any, *, primary: bool) -> Plane:

@@ -89,8 +89,15 @@ for _name in _MUTATORS:
 
 
 def freeze(header: fits.Header) -> FrozenHeader:
-    """Return a read-only copy of a header (the same object if it is frozen already)."""
-    return header if isinstance(header, FrozenHeader) else seal(_duplicate(header))
+    """Return a read-only copy of a header (the same object if it is frozen already).
+
+    Its numbers are those that a file would hold; see `round_as_stored`.
+    """
+    if isinstance(header, FrozenHeader):
+        return header
+    copied = _duplicate(header)
+    round_as_stored(copied)
+    return seal(copied)
 
 
 def seal(header: fits.Header) -> FrozenHeader:
@@ -126,6 +133,7 @@ def quiet_fits(*fatal: str) -> Iterator[None]:
     """
     with _READING, warnings.catch_warnings():
         warnings.simplefilter("ignore", category=fits.verify.VerifyWarning)
+        warnings.filterwarnings("ignore", message="Unexpected extra padding")
         for words in fatal:
             warnings.filterwarnings("error", message=f".*{words}.*")
         yield
@@ -155,7 +163,7 @@ def _content(header: fits.Header, ignore: Iterable[str]) -> list[tuple[str, Any]
     return [
         (card.keyword, card.value)
         for card in header.cards
-        if not is_structural(card.keyword) and card.keyword not in skipped and card.keyword != "CONTINUE"
+        if not is_structural(card.keyword) and card.keyword not in skipped and not card.is_blank
     ]
 
 

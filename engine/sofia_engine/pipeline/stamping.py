@@ -43,7 +43,7 @@ def stamp(product: Product, step: Step, parameters: Parameters, *, history: Sequ
     ]
     lines = [*history, f"-- Pipeline step: {step.label}", "Parameters:"]
     lines += parameter_lines(parameters.by_key())
-    return product.with_cards(*cards, history=[*lines, "--", ""], stored=True)
+    return product.with_cards(*cards, history=[*lines, "--", ""])
 
 
 def parameter_lines(values: Mapping[str, Any]) -> list[str]:
