@@ -24,7 +24,9 @@ RAW_CARDS = {
     "OBS_ID": "2018-09-01_FO_F501B0001", "MISSN-ID": "2018-09-01_FO_F501", "DATE-OBS": "2018-09-01T05:10:00.000",
     "WAVELNTH": 19.7, "ALTI_STA": 40000.0, "ALTI_END": 40000.0, "ZA_START": 45.0, "ZA_END": 45.0,
     "DETECTOR": "As-010", "DETITIME": 40.0, "INTTIME": 40.0, "EPERADU": 136, "FRMRATE": 24.0, "ILOWCAP": True,
-    "OTMODE": "AD", "OTSTACKS": 1, "NODTIME": 10, "CRPIX1": 128.0, "CRPIX2": 128.0, "SKY_ANGL": 150.0,
+    "OTMODE": "AD", "OTSTACKS": 1, "NODTIME": 10, "DICHROIC": "Mirror (swc)",
+    "CRPIX1": 128.0, "CRPIX2": 128.0, "CRVAL1": 213.9, "CRVAL2": 19.2, "CDELT1": -2.18e-4, "CDELT2": 2.06e-4,
+    "SKY_ANGL": 150.0,
     "CHOPPING": True, "CHPNPOS": 2, "CHPAMP1": 30.0, "CHPANGLE": -330.0, "CHPANGLR": 330.0, "CHPCRSYS": "SIRF",
     "NODDING": True, "NODAMP": 60.0, "NODANGLE": 210.0, "NODANGLR": 150.0, "NODCRSYS": "SIRF", "NODBEAM": "A",
     "DITHER": True, "DTHINDEX": 1, "DTHNPOS": 4, "DITHERX": 0.0, "DITHERY": 0.0,
@@ -109,3 +111,93 @@ def golden() -> Path:
     if not GOLDEN.is_dir():
         pytest.skip("the golden sets are not on this computer")
     return GOLDEN
+
+
+@pytest.fixture(scope="session")
+def draw_stars() -> Callable[..., np.ndarray]:
+    """Draw round Gaussian stars, given as (x, y, flux), into an empty image; fluxes are those of the pixels' sum."""
+
+    def draw(shape: tuple[int, int], *stars: tuple[float, float, float], fwhm: float = 4.5) -> np.ndarray:
+        y, x = np.indices(shape)
+        variance = (fwhm / 2.3548200450309493) ** 2
+        image = np.zeros(shape)
+        for at_x, at_y, flux in stars:
+            image += flux / (2 * np.pi * variance) * np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / (2 * variance))
+        return image
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def find_star() -> Callable[..., tuple[float, float]]:
+    """Find the centre of a star near a position, as the centre of mass without a flat background."""
+
+    def find(image: np.ndarray, x: float, y: float, reach: int = 9) -> tuple[float, float]:
+        column, row = round(x), round(y)
+        box = np.nan_to_num(image[row - reach : row + reach + 1, column - reach : column + reach + 1])
+        box = box - np.median(box)
+        offsets = np.arange(-reach, reach + 1)
+        return column + (box.sum(0) @ offsets) / box.sum(), row + (box.sum(1) @ offsets) / box.sum()
+
+    return find
+
+
+SKY_CARDS = {
+    "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 213.9, "CRVAL2": 19.18, "CDELT1": -0.768 / 3600,
+    "CDELT2": 0.768 / 3600, "CROTA2": 30.0, "EQUINOX": 2000.0, "SKY_ANGL": 150.0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def make_stacked(make_loaded: Callable[..., Product]) -> Callable[..., Product]:
+    """Make a product as Stack leaves it, with coordinates on the sky."""
+
+    def make(flux: Any, error: Any = 0.01, **cards: Any) -> Product:
+        return make_loaded(np.asarray(flux, dtype=float), error, **(SKY_CARDS | cards)).replace(
+            units={"FLUX": "Me/s", "ERROR": "Me/s"}
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def reduce_raw(drive: Callable[..., tuple[Any, Run]], reference_store: ReferenceStore) -> Callable[[Path], Product]:
+    """Reduce a raw image to what Stack makes of it; each file once."""
+    from sofia_engine.instruments.forcast.check import checkhead
+    from sofia_engine.instruments.forcast.clean import clean
+    from sofia_engine.instruments.forcast.droop import droop
+    from sofia_engine.instruments.forcast.imaging import find_imaging_defaults
+    from sofia_engine.instruments.forcast.nonlinearity import nonlin
+    from sofia_engine.instruments.forcast.stack import stack
+
+    done: dict[Path, Product] = {}
+
+    def reduce(path: Path) -> Product:
+        if path not in done:
+            (product,), _ = drive(checkhead, (Product.read(path),))
+            defaults = find_imaging_defaults(product.header)
+            for step in (clean, droop, nonlin, stack):
+                product, _ = drive(step, product, dict(defaults.get(step.key, {})), store=reference_store)
+            done[path] = product
+        return done[path]
+
+    return reduce
+
+
+@pytest.fixture(scope="session")
+def compare_planes() -> Callable[..., None]:
+    """Check that the planes of two products agree as the golden sets ask: 99.5 % of FLUX, the median of ERROR."""
+
+    def compare(product: Product, expected: Product, tolerance: float) -> None:
+        for name in expected.planes:
+            ours, theirs = np.asarray(product[name], float), np.asarray(expected[name], float)
+            assert ours.shape == theirs.shape, name
+            both, either = np.isfinite(ours) & np.isfinite(theirs), np.isfinite(ours) | np.isfinite(theirs)
+            assert both.sum() >= 0.99 * either.sum(), name
+            if name == "ERROR":
+                assert np.median(ours[both] / theirs[both]) == pytest.approx(1.0, abs=0.05)
+            else:
+                level = np.nanpercentile(np.abs(theirs), 99.9)
+                assert np.percentile(np.abs(ours - theirs)[both] / level, 99.5) < tolerance, name
+
+    return compare

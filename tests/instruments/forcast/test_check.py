@@ -33,6 +33,13 @@ def test_that_without_abort_violations_are_warnings_and_the_data_are_loaded(make
     assert "DETITIME  is missing" in run.warnings[0]
 
 
+def test_that_keywords_of_later_steps_are_missed_early(make_raw, drive):
+    _, run = drive(checkhead, (make_raw(DICHROIC=None, CRVAL1=None),))
+    assert [line.split()[0] for line in run.warnings[0].splitlines()[1:]] == ["CRVAL1", "DICHROIC"]
+    _, grism = drive(checkhead, (make_raw(DICHROIC=None, INSTCFG="GRISM_SWC", SPECTEL1="FOR_G063"),))
+    assert grism.warnings == []
+
+
 @pytest.mark.parametrize("missing", ["DITHERX", "DTHINDEX", "DTHNPOS"])
 def test_that_missing_dither_keywords_do_not_stop_the_reduction(make_raw, drive, missing):
     _, run = drive(checkhead, (make_raw(**{missing: None}),))

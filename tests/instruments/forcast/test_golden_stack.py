@@ -9,8 +9,8 @@ from astropy.io import fits
 from sofia_engine.instruments.forcast.check import checkhead
 from sofia_engine.instruments.forcast.clean import clean
 from sofia_engine.instruments.forcast.droop import droop
-from sofia_engine.instruments.forcast.nonlinearity import nonlin
 from sofia_engine.instruments.forcast.imaging import find_imaging_defaults
+from sofia_engine.instruments.forcast.nonlinearity import nonlin
 from sofia_engine.instruments.forcast.stack import stack
 from sofia_engine.product import Product
 

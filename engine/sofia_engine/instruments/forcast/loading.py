@@ -207,9 +207,9 @@ def _number(header: fits.Header, keyword: str, default: float = math.nan) -> flo
 
 def _dither_index(product: Product) -> int:
     index = product.header.get("DTHINDEX")
-    if not isinstance(index, int):
+    if not isinstance(index, int | float) or not float(index).is_integer():
         raise InputError(f"{product.name}: DTHINDEX, which tells the nod beam of a C2NC2 file, is missing.")
-    return index
+    return int(index)
 
 
 def _beam(product: Product) -> str:
