@@ -124,6 +124,8 @@ def match_recipe(document: Document, recipe: Recipe) -> StepSettings:
         if index is None:
             problems.add(_describe_unknown_step(section, document, recipe))
             continue
+        if index in found:
+            problems.add(f"{section.name}: this step has a section already [{document.where(section.line)}].")
         settings, passed_over = _match_section(section, document, recipe.steps[index].parameters)
         notes += passed_over
         try:
@@ -292,9 +294,7 @@ class _TomlWriter(_Writer):
 
     def _format_step(self, index: int) -> list[str]:
         step = self.recipe.steps[index]
-        keys = [other.key for other in self.recipe.steps]
-        heading = step.key if keys.count(step.key) == 1 else f"{index + 1}: {step.key}"
-        lines = [f"# --- {index + 1}. {step.label} ---", f"[{_toml_key(heading)}]", *_comment(self.references(index))]
+        lines = [f"# --- {index + 1}. {step.label} ---", f"[{_toml_key(step.key)}]", *_comment(self.references(index))]
         for info, value in self.shown(index):
             lines += ["", *_comment(self._describe(index, info)), f"{_toml_key(info.key)} = {_toml_value(value)}"]
         return [*lines, ""]

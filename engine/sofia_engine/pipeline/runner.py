@@ -294,7 +294,7 @@ def _open(request: RunRequest, sink: Sink, inspection: Inspection | None) -> Red
     inspection = inspection or inspect_files(request.files)
     group = inspection.single_group()
     if request.strict and inspection.rejected:
-        reasons = "\n".join(f"  {reason}" for _, reason in inspection.rejected)
+        reasons = "\n".join(f"  {path}: {reason}" for path, reason in inspection.rejected)
         raise InputError(f"Not all inputs can be used, and --strict was asked for.\n{reasons}")
     group = replace(group, recipe=plan_recipe(group, request))
     return Reduction.of_group(

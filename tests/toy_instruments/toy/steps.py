@@ -20,7 +20,9 @@ class CheckParameters(SavedOutput):
 
 
 class AddParameters(SavedOutput):
-    amount: float = parameter(1.0, key="addamount", label="Amount", unit="ct", help="Added to all pixels.", ge=0, le=100)
+    amount: float = parameter(
+        1.0, key="addamount", label="Amount", unit="ct", help="Added to all pixels.", ge=0, le=100
+    )
     times: int = parameter(1, label="Times", help="How often it is added.", ge=0)
     seconds: float = parameter(0.0, label="Pause", unit="s", help="How long the step takes at least.", ge=0)
     limit: float | None = parameter(None, label="Limit", help="Largest value left; none for no limit.")
@@ -82,7 +84,9 @@ def load(path):
 
 
 def name_output(header, sources, code):
-    return f"{header['OBJECT']}_{code}_{'-'.join(source.partition('.')[0].rpartition('_')[2] for source in sources)}.fits"
+    return (
+        f"{header['OBJECT']}_{code}_{'-'.join(source.partition('.')[0].rpartition('_')[2] for source in sources)}.fits"
+    )
 
 
 def is_spectroscopy(header):
