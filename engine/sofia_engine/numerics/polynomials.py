@@ -1,4 +1,4 @@
-"""Polynomials of several coordinates: terms, fits, evaluation at points and on pixel grids."""
+"""Polynomials of several coordinates: terms, fits (also robust ones), evaluation at points and on pixel grids."""
 
 from __future__ import annotations
 
@@ -9,15 +9,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sofia_engine.numerics.arrays import as_float
+from sofia_engine.numerics.outliers import RejectionRule, RejectionState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
 
-    from sofia_engine.numerics.arrays import FloatArray
+    from sofia_engine.numerics.arrays import BoolArray, FloatArray
 
-__all__ = ["Polynomial", "evaluate_monomials", "fit_polynomial", "list_exponents"]
+__all__ = [
+    "Polynomial",
+    "RobustPolynomialFit",
+    "evaluate_monomials",
+    "fit_polynomial",
+    "fit_polynomial_robustly",
+    "list_exponents",
+    "list_products",
+]
+
+Exponents = tuple[tuple[int, ...], ...]
 
 
 def list_exponents(order: int | Sequence[int], dimensions: int | None = None) -> tuple[tuple[int, ...], ...]:
@@ -47,6 +58,11 @@ def list_exponents(order: int | Sequence[int], dimensions: int | None = None) ->
     degree = max(limits)
     every = itertools.product(*(range(limit + 1) for limit in limits))
     return tuple(exponents for exponents in every if sum(exponents) <= degree)
+
+
+def list_products(orders: Sequence[int]) -> Exponents:
+    """Exponents of all products of powers up to an order of each coordinate, the first one's power varying slowest."""
+    return tuple(itertools.product(*(range(int(order) + 1) for order in orders)))
 
 
 def evaluate_monomials(coordinates: ArrayLike, exponents: tuple[tuple[int, ...], ...]) -> FloatArray:
@@ -104,6 +120,27 @@ class Polynomial:
         values: FloatArray = np.tensordot(self.coefficients, evaluate_monomials(scaled, self.exponents), axes=1)
         return values
 
+    def expand(self) -> FloatArray:
+        """Coefficients of the same polynomial in plain powers of the coordinates.
+
+        Returns
+        -------
+        ndarray
+            Axis k holds the powers of coordinate k, from 0 to the highest exponent of any term.
+        """
+        degree = max(map(max, self.exponents))
+        plain = np.zeros((degree + 1,) * len(self.offset))
+        for coefficient, powers in zip(self.coefficients, self.exponents, strict=True):
+            plain[powers] += coefficient
+        for axis, (offset, scale) in enumerate(zip(self.offset, self.scale, strict=True)):
+            # column k: the coefficients of ((x - offset) / scale)**k in powers of x
+            line = np.polynomial.Polynomial([-offset / scale, 1 / scale])
+            table = np.zeros((degree + 1, degree + 1))
+            for power in range(degree + 1):
+                table[: power + 1, power] = np.atleast_1d((line**power).coef)
+            plain = np.moveaxis(np.tensordot(table, plain, axes=([1], [axis])), 0, axis)
+        return plain
+
     def on_grid(self, *axes: ArrayLike) -> FloatArray:
         """Values on the grid spanned by K one-dimensional axes; result axes in the order of the coordinates.
 
@@ -120,7 +157,12 @@ class Polynomial:
 
 
 def fit_polynomial(
-    coordinates: ArrayLike, values: ArrayLike, order: int | Sequence[int], weights: ArrayLike | None = None
+    coordinates: ArrayLike,
+    values: ArrayLike,
+    order: int | Sequence[int],
+    weights: ArrayLike | None = None,
+    *,
+    exponents: Exponents | None = None,
 ) -> Polynomial:
     """Weighted least-squares fit of a polynomial to scattered points.
 
@@ -134,6 +176,8 @@ def fit_polynomial(
         See `list_exponents`.
     weights : (N,) array_like, optional
         Inverse variances; equal if left out.
+    exponents : tuple of tuple of int, optional
+        The terms, if they are others than those of `list_exponents`, e.g. those of `list_products`.
 
     Returns
     -------
@@ -154,7 +198,65 @@ def fit_polynomial(
     low, high = points.min(axis=1), points.max(axis=1)
     offset, half = (high + low) / 2, (high - low) / 2
     scale = np.where(half > 0, half, 1.0)
-    exponents = list_exponents(order, len(points))
-    design = evaluate_monomials((points - offset[:, np.newaxis]) / scale[:, np.newaxis], exponents)
+    terms = list_exponents(order, len(points)) if exponents is None else exponents
+    design = evaluate_monomials((points - offset[:, np.newaxis]) / scale[:, np.newaxis], terms)
     coefficients = np.linalg.lstsq((design * root).T, data * root, rcond=None)[0]
-    return Polynomial(coefficients, exponents, offset, scale)
+    return Polynomial(coefficients, terms, offset, scale)
+
+
+@dataclass(frozen=True, eq=False)
+class RobustPolynomialFit:
+    """A polynomial and the points it goes through.
+
+    Attributes
+    ----------
+    polynomial : Polynomial
+        The last fit.
+    used : (N,) ndarray of bool
+        Points that were not rejected.
+    rms : float
+        Standard deviation of the residuals of the used points.
+    """
+
+    polynomial: Polynomial
+    used: BoolArray
+    rms: float
+
+
+def fit_polynomial_robustly(
+    coordinates: ArrayLike,
+    values: ArrayLike,
+    order: int | Sequence[int],
+    threshold: float,
+    weights: ArrayLike | None = None,
+    *,
+    exponents: Exponents | None = None,
+) -> RobustPolynomialFit:
+    """Fit a polynomial to scattered points and reject outliers until the fit settles.
+
+    Parameters
+    ----------
+    coordinates, values, order, weights, exponents
+        As in `fit_polynomial`.
+    threshold : float
+        See `sofia_engine.numerics.outliers.RejectionRule`.
+
+    Raises
+    ------
+    ValueError
+        If fewer points than terms (at least 2) are left.
+    """
+    points, data = np.atleast_2d(np.asarray(coordinates, dtype=np.float64)), as_float(values).astype(np.float64)
+    spread = np.ones_like(data) if weights is None else as_float(weights).astype(np.float64)
+    usable = np.isfinite(data) & np.isfinite(points).all(axis=0) & np.isfinite(spread) & (spread > 0)
+    terms = list_exponents(order, len(points)) if exponents is None else exponents
+    state = RejectionState.begin(usable[np.newaxis], RejectionRule(threshold, max(2, len(terms))))
+    while True:
+        used = state.used[0]
+        if not state.enough[0]:
+            raise ValueError(f"only {np.count_nonzero(used)} points are left to fit {len(terms)} terms to")
+        fitted = fit_polynomial(points[:, used], data[used], order, spread[used], exponents=terms)
+        residual = np.where(usable, data - fitted(*np.where(usable, points, 0.0)), np.nan)
+        state, active = state.advance(residual[np.newaxis])
+        if not active.any():
+            return RobustPolynomialFit(fitted, used, float(state.rms[0]))
