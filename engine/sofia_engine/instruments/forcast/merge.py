@@ -24,9 +24,11 @@ from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.numerics.coadd import shift_and_add
 from sofia_engine.numerics.geometry import (
     AffineGeometry,
+    Canvas,
     crop_geometry,
     find_finite_box,
     fit_canvas,
+    place_image,
     rotate_about,
 )
 from sofia_engine.numerics.interpolation import Interpolation, interpolate_image
@@ -37,7 +39,16 @@ from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
 from sofia_engine.product import Plane, Product
 
-__all__ = ["MergeParameters", "MergedImage", "find_pattern", "measure_throws", "merge", "merge_copies", "rotate_merged"]
+__all__ = [
+    "MergeParameters",
+    "MergeRule",
+    "MergedImage",
+    "find_pattern",
+    "measure_throws",
+    "merge",
+    "merge_copies",
+    "rotate_merged",
+]
 
 Method = Literal["Header shifts", "Centroid", "Cross-correlation", "No shift"]
 
@@ -67,6 +78,13 @@ class MergeParameters(SavedOutput):
     skip_rotation: bool = parameter(
         False, label="Skip rotation", help="Keep the orientation of the detector; otherwise north is turned up."
     )
+    exact_norm: bool = parameter(
+        False,
+        label="Count beams exactly",
+        level="expert",
+        help="For matched chop and nod, divide by the number of beams that really overlap also outside the image that "
+        "holds two of them. Earlier reductions count one too many there, so that sources look half as bright.",
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +107,31 @@ class MergedImage:
     origin: tuple[int, int]
 
 
-def merge_copies(
-    flux: FloatArray, error: FloatArray, copies: Sequence[Copy], *, doubled: bool, crop: bool = False, order: int = 1
-) -> MergedImage:
+@dataclass(frozen=True)
+class MergeRule:
+    """How copies are averaged.
+
+    Attributes
+    ----------
+    doubled : bool
+        The image that is not shifted holds two beams (matched chop and nod).
+    exact : bool
+        Count the beams of each pixel exactly. Otherwise the published rule holds for matched chop and nod: one beam
+        more than the number of images, also where the one with two beams has no value. Inside that image the flux
+        is divided by the true number all the same, so that its bad pixels do not dim a source.
+    crop : bool
+        Cut edges without any value.
+    order : int
+        Interpolation of the flux; the error is that of the nearest pixel.
+    """
+
+    doubled: bool
+    exact: bool = False
+    crop: bool = False
+    order: int = 1
+
+
+def merge_copies(flux: FloatArray, error: FloatArray, copies: Sequence[Copy], rule: MergeRule) -> MergedImage:
     """Shift copies of an image on top of each other and average them.
 
     Parameters
@@ -100,19 +140,30 @@ def merge_copies(
         NaN is bad and does not take part.
     copies : sequence of (float, float, int)
         Shift x, shift y, sign.
-    doubled : bool
-        The positive image holds two beams (matched chop and nod).
-    crop : bool
-        Cut edges without any value.
-    order : int
-        Interpolation of the flux; the error is that of the nearest pixel.
+    rule : MergeRule
+        How they are averaged.
     """
     canvas = fit_canvas((flux.shape[0], flux.shape[1]), [copy[:2] for copy in copies])
-    total = shift_and_add(flux, error.astype(np.float64) ** 2, copies, canvas, order=order)
-    norm = total.norm + (total.norm > 0) if doubled else total.norm
-    mean, variance = total.normalize(norm)
-    merged = MergedImage(mean, np.sqrt(variance), norm, canvas.origin)
-    return _crop(merged, find_finite_box(mean)) if crop else merged
+    variance = np.where(np.isfinite(flux), error, np.nan).astype(np.float64) ** 2
+    total = shift_and_add(flux, variance, copies, canvas, order=rule.order)
+    norm, divisor = _count_beams(flux, total.norm, canvas, rule) if rule.doubled else (total.norm, total.norm)
+    mean, spread = total.normalize(divisor)
+    merged = MergedImage(mean, np.sqrt(spread), norm, canvas.origin)
+    return _crop(merged, find_finite_box(mean)) if rule.crop else merged
+
+
+def _count_beams(
+    flux: FloatArray, images: FloatArray, canvas: Canvas, rule: MergeRule
+) -> tuple[FloatArray, FloatArray]:
+    """Number of beams for the exposure map and as divisor of the flux, from the number of images."""
+    good = np.isfinite(flux)
+    exact = images + place_image(good.astype(images.dtype), canvas, order=0)
+    if rule.exact:
+        return exact, exact
+    published = images + (images > 0)
+    inside = np.zeros(flux.shape)
+    inside[find_finite_box(flux)] = 1.0
+    return published, np.where(place_image(inside, canvas, order=0) > 0, exact, published)
 
 
 def _crop(merged: MergedImage, box: tuple[slice, slice]) -> MergedImage:
@@ -123,7 +174,7 @@ def _crop(merged: MergedImage, box: tuple[slice, slice]) -> MergedImage:
 def find_pattern(flux: FloatArray, mode: str, throws: Throws, search: PeakSearch) -> tuple[Peak, ...]:
     """Find the positive and negative images of the source.
 
-    The brightest peaks are taken if their number and signs are those of the mode. Otherwise the pattern that the
+    The brightest peaks are taken if their number, signs and symmetry are those of the mode. Otherwise the pattern that the
     header describes is looked for among fainter peaks too.
 
     Parameters
@@ -146,14 +197,27 @@ def find_pattern(flux: FloatArray, mode: str, throws: Throws, search: PeakSearch
         raise StepError(f"the images of mode {mode} cannot be told apart by their positions")
     positive, negative = PATTERNS[mode]
     brightest = find_peaks(flux, replace(search, count=positive + negative))
-    if sorted(peak.sign for peak in brightest) == [-1] * negative + [1] * positive:
+    signs_agree = sorted(peak.sign for peak in brightest) == [-1] * negative + [1] * positive
+    if signs_agree and _is_symmetric(brightest, positive):
         return brightest
     candidates = find_peaks(flux, replace(search, count=CANDIDATES))
     pattern = match_pattern(candidates, throws, matched=mode == "NMC", tolerance=TOLERANCE)
     if pattern is None:
         signs = "".join("+" if peak.sign > 0 else "-" for peak in brightest) or "none"
-        raise StepError(f"{positive} positive and {negative} negative images are needed, but the brightest are {signs}")
+        raise StepError(
+            f"{positive} positive and {negative} negative images in the pattern of the throws are needed, but the "
+            f"brightest are {signs}"
+        )
     return pattern
+
+
+def _is_symmetric(peaks: Sequence[Peak], positive: int) -> bool:
+    """Tell whether positive and negative images have the same middle, as chop and nod of any throw make it."""
+    middles = [
+        (float(np.mean([peak.x for peak in group])), float(np.mean([peak.y for peak in group])))
+        for group in ([p for p in peaks if p.sign > 0], [p for p in peaks if p.sign < 0])
+    ]
+    return max(abs(a - b) for a, b in zip(*middles, strict=True)) <= TOLERANCE / positive
 
 
 def align_peaks(peaks: Sequence[Peak], target: tuple[float, float]) -> list[Copy]:
@@ -217,10 +281,8 @@ def merge(image: Product, p: MergeParameters, run: Run) -> Product:
     time = read_integration_time(image)
     mode = find_sky_mode(image.header)
     plan = plan_merge(image, p.method, mode, run)
-    order = configure(image.header).shift_order
-    merged = merge_copies(
-        image["FLUX"], image["ERROR"], plan.copies, doubled=mode == "NMC", crop=plan.method == "Centroid", order=order
-    )
+    rule = MergeRule(mode == "NMC", p.exact_norm, plan.method == "Centroid", configure(image.header).shift_order)
+    merged = merge_copies(image["FLUX"], image["ERROR"], plan.copies, rule)
     return _finish(image, merged, plan, p, run, time)
 
 
