@@ -110,7 +110,7 @@ def name_folders(groups: Sequence[Group]) -> list[str]:
     names: list[str] = []
     for group in groups:
         words = [group.recipe.name, str(group.files[0].header.get("OBJECT", "")), *group.key]
-        name = "-".join(filter(None, (re.sub(r"[^A-Za-z0-9.+]+", "_", word).strip("_.") for word in words)))[:100]
+        name = "-".join(filter(None, (re.sub(r"[^A-Za-z0-9.+-]+", "_", word).strip("_.") for word in words)))[:100]
         repeats = sum(other == name or other.startswith(f"{name}~") for other in names)
         names.append(f"{name}~{repeats + 1}" if repeats else name)
     return names

@@ -142,7 +142,11 @@ def test_that_keys_outside_tables_and_tables_in_tables_are_refused() -> None:
 
 
 def test_that_all_problems_of_a_file_are_told_at_once_with_what_is_allowed_and_where(toy: Recipe) -> None:
-    text = "[2: add]\naddamonut = 3\naddamount = -1\ntimes = 1.5\n[3: sum]\nmethod = mode\nsave = nein\n[extract]\nsave = True\n[summ]\n[Combine]"
+    text = (
+        "[2: add]\naddamonut = 3\naddamount = -1\ntimes = 1.5\n"
+        "[3: sum]\nmethod = mode\nsave = nein\n"
+        "[extract]\nsave = True\n[summ]\n[Combine]"
+    )
     with pytest.raises(ParameterError) as caught:
         match_recipe(parse_parameters(text, "run.cfg", ".cfg"), toy)
     assert str(caught.value).splitlines() == [

@@ -106,7 +106,7 @@ def _start_desktop(parser: argparse.ArgumentParser) -> int:
     """Start the desktop program where it is installed; else say what can be typed."""
     from importlib.util import find_spec
 
-    if find_spec("sofia_app") is None or find_spec("sofia_app.main") is None:
+    if find_spec("sofia_app") is None or find_spec("PySide6") is None or find_spec("sofia_app.main") is None:
         parser.print_help()
         return OK
     code: int | None = importlib.import_module("sofia_app.main").main()

@@ -15,7 +15,7 @@ from sofia_engine.simulate.options import Observation
 
 __all__ = ["add_arguments", "parse_option_words", "run"]
 
-_WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "none": None}
+_SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,22 +64,25 @@ def parse_option_words(kind: str, words: Sequence[str]) -> dict[str, Any]:
     from sofia_engine.errors import ParameterError
     from sofia_engine.simulate.registry import find_options
 
-    text_options = {field.name for field in fields(find_options(kind)[0]) if "str" in str(field.type)}
+    types = {field.name: str(field.type) for field in fields(find_options(kind)[0])}
     options: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name:
             raise ParameterError(f"--set {word}: write it as OPTION=VALUE, such as flux=80.")
-        options[name] = _parse_value(text.strip(), is_text=name in text_options)
+        options[name] = _parse_value(text.strip(), types.get(name, ""))
     return options
 
 
-def _parse_value(text: str, *, is_text: bool) -> Any:
-    if text.lower() == "none" or (text.lower() in _WORDS and not is_text):
-        return "none" if is_text else _WORDS[text.lower()]
-    if is_text:
+def _parse_value(text: str, type_name: str) -> Any:
+    word = text.lower()
+    if word == "none" and "None" in type_name:
+        return None
+    if "str" in type_name:
         return text.strip("'\"")
+    if word in _SWITCHES:
+        return _SWITCHES[word]
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):

@@ -49,6 +49,8 @@ def check(image: Product, p: CheckParameters, run: Run) -> Product:
 @step("add", label="Add Amount", code="ADD", product_type="added", level="LEVEL_2", saved=True)
 def add(image: Product, p: AddParameters, run: Run) -> Product:
     """Add an amount."""
+    while image.header.get("HANG"):
+        time.sleep(0.01)
     end = time.monotonic() + p.seconds
     while time.monotonic() < end:
         run.check_cancelled()
