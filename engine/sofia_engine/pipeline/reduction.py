@@ -33,7 +33,7 @@ from sofia_engine.pipeline.recipe import Recipe
 from sofia_engine.pipeline.references import fingerprint, requested_files, wanted_by
 from sofia_engine.pipeline.run import Cancel, Wanted
 from sofia_engine.pipeline.session import Session
-from sofia_engine.pipeline.settings import Settings
+from sofia_engine.pipeline.settings import Origin, Settings
 from sofia_engine.pipeline.state import (
     InputRecord,
     ReferenceRecord,
@@ -248,6 +248,11 @@ class Reduction:
         return dict(self._states)
 
     @property
+    def redo_state(self) -> State | None:
+        """The state that `redo` goes to, or None."""
+        return self._states.get(self._redo.get(self._current, ""))
+
+    @property
     def next_index(self) -> int:
         """Position of the next step; the number of steps when all are done."""
         return self.current.index + 1
@@ -311,11 +316,23 @@ class Reduction:
         self._store_settings()
         self.session.log_action("set", step=step, values={key: s.value for key, s in settings.items()})
 
-    def unset(self, step: str | int, key: str | None = None) -> None:
-        """Forget what the user set: one parameter of a step, or all of them."""
-        self.settings.unset(step, key)
+    def unset(self, step: str | int, key: str | None = None, *, origin: Origin = "user") -> None:
+        """Forget what the user (or a file) set: one parameter of a step, or all of them."""
+        self.settings.unset(step, key, origin=origin)
         self._store_settings()
-        self.session.log_action("unset", step=step, key=key or "")
+        self.session.log_action("unset", step=step, key=key or "", origin=origin)
+
+    def set_output(self, folder: Path | str | None) -> None:
+        """Write the products of the following steps to another folder, or (None) write none.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be made.
+        """
+        self.output = _output_folder(folder)
+        self._store_settings()
+        self.session.log_action("output", folder=str(self.output or ""))
 
     def step(self) -> State:
         """Do the next step.
@@ -392,10 +409,10 @@ class Reduction:
         StepError
             If there is nothing to redo.
         """
-        forward = self._redo.get(self._current)
-        if forward is None or forward not in self._states:
+        forward = self.redo_state
+        if forward is None:
             raise StepError("There is nothing to redo.")
-        return self._move(forward, "redo")
+        return self._move(forward.key, "redo")
 
     def reset(self) -> State:
         """Go back to the inputs. Nothing is lost: the states stay in the tree."""

@@ -31,7 +31,7 @@ from sofia_engine.pipeline.run import Attachment
 from sofia_engine.pipeline.state import State
 from sofia_engine.product import Plane, Product, Table, rename_patiently, write_atomically
 
-__all__ = ["Session", "list_sessions", "sessions_folder"]
+__all__ = ["Session", "SessionReader", "list_sessions", "sessions_folder"]
 
 _FORMAT = 1
 
@@ -62,8 +62,83 @@ def _modified(path: Path) -> float | None:
         return None
 
 
-class Session:
-    """One session folder, in use by this process.
+class SessionReader:
+    """What can be read of a session, also while another process works in it; nothing is locked or changed.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the session.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def read_settings(self) -> dict[str, Any]:
+        """Return what `write_settings` stored.
+
+        Raises
+        ------
+        SessionError
+            If it is missing or damaged.
+        """
+        path = self.folder / "session.json"
+        try:
+            settings: dict[str, Any] = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise SessionError(f"{path} cannot be read ({error}); the session cannot be opened again.") from error
+        if not isinstance(settings, dict):
+            raise SessionError(f"{path} is damaged; the session cannot be opened again.")
+        if settings.get("format") != _FORMAT:
+            raise SessionError(f"{path} was written by another version of the program; it cannot be opened.")
+        return settings
+
+    def states(self) -> dict[str, State]:
+        """Return all finished states by key; a damaged node is as if it had never been made."""
+        found: dict[str, State] = {}
+        for node in sorted((self.folder / "nodes").iterdir()):
+            if (node / ".done").exists():
+                with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+                    state = State.from_json((node / "node.json").read_text())
+                    if state.key == node.name:
+                        found[state.key] = state
+        return found
+
+    def read_products(self, state: State) -> tuple[Product, ...]:
+        """Return the products of a state; their planes are mapped from disk, not loaded.
+
+        Raises
+        ------
+        SessionError
+            If they are missing or damaged.
+        """
+        node = self.node(state.key)
+        try:
+            return tuple(_read_product(node / f"product-{number:04d}") for number in range(len(state.products)))
+        except _DAMAGE as error:
+            raise _damaged(state, node, error) from error
+
+    def read_attachments(self, state: State) -> tuple[Attachment, ...]:
+        """Return the auxiliary files of a state.
+
+        Raises
+        ------
+        SessionError
+            If they are missing.
+        """
+        node = self.node(state.key)
+        try:
+            return tuple(Attachment(name, (node / "files" / name).read_bytes()) for name in state.attachments)
+        except OSError as error:
+            raise _damaged(state, node, error) from error
+
+    def node(self, key: str) -> Path:
+        """Return the folder of a state."""
+        return self.folder / "nodes" / key
+
+
+class Session(SessionReader):
+    """One session folder, in use by this process alone.
 
     Parameters
     ----------
@@ -77,7 +152,7 @@ class Session:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        super().__init__(folder)
         with _explained(f"The session folder {folder} cannot be written"):
             (folder / "nodes").mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(folder / ".lock")
@@ -109,25 +184,6 @@ class Session:
         with _explained(f"The session in {self.folder} cannot be saved"):
             write_atomically(self.folder / "session.json", lambda stream: stream.write(content))
 
-    def read_settings(self) -> dict[str, Any]:
-        """Return what `write_settings` stored.
-
-        Raises
-        ------
-        SessionError
-            If it is missing or damaged.
-        """
-        path = self.folder / "session.json"
-        try:
-            settings: dict[str, Any] = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise SessionError(f"{path} cannot be read ({error}); the session cannot be opened again.") from error
-        if not isinstance(settings, dict):
-            raise SessionError(f"{path} is damaged; the session cannot be opened again.")
-        if settings.get("format") != _FORMAT:
-            raise SessionError(f"{path} was written by another version of the program; it cannot be opened.")
-        return settings
-
     def log_action(self, action: str, **details: Any) -> None:
         """Append a line to the record of what was done."""
         line = json.dumps({"time": time.time(), "action": action, **details}, default=str)
@@ -136,17 +192,6 @@ class Session:
             (self.folder / "actions.log").open("a") as log,
         ):
             log.write(line + "\n")
-
-    def states(self) -> dict[str, State]:
-        """Return all finished states by key; a damaged node is as if it had never been made."""
-        found: dict[str, State] = {}
-        for node in sorted((self.folder / "nodes").iterdir()):
-            if (node / ".done").exists():
-                with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
-                    state = State.from_json((node / "node.json").read_text())
-                    if state.key == node.name:
-                        found[state.key] = state
-        return found
 
     def write_state(self, state: State, products: Sequence[Product], attachments: Sequence[Attachment]) -> None:
         """Store a finished state.
@@ -173,20 +218,6 @@ class Session:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def read_products(self, state: State) -> tuple[Product, ...]:
-        """Return the products of a state; their planes are mapped from disk, not loaded.
-
-        Raises
-        ------
-        SessionError
-            If they are missing or damaged.
-        """
-        node = self.node(state.key)
-        try:
-            return tuple(_read_product(node / f"product-{number:04d}") for number in range(len(state.products)))
-        except _DAMAGE as error:
-            raise _damaged(state, node, error) from error
-
     def map_products(self, state: State, products: Sequence[Product]) -> tuple[Product, ...]:
         """Return products that were stored just now with their planes mapped from disk.
 
@@ -199,24 +230,6 @@ class Session:
             )
         except _DAMAGE as error:
             raise _damaged(state, node, error) from error
-
-    def read_attachments(self, state: State) -> tuple[Attachment, ...]:
-        """Return the auxiliary files of a state.
-
-        Raises
-        ------
-        SessionError
-            If they are missing.
-        """
-        node = self.node(state.key)
-        try:
-            return tuple(Attachment(name, (node / "files" / name).read_bytes()) for name in state.attachments)
-        except OSError as error:
-            raise _damaged(state, node, error) from error
-
-    def node(self, key: str) -> Path:
-        """Return the folder of a state."""
-        return self.folder / "nodes" / key
 
     def _discard_unfinished(self) -> None:
         for node in (self.folder / "nodes").iterdir():
