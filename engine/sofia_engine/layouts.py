@@ -89,10 +89,10 @@ def pack(product: Product, layout: str) -> Product:
     form = LAYOUTS[layout]
     names = [name for name in form.names if name in product.planes]
     arrays = [form.uncertainty(product[name]) if "ERROR" in name else product[name] for name in names]
-    if len(names) < 2 or len({array.shape for array in arrays[1:]}) != 1:
+    if form.axis != 0 and len(arrays) > 1 and arrays[0].shape == arrays[1].shape[-1:]:
+        arrays[0] = np.broadcast_to(arrays[0], arrays[1].shape)  # one row of wavelengths for all orders
+    if len(names) < 2 or len({array.shape for array in arrays}) != 1:
         raise InputError(f"{product.name} cannot be written in the layout {layout}: it needs planes of equal shape.")
-    if form.axis != 0 and arrays[0].shape != arrays[1].shape:
-        arrays[0] = np.broadcast_to(arrays[0], arrays[1].shape)
     unit = product.plane(names[0 if form.axis == 0 else 1]).unit
     header = product.header.copy()
     header.remove("EXTNAME", ignore_missing=True)
@@ -155,9 +155,9 @@ def _root(variance: NDArray[Any]) -> NDArray[Any]:
 LAYOUTS = {
     layout.name: layout
     for layout in (
+        Layout("spectrum", _is_spectrum, _SPECTRUM_ROWS, -2, _same, _same),
         Layout("cube-variance", _is_forcast_cube, _IMAGE_PLANES, 0, _root, np.square),
         Layout("cube-error", _is_flitecam_cube, _IMAGE_PLANES, 0, _same, _same),
-        Layout("spectrum", _is_spectrum, _SPECTRUM_ROWS, -2, _same, _same),
     )
 }
 """The old layouts by name, in the order they are tried."""
