@@ -1,6 +1,6 @@
 """Quick-look maps: an image of the sky as a PNG, with axes, colour bar, contours and beam.
 
-Rendering is a function of plain values (`ImageMap`, `MapLook`), so that another process can do it.
+Rendering is a function of plain values (`ImageMap`, `MapParameters`), so that another process can do it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import field_validator
 
 from sofia_engine.errors import HeaderError, InputError, ParameterError
 from sofia_engine.header.celestial import read_tangent_plane
+from sofia_engine.pipeline.parameters import Parameters, parameter, suggest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from sofia_engine.numerics.tangent_plane import TangentPlane
     from sofia_engine.product import Product
 
-__all__ = ["Beam", "ImageMap", "MapLook", "describe_map", "render_map"]
+__all__ = ["Beam", "ImageMap", "MapParameters", "describe_map", "render_map"]
 
 FIGURE_SIZE = 8.0
 """Inches."""
@@ -77,41 +79,40 @@ class ImageMap:
     beam: Beam | None = None
 
 
-@dataclass(frozen=True)
-class MapLook:
-    """How a map is shown.
+class MapParameters(Parameters):
+    """How a map is shown; also the parameters of the steps that make one."""
 
-    Attributes
-    ----------
-    colormap : str
-        Name of a Matplotlib colour map.
-    scale : (float, float)
-        Percentiles of the flux at the ends of the colour map.
-    n_contour : int
-        Number of contours, evenly between these limits.
-    contour_color : str
-        A Matplotlib colour.
-    fill_contours : bool
-        Fill between contours with the colours of the map.
-    grid : bool
-        Lines of equal coordinates; always shown where north is not up.
-    beam : bool
-        Show the beam.
-    watermark : str
-        Text in the lower right corner.
-    crop_border : bool
-        Cut off edges that are NaN or zero.
-    """
+    colormap: str = parameter(
+        "plasma", label="Color map", help="Name of a Matplotlib color map, such as plasma, viridis or gray."
+    )
+    scale: tuple[float, float] = parameter(
+        (0.25, 99.9),
+        label="Flux scale for image",
+        unit="percent",
+        help="Percentiles of the flux that get the first and the last color, as low, high.",
+    )
+    n_contour: int = parameter(
+        0, label="Number of contours", ge=0, le=100, help="Contours, spaced evenly between the ends of the scale."
+    )
+    contour_color: str = parameter("gray", label="Contour color", help="Name of a Matplotlib color.")
+    fill_contours: bool = parameter(
+        False, label="Filled contours", help="Fill the space between contours with the colors of the map."
+    )
+    grid: bool = parameter(
+        False, label="Overlay grid", help="Draw lines of equal coordinates; always drawn where north is not up."
+    )
+    beam: bool = parameter(True, label="Beam marker", help="Show the beam (BMAJ, BMIN, BPA) in the lower left corner.")
+    watermark: str = parameter("", label="Watermark text", help="Text in the lower right corner.", max_length=100)
+    crop_border: bool = parameter(
+        True, label="Crop NaN border", help="Cut off edges of the image that hold no value or zeros only."
+    )
 
-    colormap: str = "plasma"
-    scale: tuple[float, float] = (0.25, 99.9)
-    n_contour: int = 0
-    contour_color: str = "gray"
-    fill_contours: bool = False
-    grid: bool = False
-    beam: bool = True
-    watermark: str = ""
-    crop_border: bool = True
+    @field_validator("scale")
+    @classmethod
+    def _check_scale(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= scale[0] < scale[1] <= 100:
+            raise ValueError("two percentiles low, high from 0 to 100, the lower one first")
+        return scale
 
 
 def describe_map(product: Product, title: str, extension: str = "FLUX", beam: Beam | None = None) -> ImageMap:
@@ -148,14 +149,14 @@ def describe_map(product: Product, title: str, extension: str = "FLUX", beam: Be
     )
 
 
-def render_map(content: ImageMap, look: MapLook | None = None) -> bytes:
+def render_map(content: ImageMap, look: MapParameters | None = None) -> bytes:
     """Draw a map.
 
     Parameters
     ----------
     content : ImageMap
         What is shown.
-    look : MapLook, optional
+    look : MapParameters, optional
         How.
 
     Returns
@@ -173,7 +174,7 @@ def render_map(content: ImageMap, look: MapLook | None = None) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    look = look or MapLook()
+    look = look or MapParameters()
     if content.image.ndim != 2 or not np.isfinite(content.image).any():
         raise InputError(f"{content.subtitle or 'The image'}: there is no finite pixel in an image to show.")
     box = _find_content(content.image) if look.crop_border else None
@@ -203,7 +204,7 @@ class _Picture:
     colors: Any
 
     @classmethod
-    def of(cls, content: ImageMap, look: MapLook, box: tuple[slice, slice] | None) -> _Picture:
+    def of(cls, content: ImageMap, look: MapParameters, box: tuple[slice, slice] | None) -> _Picture:
         rows, columns = box or (slice(0, None), slice(0, None))
         finite = content.image[np.isfinite(content.image)]
         low, high = (float(v) for v in np.percentile(finite, look.scale))
@@ -221,8 +222,6 @@ class _Picture:
 
 def _find_colors(name: str) -> Any:
     from matplotlib import colormaps
-
-    from sofia_engine.pipeline.parameters import suggest
 
     if name not in colormaps:
         raise ParameterError(f"There is no color map '{name}'{suggest(name, list(colormaps))}.")
@@ -259,7 +258,7 @@ def _draw_image(axes: Axes, picture: _Picture) -> None:
     axes.imshow(table[color], origin="lower", interpolation="nearest", extent=picture.extent, aspect="auto")
 
 
-def _draw_contours(axes: Axes, picture: _Picture, look: MapLook) -> None:
+def _draw_contours(axes: Axes, picture: _Picture, look: MapParameters) -> None:
     levels = np.linspace(*picture.limits, look.n_contour)
     levels = levels if look.n_contour > 1 else np.array([sum(picture.limits) / 2])
     x, y = (start + np.arange(n) for start, n in zip(picture.corner, picture.pixels.shape[::-1], strict=True))
@@ -272,7 +271,7 @@ def _draw_contours(axes: Axes, picture: _Picture, look: MapLook) -> None:
         raise ParameterError(f"The contour color '{look.contour_color}' cannot be used: {error}.") from None
 
 
-def _draw_axes(axes: Axes, content: ImageMap, picture: _Picture, look: MapLook) -> None:
+def _draw_axes(axes: Axes, content: ImageMap, picture: _Picture, look: MapParameters) -> None:
     from sofia_engine.numerics.sky_ticks import place_ticks
 
     left, right, bottom, top = picture.extent
@@ -356,7 +355,7 @@ def _draw_bar(figure: Figure, axes: Axes, content: ImageMap, picture: _Picture) 
     bar.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4))
 
 
-def _write_texts(figure: Figure, axes: Axes, content: ImageMap, look: MapLook) -> None:
+def _write_texts(figure: Figure, axes: Axes, content: ImageMap, look: MapParameters) -> None:
     middle = axes.get_position()
     center, top = (middle.x0 + middle.x1) / 2, middle.y1
     figure.text(0.5, top + 0.055, content.title, ha="center", va="bottom", fontsize=13, parse_math=False)

@@ -108,7 +108,11 @@ def test_that_wrong_throws_in_the_header_do_not_matter_where_shifts_are_measured
     assert peak > 1.05 * np.nanmax(by_header["FLUX"])
 
 
-@pytest.mark.parametrize("parameters", [{"skip_rotation": True}, {"cormerge": "Header shifts", "skip_rotation": True}], ids=["no shift", "header"])  # fmt: skip
+@pytest.mark.parametrize(
+    "parameters",
+    [{"skip_rotation": True}, {"cormerge": "Header shifts", "skip_rotation": True}],
+    ids=["no shift", "header"],
+)
 def test_that_skipping_the_rotation_keeps_the_orientation(drive, observe, parameters):
     merged, _ = drive(merge, observe("NMC"), parameters)
     assert merged.header["CROTA2"] == 30.0
@@ -134,7 +138,9 @@ def test_that_old_matrices_do_not_contradict_the_new_orientation(drive, observe)
     assert not [key for key in merged.header if key.startswith("PC")]
 
 
-@pytest.mark.parametrize("cards", [{"C2NC2": 1, "INSTMODE": "C2", "SKYMODE": "C2NC4"}, {"SLIT": "FOR_LS24"}], ids=["C2NC4", "slit"])  # fmt: skip
+@pytest.mark.parametrize(
+    "cards", [{"C2NC2": 1, "INSTMODE": "C2", "SKYMODE": "C2NC4"}, {"SLIT": "FOR_LS24"}], ids=["C2NC4", "slit"]
+)
 def test_that_some_observations_are_never_shifted(drive, observe, cards):
     merged, _ = drive(merge, observe("NPC", **cards), {"cormerge": "Centroid"})
     assert merged.header["CORMERGE"] == "NOSHIFT"

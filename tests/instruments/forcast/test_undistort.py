@@ -191,7 +191,10 @@ def test_that_a_missing_reference_pixel_is_the_middle_with_a_warning(correct, ma
     assert any("CRPIX1" in warning for warning in run.warnings)
 
 
-@pytest.mark.parametrize(("obstype", "mode", "expected"), [("STANDARD_FLUX", "NMC", True), ("OBJECT", "NMC", False), ("STANDARD_FLUX", "NPC", False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("obstype", "mode", "expected"),
+    [("STANDARD_FLUX", "NMC", True), ("OBJECT", "NMC", False), ("STANDARD_FLUX", "NPC", False)],
+)
 def test_that_the_source_of_a_matched_standard_is_noted(
     correct, make_stacked, draw_stars, pinholes, obstype, mode, expected
 ):
@@ -215,10 +218,10 @@ def test_that_a_missing_pinhole_file_is_an_error(correct, make_stacked, tmp_path
         correct(make_stacked(np.zeros((256, 256))), str(tmp_path / "none.txt"))
 
 
-@pytest.mark.parametrize("content", ["xid yid xpos ypos\n0 0 a b\n", "xid yid xpos ypos\n", "xid yid xpos ypos\n0 0 300 5\n"])  # fmt: skip
-def test_that_an_unusable_table_of_pinholes_is_refused(correct, make_stacked, tmp_path, content):
+@pytest.mark.parametrize("rows", ["0 0 a b\n", "", "0 0 300 5\n"], ids=["words", "empty", "outside"])
+def test_that_an_unusable_table_of_pinholes_is_refused(correct, make_stacked, tmp_path, rows):
     path = tmp_path / "bad.txt"
-    path.write_text(content)
+    path.write_text("xid yid xpos ypos\n" + rows)
     with pytest.raises(ReferenceDataError, match=r"bad\.txt"):
         correct(make_stacked(np.zeros((256, 256))), str(path))
 
@@ -237,7 +240,7 @@ def test_that_the_frame_is_centred_and_grows_with_the_border():
 def test_that_corrected_images_agree_with_the_golden_ones(
     golden, reference_store, reduce_raw, drive, compare_planes, name, published
 ):
-    raw = sorted((golden / name / "raw").glob("*.fits.gz"))[0]
+    raw = min((golden / name / "raw").glob("*.fits.gz"))
     stacked = reduce_raw(raw)
     parameters = {"pinhole_fit": "Total least squares", "round_crpix": True} if published else {}
     corrected, _ = drive(undistort, stacked, parameters, store=reference_store)

@@ -174,8 +174,8 @@ def _crop(merged: MergedImage, box: tuple[slice, slice]) -> MergedImage:
 def find_pattern(flux: FloatArray, mode: str, throws: Throws, search: PeakSearch) -> tuple[Peak, ...]:
     """Find the positive and negative images of the source.
 
-    The brightest peaks are taken if their number, signs and symmetry are those of the mode. Otherwise the pattern that the
-    header describes is looked for among fainter peaks too.
+    The brightest peaks are taken if their number, signs and symmetry are those of the mode. Otherwise the pattern that
+    the header describes is looked for among fainter peaks too.
 
     Parameters
     ----------
@@ -217,7 +217,8 @@ def _is_symmetric(peaks: Sequence[Peak], positive: int) -> bool:
         (float(np.mean([peak.x for peak in group])), float(np.mean([peak.y for peak in group])))
         for group in ([p for p in peaks if p.sign > 0], [p for p in peaks if p.sign < 0])
     ]
-    return max(abs(a - b) for a, b in zip(*middles, strict=True)) <= TOLERANCE / positive
+    (x, y), (other_x, other_y) = middles
+    return max(abs(x - other_x), abs(y - other_y)) <= TOLERANCE / positive
 
 
 def align_peaks(peaks: Sequence[Peak], target: tuple[float, float]) -> list[Copy]:

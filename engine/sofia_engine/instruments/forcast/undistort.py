@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -22,6 +22,7 @@ from sofia_engine.instruments.forcast.frame import is_flux_standard, read_refere
 from sofia_engine.instruments.forcast.mode import find_sky_mode, request_reference
 from sofia_engine.numerics.arrays import BoolArray, FloatArray
 from sofia_engine.numerics.geometry import embed_image
+from sofia_engine.numerics.interpolation import CUBIC, locate_inside
 from sofia_engine.numerics.peaks import PeakSearch, find_peaks
 from sofia_engine.numerics.warping import resize_image, warp_image
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
@@ -29,10 +30,19 @@ from sofia_engine.pipeline.run import Run, Wanted
 from sofia_engine.pipeline.step import step
 from sofia_engine.product import Product
 
-__all__ = ["CorrectedFrame", "UndistortParameters", "find_single_source", "plan_frame", "undistort", "undistort_planes"]
+__all__ = [
+    "CorrectedFrame",
+    "UndistortParameters",
+    "find_seen_pixels",
+    "find_single_source",
+    "plan_frame",
+    "undistort",
+    "undistort_planes",
+]
 
 PIXEL_SCALE = 0.768
 """Arcsec per pixel of the corrected image."""
+_CUBIC_EVERYWHERE = replace(CUBIC, extrapolate=True)
 SEARCH_MARGIN = 10
 """Pixels inside the border in which no source is looked for."""
 
@@ -152,14 +162,34 @@ def undistort_planes(
     flux, error : ndarray
         NaN where there is no value. The flux of a source is kept.
     """
-    warped = warp_image(flux, error.astype(np.float64) ** 2, model.to_detector.on_grid(frame.detector))
-    straight, noise = warped.flux, np.sqrt(warped.variance)
+    coordinates = model.to_detector.on_grid(frame.detector)
+    warped = warp_image(flux, error.astype(np.float64) ** 2, coordinates, _CUBIC_EVERYWHERE)
+    seen = find_seen_pixels(coordinates, frame.detector)
     if not extrapolate:
-        outside = ~_box_around(model.grid.ideal, frame.detector)
-        straight, noise = np.where(outside, np.nan, straight), np.where(outside, np.nan, noise)
+        seen &= _box_around(model.grid.ideal, frame.detector)
+    straight, noise = np.where(seen, warped.flux, np.nan), np.where(seen, np.sqrt(warped.variance), np.nan)
     resized = (resize_image(plane, frame.resized) for plane in (straight, noise))
     done = [embed_image(plane, frame.shape, frame.corner) for plane in resized]
     return done[0], done[1]
+
+
+def find_seen_pixels(coordinates: FloatArray, shape: tuple[int, int]) -> BoolArray:
+    """Mask of the pixels whose place on the detector is inside the outermost pixels, or outside by a quarter of a pixel.
+
+    Notes
+    -----
+    The limit outside is where a cubic spline through an image that is 1 on the detector and -1 around it falls below
+    one half: about 0.27 pixels, a little less in the corners.
+    """
+    from scipy import ndimage
+
+    margin = 8
+    mask: BoolArray = locate_inside(coordinates, shape)
+    near = ~mask & locate_inside(coordinates + 1.0, (shape[0] + 2, shape[1] + 2))
+    if near.any():
+        detector = np.pad(np.ones(shape), margin, constant_values=-1.0)
+        mask[near] = ndimage.map_coordinates(detector, coordinates[:, near] + margin, mode="nearest") >= 0.5
+    return mask
 
 
 def find_single_source(flux: FloatArray, fwhm: float, border: int) -> tuple[float, float] | None:

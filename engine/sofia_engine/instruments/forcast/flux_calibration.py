@@ -1,0 +1,170 @@
+"""Flux Calibrate: from instrumental units to Jy per pixel."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from astropy.io import fits
+
+from sofia_engine.errors import ParameterError
+from sofia_engine.header.cards import Card
+from sofia_engine.instruments.forcast.frame import is_flux_standard
+from sofia_engine.instruments.forcast.standards import StandardPhotometry, measure_standard
+from sofia_engine.photometry.calibration import ImagingCalibration
+from sofia_engine.photometry.lookup import load_tables, want_tables
+from sofia_engine.pipeline.parameters import SavedOutput, parameter
+from sofia_engine.pipeline.run import Run, Wanted
+from sofia_engine.pipeline.step import step
+from sofia_engine.product import Product
+
+__all__ = ["FluxCalibrationParameters", "fluxcal"]
+
+DEFAULT_FWHM = 5.0
+
+
+class FluxCalibrationParameters(SavedOutput, StandardPhotometry):
+    """Parameters of Flux Calibrate."""
+
+    rerun_photometry: bool = parameter(
+        False,
+        key="rerun_phot",
+        label="Re-run photometry for standards",
+        help="Measure a flux standard again before it is calibrated, with the settings below.",
+    )
+    position: str = parameter(
+        "",
+        key="srcpos",
+        label="Source position (x,y in pix)",
+        help="Where to look for the standard, as x,y in pixels from 0; empty searches for it.",
+    )
+    fit_size: int | None = parameter(
+        None,
+        key="fitsize",
+        label="Photometry fit size (pix)",
+        unit="pix",
+        ge=10,
+        le=1000,
+        help="Side of the square in which a profile is fitted; empty takes the one of the filter (138).",
+    )
+    fwhm: float | None = parameter(
+        None,
+        label="Initial FWHM (pix)",
+        unit="pix",
+        gt=0,
+        le=100,
+        help="Expected full width at half maximum; empty takes the one of the filter (5.0).",
+    )
+    profile: Literal["Moffat", "Gaussian"] = parameter(
+        "Moffat", label="Profile type", help="Profile that is fitted to the standard."
+    )
+
+
+def parse_position(text: str) -> tuple[float, float] | None:
+    """Read a position given as ``x,y``; None if it is empty.
+
+    Raises
+    ------
+    ParameterError
+        If it is not two numbers.
+    """
+    if not text.strip():
+        return None
+    try:
+        x, y = (float(word) for word in text.split(","))
+    except ValueError:
+        raise ParameterError(f"fluxcal.srcpos = {text!r} must be two numbers x,y in pixels, or empty.") from None
+    return x, y
+
+
+def _want_tables(header: fits.Header, _p: FluxCalibrationParameters) -> Mapping[str, Wanted]:
+    return want_tables(header)
+
+
+@step(
+    "fluxcal",
+    label="Flux Calibrate",
+    code="CAL",
+    product_type="calibrated",
+    level="LEVEL_3",
+    saved=True,
+    references=_want_tables,
+)
+def fluxcal(image: Product, p: FluxCalibrationParameters, run: Run) -> Product:
+    """Divide the flux by the calibration factor of the filter, so that it is in Jy per pixel.
+
+    The factor is the mean of many standards of the same flight series. Without a factor the image is passed on as it
+    is.
+    """
+    calibration = load_tables(image.header, run)
+    if calibration.factor is None:
+        setup = calibration.setup
+        run.warn(
+            f"No reference flux calibration available for SPECTEL={setup.spectel}, ALTCFG1={setup.altcfg1}, "
+            f"DATE={setup.date}. Data is not calibrated."
+        )
+        return image
+    if p.rerun_photometry and is_flux_standard(image.header):
+        image = _measure_again(image, calibration, p, run)
+    factor, uncertainty = calibration.factor.value, calibration.factor.error
+    run.log(f"Calibration factor {factor:.6g} +/- {uncertainty:.2g} Me/s/Jy")
+    run.history(
+        f"Flux calibration factor {factor:.6g} +/- {uncertainty:.6g} Me/s/Jy from {calibration.factor.source}",
+        f"Units changed from {image.plane('FLUX').unit or 'Me/s'} to Jy/pixel",
+    )
+    _compare_with_model(image.header, calibration, run)
+    planes = {name: np.divide(image[name], factor) for name in ("FLUX", "ERROR")}
+    calibrated = image.replace(units={"FLUX": "Jy/pixel", "ERROR": "Jy/pixel"}, **planes)
+    return calibrated.with_cards(*_describe_calibration(calibration), *_describe_beam(image.header, calibration))
+
+
+def _measure_again(image: Product, calibration: ImagingCalibration, p: FluxCalibrationParameters, run: Run) -> Product:
+    settings = {"fit_size": p.fit_size, "fwhm": p.fwhm, "position": parse_position(p.position)}
+    given = {name: value for name, value in settings.items() if value is not None}
+    return measure_standard(image, calibration, p, run, profile=p.profile.lower(), allow_bad_fit=False, **given)
+
+
+def _compare_with_model(header: fits.Header, calibration: ImagingCalibration, run: Run) -> None:
+    """Log how the calibrated flux of a standard compares with its model."""
+    measured, model = header.get("STAPFLX"), calibration.standard
+    if calibration.factor is None or model is None or not isinstance(measured, int | float):
+        return
+    flux = float(measured) / calibration.factor.value
+    percent = 100 * (flux - model.flux) / model.flux
+    run.quality["standard_deviation_percent"] = percent
+    run.log(
+        f"After calibration: source flux {flux:.4g} Jy, model flux {model.flux:.4g} Jy, "
+        f"difference {percent:+.2f} percent"
+    )
+
+
+def _describe_calibration(calibration: ImagingCalibration) -> list[Card]:
+    cards: list[Card] = [("BUNIT", "Jy/pixel", "Data units")]
+    if calibration.factor is not None:
+        cards += [
+            ("CALFCTR", calibration.factor.value, "Calibration factor (Me/s/Jy)"),
+            ("ERRCALF", calibration.factor.error, "Calibration factor uncertainty (Me/s/Jy)"),
+            ("REFCALF3", calibration.factor.source, "Calibration reference file"),
+        ]
+    if calibration.filter is not None:
+        cards += [
+            ("LAMREF", calibration.filter.mean_wavelength, "Reference wavelength (microns)"),
+            ("LAMPIVOT", calibration.filter.pivot_wavelength, "Pivot wavelength (microns)"),
+            ("COLRCORR", calibration.filter.color_correction, "Color correction factor"),
+        ]
+    fits_used = (
+        ("REFCALZA", calibration.airmass and calibration.airmass.za_reference, "Reference calibration zenith angle"),
+        ("REFCALAW", calibration.altitude and calibration.altitude.reference, "Reference calibration altitude"),
+        ("REFCALWV", calibration.pwv and calibration.pwv.reference, "Reference calibration PWV"),
+    )
+    return cards + [card for card in fits_used if card[1] is not None]
+
+
+def _describe_beam(header: fits.Header, calibration: ImagingCalibration) -> list[Card]:
+    """Nominal beam: the width of a point source in the filter."""
+    fwhm = calibration.filter.fwhm if calibration.filter is not None else DEFAULT_FWHM
+    size = fwhm * abs(float(header.get("CDELT1", 0.0)))
+    return [
+        ("BMAJ", size, "Beam major axis (deg)"),
+        ("BMIN", size, "Beam minor axis (deg)"),
+        ("BPA", 0.0, "Beam angle (deg)"),
+    ]
