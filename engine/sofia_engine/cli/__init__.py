@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -25,6 +26,10 @@ _COMMANDS = {
     "rerun": "make a product again from what its header says, and compare",
     "sessions": "list, go on with, or remove reductions that were not finished",
 }
+
+_DRAWING = frozenset({"demo", "reduce", "rerun"})
+_NOT_DRAWING = frozenset({"--all-groups", "--dry-run", "--help", "-h"})
+_SHORTEST = 2
 
 _DESCRIPTION = "Calibrated images, spectra and cubes from the raw data of the airborne observatory SOFIA."
 _EPILOG = """\
@@ -51,11 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit code.
     """
-    if argv is None:
-        argv = sys.argv[1:]
-        _silence_warnings()
+    words = sys.argv[1:] if argv is None else list(argv)
     try:
-        return _run(list(argv))
+        with _own_process(words) if argv is None else contextlib.nullcontext():
+            return _run(words)
     except SystemExit as ending:  # argparse has said what there is to say
         return ending.code if isinstance(ending.code, int) else OK
     except BrokenPipeError:  # the reader of the output has seen enough
@@ -73,7 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    chosen = next((word for word in argv if not word.startswith("-")), "")
+    if argv == ["draw-maps"]:
+        from sofia_engine.painter import serve
+
+        return serve()
+    chosen = _find_command(argv)
     parser = _make_parser(chosen)
     arguments = parser.parse_args(argv)
     if not hasattr(arguments, "run"):
@@ -81,6 +89,10 @@ def _run(argv: list[str]) -> int:
     code: int = arguments.run(arguments)
     sys.stdout.flush()
     return code
+
+
+def _find_command(argv: Sequence[str]) -> str:
+    return next((word for word in argv if not word.startswith("-")), "")
 
 
 def _make_parser(chosen: str) -> argparse.ArgumentParser:
@@ -113,12 +125,21 @@ def _start_desktop(parser: argparse.ArgumentParser) -> int:
     return code or OK
 
 
-def _silence_warnings() -> None:
-    """Keep warnings of libraries from the user, unless the interpreter was told to show them."""
-    if not sys.warnoptions:
+def _own_process(argv: list[str]) -> contextlib.AbstractContextManager[None]:
+    """Make start-up quick and quiet, where the process is all ours."""
+    import gc
+
+    # Imports make many objects that live for ever; looking at them again and again costs a third of a short run.
+    gc.set_threshold(100_000, 50, 50)
+    if not sys.warnoptions:  # the interpreter was not told to show warnings
         import warnings
 
         warnings.simplefilter("ignore")
+    if _find_command(argv) not in _DRAWING or len(argv) < _SHORTEST or not _NOT_DRAWING.isdisjoint(argv):
+        return contextlib.nullcontext()
+    from sofia_engine.painter import started
+
+    return started()
 
 
 def _say(text: str) -> None:
