@@ -3,10 +3,11 @@
 from pathlib import PurePath
 
 from sofia_engine.instruments.forcast.mode import find_spectral_element
+from sofia_engine.painter import draw_map
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
 from sofia_engine.product import Product
-from sofia_engine.quicklook import Beam, MapParameters, describe_map, render_map
+from sofia_engine.quicklook import Beam, MapParameters, describe_map
 
 __all__ = ["imgmap"]
 
@@ -28,6 +29,6 @@ def imgmap(image: Product, p: MapParameters, run: Run) -> Product:
     if p.beam and (content.beam is None or content.plane is None):
         run.warn("The header has no beam or no coordinates; no beam is drawn.")
     name = PurePath(image.name).with_suffix(".png").name
-    run.attach(name, render_map(content, p))
+    run.attach(name, draw_map(content, p))
     run.log(f"Made the map {name}")
     return image
