@@ -65,7 +65,7 @@ def read_provenance(header: fits.Header, file: str = "") -> dict[str, Any]:
     if not last_block:
         raise InputError(f"{file or 'The product'} carries no provenance: it was not made by SOFIA Desk.")
     try:
-        provenance: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode("".join(last_block))))
+        provenance: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode("".join(last_block), validate=True)))
     except (ValueError, zlib.error) as error:
         raise InputError(f"The provenance in {file or 'the product'} is damaged ({error}).") from error
     return provenance
