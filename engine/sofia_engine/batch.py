@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sofia_engine.errors import CancelledError, SofiaDeskError
-from sofia_engine.pipeline.detection import Group, Inspection
+from sofia_engine.pipeline.detection import Group, InputFile, Inspection
 from sofia_engine.pipeline.events import Sink, ignore
 from sofia_engine.pipeline.run import Cancel
 from sofia_engine.pipeline.runner import RunRequest, RunResult, run_reduction
 
-__all__ = ["GroupResult", "local_executor", "name_folders", "reduce_groups"]
+__all__ = ["GroupResult", "local_executor", "name_folders", "reduce_groups", "split_by_observation"]
+
+_OBSERVATION = ("MISSN-ID", "AOR_ID", "OBJECT")
 
 
 class _HasExecutor(Protocol):
@@ -103,6 +105,23 @@ def local_executor(processes: int) -> Iterator[ProcessPoolExecutor]:
         processes, mp_context=multiprocessing.get_context("spawn"), initializer=_prepare_worker
     ) as pool:
         yield pool
+
+
+def split_by_observation(inspection: Inspection) -> Inspection:
+    """Return the groups with files of different flights, plans (AOR) and targets apart.
+
+    Files of a folder of the archive may fit each other and yet be of different observations.
+    """
+    groups = [part for group in inspection.groups for part in _split_group(group)]
+    return replace(inspection, groups=tuple(groups))
+
+
+def _split_group(group: Group) -> Iterator[Group]:
+    parts: dict[tuple[str, ...], list[InputFile]] = {}
+    for file in group.files:
+        parts.setdefault(tuple(str(file.header.get(key, "")).strip() for key in _OBSERVATION), []).append(file)
+    for (mission, plan, _), files in parts.items():
+        yield replace(group, files=tuple(files), key=(*group.key, *filter(None, (mission, plan))))
 
 
 def name_folders(groups: Sequence[Group]) -> list[str]:

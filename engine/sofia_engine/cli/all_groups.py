@@ -8,7 +8,7 @@ import sys
 from contextlib import nullcontext
 from dataclasses import replace
 
-from sofia_engine.batch import GroupResult, local_executor, reduce_groups
+from sofia_engine.batch import GroupResult, local_executor, reduce_groups, split_by_observation
 from sofia_engine.cli.exit_codes import FAILED, INTERRUPTED, OK, SKIPPED
 from sofia_engine.cli.interruption import stop_on_signal
 from sofia_engine.cli.terminal import Terminal
@@ -26,6 +26,7 @@ def reduce_all(request: RunRequest, inspection: Inspection, *, level: str, as_js
     if request.strict and inspection.rejected:
         reasons = "\n".join(f"  {path}: {reason}" for path, reason in inspection.rejected)
         raise InputError(f"Not all inputs can be used, and --strict was asked for.\n{reasons}")
+    inspection = split_by_observation(inspection)
     cores = request.jobs or os.cpu_count() or 1
     processes = min(cores, len(inspection.groups))
     request = replace(request, jobs=max(1, cores // processes))

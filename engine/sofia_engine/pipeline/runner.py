@@ -171,6 +171,8 @@ def run_reduction(
         prepare_reduction(request, sink=_Fork((log, sink, record)), cancel=cancel, inspection=inspection) as reduction,
     ):
         status, error = _run(reduction, request)
+        if status == "interrupted":
+            reduction.cancel.set()  # the wish of the caller holds for all that he does with this flag
         result = _summarise(reduction, record, status, error)
         _write_files(reduction, request.options, result)
         wanted = reduction.next_step is not None if request.keep_session is None else request.keep_session
