@@ -98,8 +98,8 @@ def make_profiles(
         raise StepError("There is no signal to make a spatial profile of; check the image and the transmission limit.")
     median = median / total
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = data / median[:, np.newaxis]
-        spectrum = median_ignoring_nan(np.where(np.isfinite(ratio), ratio, np.nan), axis=0)
+        # rows whose profile is exactly 0 give infinite ratios: they keep their rank in the median
+        spectrum = median_ignoring_nan(data / median[:, np.newaxis], axis=0)
         normalized = data / spectrum
     normalized[~np.isfinite(normalized)] = np.nan
     fits = fit_rows(x, normalized, rule.degree, threshold=rule.threshold)

@@ -1,0 +1,130 @@
+"""Flux calibration of spectra and rectified images: division by transmission and response."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sofia_engine.errors import StepError
+from sofia_engine.spectroscopy.aperture_mask import read_aperture
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from sofia_engine.numerics.arrays import FloatArray
+
+__all__ = ["Response", "calibrate", "find_calibration_error", "interpolate_response", "spread_responses"]
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """Response of the instrument.
+
+    Attributes
+    ----------
+    values, error : ndarray
+        Raw unit per Jy; last axis wavelength; NaN where it is not known.
+    """
+
+    values: FloatArray
+    error: FloatArray
+
+    @classmethod
+    def unity(cls, columns: int) -> Response:
+        """A response of 1 without error, for standards from which the response is to be made."""
+        return cls(np.ones(columns), np.zeros(columns))
+
+
+def interpolate_response(
+    wavelength: ArrayLike, response: ArrayLike, error: ArrayLike, at: ArrayLike
+) -> Response:
+    """Response at the wavelengths of a spectrum, linear between its own; NaN outside and beside missing values.
+
+    Parameters
+    ----------
+    wavelength : (n,) array_like
+        Rising.
+    response, error : (n,) or (n_ap, n) array_like
+        One curve, or one per aperture.
+    at : (nw,) array_like
+        Wavelengths wanted.
+    """
+    curves = [
+        np.apply_along_axis(
+            lambda curve: np.interp(np.asarray(at), np.asarray(wavelength), curve, left=np.nan, right=np.nan),
+            -1,
+            np.asarray(part, dtype=np.float64),
+        )
+        for part in (response, error)
+    ]
+    return Response(curves[0], curves[1])
+
+
+def calibrate(
+    flux: ArrayLike, error: ArrayLike, transmission: ArrayLike, response: Response
+) -> tuple[FloatArray, FloatArray]:
+    """Divide by transmission and response.
+
+    Parameters
+    ----------
+    flux, error : (..., nw) array_like
+        Raw unit.
+    transmission : (nw,) array_like
+        Of the atmosphere.
+    response : Response
+        Shapes that broadcast against the flux.
+
+    Returns
+    -------
+    ndarray, ndarray
+        Flux and error, Jy; the error holds that of the response. NaN where transmission or response is missing or not
+        positive.
+    """
+    through = np.asarray(transmission, dtype=np.float64)
+    factor = np.where((through > 0) & (response.values > 0), through * response.values, np.nan)
+    calibrated = np.asarray(flux, dtype=np.float64) / factor
+    noise = np.asarray(error, dtype=np.float64) / factor
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(response.values > 0, response.error / response.values, np.nan)
+    return calibrated, np.sqrt(noise**2 + (share * calibrated) ** 2)
+
+
+def spread_responses(mask: ArrayLike, response: Response) -> Response:
+    """Response of every pixel of an image whose apertures have responses of their own.
+
+    Parameters
+    ----------
+    mask : (ns, nw) array_like
+        Aperture mask.
+    response : Response
+        (nw,) or (n_ap, nw).
+
+    Returns
+    -------
+    Response
+        (ns, nw): that of aperture k in its PSF, that of the first one elsewhere.
+    """
+    shape = np.shape(mask)
+    curves = [np.atleast_2d(part) for part in (response.values, response.error)]
+    images = [np.array(np.broadcast_to(part[0], shape)) for part in curves]
+    for number in range(2, len(curves[0]) + 1):
+        inside = read_aperture(mask, number).psf > 0
+        for image, part in zip(images, curves, strict=True):
+            image[inside] = np.broadcast_to(part[number - 1], shape)[inside]
+    return Response(images[0], images[1])
+
+
+def find_calibration_error(response: Response, systematic: float | None) -> float | None:
+    """Relative error of the calibration as a whole: systematic error over mean response; None if it is not known.
+
+    Raises
+    ------
+    StepError
+        If the response has no value at all in the range of the spectrum.
+    """
+    finite = response.values[np.isfinite(response.values)]
+    if finite.size == 0:
+        raise StepError("The response does not cover the wavelengths of the spectrum; choose another response file.")
+    return None if systematic is None else float(systematic / finite.mean())
