@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from astropy.io import fits
@@ -10,7 +11,10 @@ from astropy.io import fits
 from sofia_engine.header.naming import ProductNaming
 from sofia_engine.instruments.forcast.check import checkhead
 from sofia_engine.instruments.forcast.clean import clean
+from sofia_engine.instruments.forcast.coadd import coadd
 from sofia_engine.instruments.forcast.droop import droop
+from sofia_engine.instruments.forcast.flux_calibration import fluxcal
+from sofia_engine.instruments.forcast.image_map import imgmap
 from sofia_engine.instruments.forcast.merge import merge
 from sofia_engine.instruments.forcast.mode import (
     find_camera,
@@ -24,10 +28,11 @@ from sofia_engine.instruments.forcast.mode import (
 from sofia_engine.instruments.forcast.nonlinearity import nonlin
 from sofia_engine.instruments.forcast.register import register
 from sofia_engine.instruments.forcast.stack import stack
+from sofia_engine.instruments.forcast.telluric import tellcor
 from sofia_engine.instruments.forcast.undistort import undistort
 from sofia_engine.pipeline.recipe import Recipe
 
-__all__ = ["COLUMNS", "IMAGING", "RECIPES", "SLIT_IMAGE", "find_imaging_defaults"]
+__all__ = ["COLUMNS", "IMAGING", "MOSAIC", "RECIPES", "SLIT_IMAGE", "find_imaging_defaults"]
 
 COLUMNS = (
     "OBJECT", "OBSTYPE", "AOR_ID", "MISSN-ID", "DATE-OBS", "INSTCFG", "INSTMODE", "SKYMODE", "DETCHAN", "DICHROIC",
@@ -83,7 +88,7 @@ IMAGING = Recipe(
     name="forcast-imaging",
     instrument="FORCAST",
     mode="Imaging",
-    steps=(checkhead, clean, droop, nonlin, stack, undistort, merge, register),
+    steps=(checkhead, clean, droop, nonlin, stack, undistort, merge, register, tellcor, coadd, fluxcal, imgmap),
     accepts=_is_open_image,
     group=_group,
     output_name=_name_product,
@@ -101,4 +106,20 @@ SLIT_IMAGE = Recipe(
     defaults=find_imaging_defaults,
     columns=COLUMNS,
 )
-RECIPES = (IMAGING, SLIT_IMAGE)
+MOSAIC = Recipe(
+    name="forcast-mosaic",
+    instrument="FORCAST",
+    mode="Mosaic",
+    steps=(
+        fluxcal,
+        register,
+        replace(coadd, code="MOS", product_type="mosaic", level="LEVEL_4"),
+        imgmap,
+    ),
+    accepts=lambda header: _is_image(header) and not is_slit_image(header) and _is_calibrated(header),
+    group=_group,
+    output_name=_name_product,
+    defaults=find_imaging_defaults,
+    columns=COLUMNS,
+)
+RECIPES = (IMAGING, SLIT_IMAGE, MOSAIC)
