@@ -174,7 +174,7 @@ def undistort_planes(
 
 
 def find_seen_pixels(coordinates: FloatArray, shape: tuple[int, int]) -> BoolArray:
-    """Mask of the pixels whose place on the detector is inside the outermost pixels, or outside by a quarter of a pixel.
+    """Mask of the pixels whose place is on the detector, or outside its outermost pixels by a quarter of a pixel.
 
     Notes
     -----
