@@ -1,0 +1,47 @@
+"""Compiled inner loops of the image display."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+__all__ = ["index_colors", "reduce_block"]
+
+
+@numba.njit(cache=True, nogil=True)
+def index_colors(block, low, scale, table, out):  # type: ignore[no-untyped-def]
+    """Fill `out` with the table's entry for each value; 0 where the value is NaN."""
+    rows, columns = block.shape
+    last = np.float32(table.size - 1)
+    for row in range(rows):
+        for column in range(columns):
+            value = block[row, column]
+            if value != value:  # noqa: PLR0124
+                out[row, column] = 0
+                continue
+            position = (value - low) * scale
+            if position < 0:
+                position = np.float32(0)
+            elif position > last:
+                position = last
+            out[row, column] = table[int(position)]
+
+
+@numba.njit(cache=True, nogil=True)
+def reduce_block(block, step, out):  # type: ignore[no-untyped-def]
+    """Fill `out` with the means of squares of pixels; NaN where no pixel is good."""
+    rows, columns = block.shape
+    total = np.empty(out.shape[1], dtype=np.float32)
+    count = np.empty(out.shape[1], dtype=np.float32)
+    for row in range(out.shape[0]):
+        total[:] = 0
+        count[:] = 0
+        for y in range(row * step, min((row + 1) * step, rows)):
+            for column in range(out.shape[1]):
+                for x in range(column * step, min((column + 1) * step, columns)):
+                    value = block[y, x]
+                    if value == value:  # noqa: PLR0124
+                        total[column] += value
+                        count[column] += 1
+        for column in range(out.shape[1]):
+            out[row, column] = total[column] / count[column] if count[column] > 0 else np.float32(np.nan)
