@@ -201,3 +201,35 @@ def compare_planes() -> Callable[..., None]:
                 assert np.percentile(np.abs(ours - theirs)[both] / level, 99.5) < tolerance, name
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def calibrate_raw(
+    drive: Callable[..., tuple[Any, Run]], reduce_raw: Callable[[Path], Product], reference_store: ReferenceStore
+) -> Callable[[Path, bool], Product]:
+    """Reduce a folder of raw images to the calibrated one, with default or with published treatment; each once."""
+    from sofia_engine.instruments.forcast.coadd import coadd
+    from sofia_engine.instruments.forcast.flux_calibration import fluxcal
+    from sofia_engine.instruments.forcast.imaging import find_imaging_defaults
+    from sofia_engine.instruments.forcast.merge import merge
+    from sofia_engine.instruments.forcast.telluric import tellcor
+    from sofia_engine.instruments.forcast.undistort import undistort
+
+    as_published = {"pinhole_fit": "Total least squares", "round_crpix": True}
+    done: dict[tuple[Path, bool], Product] = {}
+
+    def reduce_one(path: Path, published: bool) -> Product:
+        product = reduce_raw(path)
+        defaults = find_imaging_defaults(product.header)
+        product, _ = drive(undistort, product, as_published if published else {}, store=reference_store)
+        product, _ = drive(merge, product, dict(defaults["merge"]))
+        return drive(tellcor, product, store=reference_store)[0]
+
+    def calibrate(folder: Path, published: bool) -> Product:
+        if (folder, published) not in done:
+            images = [reduce_one(path, published) for path in sorted(folder.glob("*.fits.gz"))]
+            (combined,), _ = drive(coadd, images, store=reference_store)
+            done[folder, published] = drive(fluxcal, combined, store=reference_store)[0]
+        return done[folder, published]
+
+    return calibrate
