@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from sofia_engine.photometry.profile import Measured
+from sofia_engine.photometry.flux_calibration import derive_factor, reference_keywords
+from sofia_engine.photometry.profile import Measured, ProfileFit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +35,9 @@ def photometry_keywords(photometry: Photometry, calibration: ImagingCalibration)
     -------
     tuple of Card
         Values that are not known are 0, with 0 for their error. If the parameters of the photometry ask for
-        compatibility, STFWHMX and STFWHMY are exchanged, STAPSKY is smaller by the ratio of the areas of aperture
-        and ring, and the flux of a Gaussian or Lorentzian is pi times peak and widths, as in earlier products.
+        compatibility, it is as in products of the observatory's pipeline: STFWHMX and STFWHMY exchanged, STAPSKY
+        smaller by the ratio of the areas of aperture and ring, the flux of a Gaussian or Lorentzian pi times peak and
+        widths, and the errors of widths and profile flux without the covariances of the fitted parameters.
     """
     unit = calibration.setup.raw_unit
     cards = [*_describe_settings(photometry), *_describe_source(photometry, unit)]
@@ -59,7 +61,8 @@ def _describe_source(photometry: Photometry, unit: str) -> Iterator[Card]:
     fit, aperture = photometry.fit, photometry.aperture
     width_x, width_y, flux, sky = fit.fwhm_x, fit.fwhm_y, fit.flux, aperture.sky
     if photometry.parameters.compatible:
-        width_x, width_y, flux, sky = width_y, width_x, _scale_flux(photometry), _scale_sky(photometry)
+        width_x, width_y = _drop_covariances(fit, width_y, "y"), _drop_covariances(fit, width_x, "x")
+        flux, sky = _scale_flux(photometry), _scale_sky(photometry)
     rows = (
         ("STCENTX", fit.x, "Source centroid x-value (pix)"),
         ("STCENTY", fit.y, "Source centroid y-value (pix)"),
@@ -79,14 +82,19 @@ def _describe_source(photometry: Photometry, unit: str) -> Iterator[Card]:
     yield "STAPSSTD", _known(aperture.sky_deviation), f"Sky flux std dev ({unit}/pix)"
 
 
+def _drop_covariances(fit: ProfileFit, width: Measured, axis: Literal["x", "y"]) -> Measured:
+    """Give a width the error it had if the fitted parameters were independent."""
+    return Measured(width.value, fit.propagate(fit.fwhm_gradient(axis), independent=True))
+
+
 def _scale_flux(photometry: Photometry) -> Measured:
-    """Flux of the profile with the factor pi for every profile but the Moffat function."""
+    """Flux of the profile with the factor pi for every profile but the Moffat function, parameters independent."""
     fit = photometry.fit
-    if fit.profile == "moffat":
-        return fit.flux
-    _, peak, _, _, a, b, _, _ = (float(p) for p in fit.parameters)
-    flux = math.pi * peak * a * b
-    return Measured(flux, fit.propagate(fit.flux_gradient(flux)))
+    flux = fit.flux.value
+    if fit.profile != "moffat":
+        _, peak, _, _, a, b, _, _ = (float(p) for p in fit.parameters)
+        flux = math.pi * peak * a * b
+    return Measured(flux, fit.propagate(fit.flux_gradient(flux), independent=True))
 
 
 def _scale_sky(photometry: Photometry) -> Measured:
@@ -110,12 +118,7 @@ def _describe_model(calibration: ImagingCalibration) -> list[Card]:
             ("REFSTD2", standard.source, "Standard reference file"),
             ("REFSTD3", standard.error_source, "Standard reference file"),
         ]
-    if definition is not None:
-        cards += [
-            ("LAMREF", definition.mean_wavelength, "Reference wavelength (microns)"),
-            ("LAMPIVOT", definition.pivot_wavelength, "Pivot wavelength (microns)"),
-            ("COLRCORR", definition.color_correction, "Color correction factor"),
-        ]
+    cards += reference_keywords(calibration)
     if average is not None:
         cards += [
             ("AVGCALFC", average.value, "Average calibration factor"),
@@ -127,14 +130,12 @@ def _describe_model(calibration: ImagingCalibration) -> list[Card]:
 
 def _describe_factor(photometry: Photometry, calibration: ImagingCalibration) -> list[Card]:
     """Calibration factor from this standard, if model and measurement are positive."""
-    flux, standard = photometry.flux, calibration.standard
-    if standard is None or not (flux.value > 0 and flux.error > 0 and standard.flux > 0 and standard.percent > 0):
+    factor = derive_factor(photometry.flux, calibration)
+    if factor is None:
         return []
-    factor = flux.value / standard.flux
-    error = math.hypot(flux.error / standard.flux, factor * standard.percent / 100.0)
     return [
-        ("REFCALFC", factor, "Reference calibration factor"),
-        ("REFCALER", error, "Reference calibration factor error"),
+        ("REFCALFC", factor.value, "Reference calibration factor"),
+        ("REFCALER", factor.error, "Reference calibration factor error"),
     ]
 
 

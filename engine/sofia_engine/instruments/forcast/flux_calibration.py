@@ -7,10 +7,10 @@ import numpy as np
 from astropy.io import fits
 
 from sofia_engine.errors import ParameterError
-from sofia_engine.header.cards import Card
 from sofia_engine.instruments.forcast.frame import is_flux_standard
 from sofia_engine.instruments.forcast.standards import StandardPhotometry, measure_standard
 from sofia_engine.photometry.calibration import ImagingCalibration
+from sofia_engine.photometry.flux_calibration import beam_keywords, calibration_keywords, compare_with_model
 from sofia_engine.photometry.lookup import load_tables, want_tables
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run, Wanted
@@ -18,8 +18,6 @@ from sofia_engine.pipeline.step import step
 from sofia_engine.product import Product
 
 __all__ = ["FluxCalibrationParameters", "fluxcal"]
-
-DEFAULT_FWHM = 5.0
 
 
 class FluxCalibrationParameters(SavedOutput, StandardPhotometry):
@@ -113,8 +111,9 @@ def fluxcal(image: Product, p: FluxCalibrationParameters, run: Run) -> Product:
     )
     _compare_with_model(image.header, calibration, run)
     planes = {name: np.divide(image[name], factor) for name in ("FLUX", "ERROR")}
+    pixel_scale = float(image.header.get("CDELT1", 0.0))
     calibrated = image.replace(units={"FLUX": "Jy/pixel", "ERROR": "Jy/pixel"}, **planes)
-    return calibrated.with_cards(*_describe_calibration(calibration), *_describe_beam(image.header, calibration))
+    return calibrated.with_cards(*calibration_keywords(calibration), *beam_keywords(calibration, pixel_scale))
 
 
 def _measure_again(image: Product, calibration: ImagingCalibration, p: FluxCalibrationParameters, run: Run) -> Product:
@@ -129,42 +128,9 @@ def _compare_with_model(header: fits.Header, calibration: ImagingCalibration, ru
     if calibration.factor is None or model is None or not isinstance(measured, int | float):
         return
     flux = float(measured) / calibration.factor.value
-    percent = 100 * (flux - model.flux) / model.flux
+    percent = compare_with_model(flux, model.flux)
     run.quality["standard_deviation_percent"] = percent
     run.log(
         f"After calibration: source flux {flux:.4g} Jy, model flux {model.flux:.4g} Jy, "
         f"difference {percent:+.2f} percent"
     )
-
-
-def _describe_calibration(calibration: ImagingCalibration) -> list[Card]:
-    cards: list[Card] = [("BUNIT", "Jy/pixel", "Data units")]
-    if calibration.factor is not None:
-        cards += [
-            ("CALFCTR", calibration.factor.value, "Calibration factor (Me/s/Jy)"),
-            ("ERRCALF", calibration.factor.error, "Calibration factor uncertainty (Me/s/Jy)"),
-            ("REFCALF3", calibration.factor.source, "Calibration reference file"),
-        ]
-    if calibration.filter is not None:
-        cards += [
-            ("LAMREF", calibration.filter.mean_wavelength, "Reference wavelength (microns)"),
-            ("LAMPIVOT", calibration.filter.pivot_wavelength, "Pivot wavelength (microns)"),
-            ("COLRCORR", calibration.filter.color_correction, "Color correction factor"),
-        ]
-    fits_used = (
-        ("REFCALZA", calibration.airmass and calibration.airmass.za_reference, "Reference calibration zenith angle"),
-        ("REFCALAW", calibration.altitude and calibration.altitude.reference, "Reference calibration altitude"),
-        ("REFCALWV", calibration.pwv and calibration.pwv.reference, "Reference calibration PWV"),
-    )
-    return cards + [card for card in fits_used if card[1] is not None]
-
-
-def _describe_beam(header: fits.Header, calibration: ImagingCalibration) -> list[Card]:
-    """Nominal beam: the width of a point source in the filter."""
-    fwhm = calibration.filter.fwhm if calibration.filter is not None else DEFAULT_FWHM
-    size = fwhm * abs(float(header.get("CDELT1", 0.0)))
-    return [
-        ("BMAJ", size, "Beam major axis (deg)"),
-        ("BMIN", size, "Beam minor axis (deg)"),
-        ("BPA", 0.0, "Beam angle (deg)"),
-    ]

@@ -1,0 +1,1 @@
+"""Imaging photometry and flux calibration: telluric correction, profiles, apertures, standards, calibration tables."""
