@@ -101,7 +101,7 @@ class TestRoundTrip:
         path.unlink(missing_ok=True)
         product = Product.read(write_spectrum(path, rows))
         again = Product.read(product.write(path, layout="spectrum"))
-        assert again.same(product, ignore=["BUNIT"])
+        assert again.same(product, ignore=["BUNIT", "NAPS", "NORDERS"])
         np.testing.assert_array_equal(Product.read(path, layout="extensions")["PRIMARY"], rows)
 
     def test_that_an_unpacked_cube_is_written_with_named_extensions(self, tmp_path):
@@ -122,7 +122,7 @@ class TestRoundTrip:
 class TestRefusals:
     def test_that_an_unknown_layout_is_named_with_those_there_are(self, tmp_path):
         product = Product.of(fits.Header(), {"FLUX": np.ones((2, 2))})
-        with pytest.raises(InputError, match="no file layout 'cubes'; there are extensions, spectrum"):
+        with pytest.raises(InputError, match="no file layout 'cubes'; there are extensions, .*spectrum"):
             product.write(tmp_path / "a.fits", layout="cubes")
         assert list(tmp_path.iterdir()) == []
 

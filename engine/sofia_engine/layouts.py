@@ -6,6 +6,11 @@ cube-variance
     FORCAST images of pipeline versions 1: planes flux, variance, exposure in one cube.
 cube-error
     FLITECAM images of the same time: planes flux, error, exposure.
+rectified-variance
+    Rectified spectral images of FORCAST pipeline versions 1: planes flux, variance, bad pixels in one cube; the
+    wavelengths and slit positions come from the header. Data of nod-match-chop observations are not yet halved.
+response
+    Response curves: rows wavelength, response, error, transmission, model of the standard star, in one HDU.
 spectrum
     One-dimensional spectra: rows wavelength, flux, error, transmission, response, in one HDU; orders or apertures may
     come as a further first axis.
@@ -28,6 +33,8 @@ __all__ = ["LAYOUTS", "Layout", "pack", "unpack"]
 
 _IMAGE_PLANES = ("FLUX", "ERROR", "EXPOSURE")
 _SPECTRUM_ROWS = ("WAVEPOS", "SPECTRAL_FLUX", "SPECTRAL_ERROR", "TRANSMISSION", "RESPONSE")
+_RESPONSE_ROWS = ("WAVEPOS", "RESPONSE", "RESPONSE_ERROR", "TRANSMISSION", "STANDARD_MODEL")
+_RECTIFIED_PLANES = ("FLUX", "ERROR", "BADMASK")
 _OLD_CARDS = ("XPIXELSZ", "YPIXELSZ")
 
 
@@ -49,6 +56,10 @@ class Layout:
         From the stored uncertainty to 1-sigma error.
     uncertainty : callable
         From 1-sigma error to what is stored.
+    least : int
+        Planes it needs.
+    derive : callable, optional
+        Makes further planes from header and packed shape.
     """
 
     name: str
@@ -57,6 +68,13 @@ class Layout:
     axis: int
     error: Callable[[NDArray[Any]], NDArray[Any]]
     uncertainty: Callable[[NDArray[Any]], NDArray[Any]]
+    least: int = 2
+    derive: Callable[[fits.Header, tuple[int, ...]], dict[str, Plane]] | None = None
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether it holds spectra in rows rather than images in planes."""
+        return self.axis != 0
 
 
 def unpack(product: Product) -> Product:
@@ -89,14 +107,32 @@ def pack(product: Product, layout: str) -> Product:
     form = LAYOUTS[layout]
     names = [name for name in form.names if name in product.planes]
     arrays = [form.uncertainty(product[name]) if "ERROR" in name else product[name] for name in names]
-    if form.axis != 0 and len(arrays) > 1 and arrays[0].shape == arrays[1].shape[-1:]:
-        arrays[0] = np.broadcast_to(arrays[0], arrays[1].shape)  # one row of wavelengths for all orders
-    if len(names) < 2 or len({array.shape for array in arrays}) != 1:
+    if form.has_rows and len(arrays) > 1:
+        # one wavelength, transmission or response curve serves all orders or apertures
+        shape = arrays[1].shape
+        arrays = [np.broadcast_to(array, shape) if array.shape == shape[-1:] else array for array in arrays]
+    if len(names) < form.least or len({array.shape for array in arrays}) != 1:
         raise InputError(f"{product.name} cannot be written in the layout {layout}: it needs planes of equal shape.")
-    unit = product.plane(names[0 if form.axis == 0 else 1]).unit
     header = product.header.copy()
     header.remove("EXTNAME", ignore_missing=True)
+    unit = "" if form.has_rows else product.plane(names[0]).unit
+    if form.has_rows:
+        _describe_rows(header, product.plane(names[0]).unit, product.plane(names[1]).unit, arrays[1].shape)
     return Product.of(header, {"PRIMARY": Plane.of(np.stack(arrays, axis=form.axis), unit)})
+
+
+def _describe_rows(header: fits.Header, wave_unit: str, unit: str, shape: tuple[int, ...]) -> None:
+    """Say in a header what the rows of a spectrum are, as readers of the time expect it."""
+    header.remove("BUNIT", ignore_missing=True)
+    for keyword, value, comment in (
+        ("XUNITS", wave_unit or header.get("XUNITS", ""), "Units of the X axis"),
+        ("YUNITS", unit or header.get("YUNITS", ""), "Units of the Y axis"),
+        ("NAPS", header.get("NAPS", shape[0] if len(shape) > 1 else 1), "Number of apertures"),
+        ("NORDERS", header.get("NORDERS", 1), "Number of orders"),
+    ):
+        header[keyword] = (value, comment)
+    if "CDELT1" in header:
+        header["DISPO01"] = (header["CDELT1"], "Dispersion of order 1")
 
 
 def _take_apart(product: Product, layout: Layout, packed: Plane) -> Product:
@@ -106,7 +142,9 @@ def _take_apart(product: Product, layout: Layout, packed: Plane) -> Product:
         array = np.take(packed.data, index, axis=layout.axis)
         if "ERROR" in name:
             array = layout.error(array)
-        extensions[name] = Plane.of(array, units.get(name, ""))
+        extensions[name] = Plane.of(array.astype(np.int64) if name == "BADMASK" else array, units.get(name, ""))
+    if layout.derive is not None:
+        extensions |= layout.derive(product.header, packed.shape)
     header = product.header.copy()
     for keyword in _OLD_CARDS:
         header.remove(keyword, ignore_missing=True)
@@ -114,11 +152,12 @@ def _take_apart(product: Product, layout: Layout, packed: Plane) -> Product:
 
 
 def _units(header: fits.Header, layout: Layout, packed: Plane) -> dict[str, str]:
-    if layout.axis == 0:
+    if not layout.has_rows:
         unit = {"Me/sec": "Me/s"}.get(packed.unit, packed.unit)
         return {"FLUX": unit, "ERROR": unit, "EXPOSURE": "s"}
     wave, flux = str(header.get("XUNITS", "")).strip(), str(header.get("YUNITS", "")).strip()
-    return {"WAVEPOS": wave, "SPECTRAL_FLUX": flux, "SPECTRAL_ERROR": flux}
+    units = dict(zip(layout.names[:3], (wave, flux, flux), strict=True))
+    return units | {"STANDARD_MODEL": "Jy"} if "STANDARD_MODEL" in layout.names else units
 
 
 def _instrument(header: fits.Header) -> str:
@@ -138,6 +177,31 @@ def _is_flitecam_cube(header: fits.Header, array: NDArray[Any]) -> bool:
     return _instrument(header) == "FLITECAM" and _is_processed_cube(header, array)
 
 
+def _is_rectified(header: fits.Header, array: NDArray[Any]) -> bool:
+    kind = str(header.get("PRODTYPE", "")).strip().lower()
+    return kind == "rectimage" and array.ndim == 3 and array.shape[0] == len(_RECTIFIED_PLANES)
+
+
+def _read_axes(header: fits.Header, shape: tuple[int, ...]) -> dict[str, Plane]:
+    """Wavelength and slit position of a rectified image.
+
+    The reference pixel 0.5 of these files is wrong: the reference value is that of the centre of the first pixel. The
+    increment is too small by (n - 1) / n.
+    """
+    planes = {}
+    for name, axis, unit in (("WAVEPOS", 1, "um"), ("SLITPOS", 2, "arcsec")):
+        count = shape[-axis]
+        stored = header.get(f"CD{axis}_{axis}", header.get(f"CDELT{axis}", 1.0))
+        step = float(stored) * count / max(count - 1, 1)
+        planes[name] = Plane.of(float(header.get(f"CRVAL{axis}", 0.0)) + step * np.arange(count), unit)
+    return planes
+
+
+def _is_response(header: fits.Header, array: NDArray[Any]) -> bool:
+    kind = str(header.get("PRODTYPE", "")).strip().lower()
+    return _is_spectrum(header, array) and (kind.startswith("rsp") or "response" in kind)
+
+
 def _is_spectrum(header: fits.Header, array: NDArray[Any]) -> bool:
     rows = array.ndim in (2, 3) and 3 <= array.shape[-2] <= len(_SPECTRUM_ROWS)
     return rows and "XUNITS" in header and array.shape[-1] > len(_SPECTRUM_ROWS)
@@ -155,7 +219,9 @@ def _root(variance: NDArray[Any]) -> NDArray[Any]:
 LAYOUTS = {
     layout.name: layout
     for layout in (
+        Layout("response", _is_response, _RESPONSE_ROWS, -2, _same, _same),
         Layout("spectrum", _is_spectrum, _SPECTRUM_ROWS, -2, _same, _same),
+        Layout("rectified-variance", _is_rectified, _RECTIFIED_PLANES, 0, _root, np.square, 3, _read_axes),
         Layout("cube-variance", _is_forcast_cube, _IMAGE_PLANES, 0, _root, np.square),
         Layout("cube-error", _is_flitecam_cube, _IMAGE_PLANES, 0, _same, _same),
     )

@@ -120,7 +120,9 @@ class _Fit:
         center, sigma = np.broadcast_arrays(np.atleast_1d(center), np.atleast_1d(sigma))
         center, sigma = (np.broadcast_to(part, (rows, part.shape[-1])) for part in (center, sigma))
         level = np.nan_to_num(median_ignoring_nan(np.where(self.root > 0, self.values, np.nan), axis=1))
-        distance = np.where((self.root > 0)[:, np.newaxis], np.abs(self.points[:, np.newaxis] - center[..., np.newaxis]), np.inf)
+        distance = np.where(
+            (self.root > 0)[:, np.newaxis], np.abs(self.points[:, np.newaxis] - center[..., np.newaxis]), np.inf
+        )
         nearest = np.argmin(distance, axis=2)
         amplitude = np.take_along_axis(self.values, nearest, axis=1) - level[:, np.newaxis]
         gaussians = np.stack([amplitude, center, sigma], axis=-1).reshape(rows, -1)
@@ -219,7 +221,9 @@ def find_row_peaks(x: ArrayLike, values: ArrayLike, count: int, sigma: float, gu
     for index in range(count):
         where = places[index] if index < len(places) else points[np.argmax(np.abs(rest - np.median(rest)))]
         box = np.abs(points - where) <= max(1.5 * sigma, 2.5 * step)
-        found = fit_gaussian_rows(points, rest[np.newaxis], where, sigma, weights=box[np.newaxis].astype(float), limits=limits)
+        found = fit_gaussian_rows(
+            points, rest[np.newaxis], where, sigma, weights=box[np.newaxis].astype(float), limits=limits
+        )
         near = bool(found.converged[0]) and abs(found.center[0, 0] - where) <= max(3 * sigma, 3 * step)
         center, width = (found.center[0, 0], min(found.sigma[0, 0], 3 * sigma)) if near else (where, sigma)
         height = np.interp(center, points, rest)

@@ -1,4 +1,4 @@
-"""Overlap of quadrilaterals with the pixels of an image, exactly, as a sparse linear map from pixels to quadrilaterals."""
+"""Exact overlap of quadrilaterals with the pixels of an image, as a sparse linear map from pixels to quadrilaterals."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def make_aperture_mask(
     for start, stop in background:
         first, last = np.rint(slit_index(points, [start, stop])).astype(np.intp)
         mask[first : last + 1] = np.nan
-    rows = np.arange(points.size)[:, np.newaxis]
+    rows = np.arange(points.size, dtype=np.float64)[:, np.newaxis]
     for number, (aperture, trace) in enumerate(zip(apertures, positions, strict=True), start=1):
         low, high = (slit_index(points, trace + side * aperture.psf_radius) for side in (-1, 1))
         weight = _cover(rows, low, high) if edges == "coverage" else _cover_lower(rows, low, high)
@@ -98,7 +98,8 @@ def make_aperture_mask(
 def _cover(rows: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
     """Share of each row, half a row to each side of its centre, between two limits."""
     low, high = np.where(low <= 0, -0.5, low), np.where(high >= len(rows) - 1, len(rows) - 0.5, high)
-    return np.clip(np.minimum(high, rows + 0.5) - np.maximum(low, rows - 0.5), 0.0, 1.0)
+    share: FloatArray = np.clip(np.minimum(high, rows + 0.5) - np.maximum(low, rows - 0.5), 0.0, 1.0)
+    return share
 
 
 def _cover_lower(rows: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:

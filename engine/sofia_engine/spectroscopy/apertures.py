@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -43,6 +43,8 @@ best, inside 2.15 FWHM lies all but 4e-7 of its flux."""
 
 SHORTEST_REGION = 3
 
+_Values = TypeVar("_Values")
+
 
 @dataclass(frozen=True)
 class Aperture:
@@ -75,7 +77,9 @@ def slit_index(slit: ArrayLike, position: ArrayLike) -> FloatArray:
     return rows
 
 
-def place_apertures(slit: ArrayLike, profile: ArrayLike, positions: Sequence[float], fwhm: float) -> tuple[Aperture, ...]:
+def place_apertures(
+    slit: ArrayLike, profile: ArrayLike, positions: Sequence[float], fwhm: float
+) -> tuple[Aperture, ...]:
     """Apertures at given positions, with signs from the profile, in rising order."""
     values = np.asarray(profile, dtype=np.float64)
     rows = np.trunc(slit_index(slit, positions)).astype(np.intp)
@@ -193,8 +197,11 @@ class _Wish:
 
     @classmethod
     def of(cls, wishes: ApertureWishes, index: int) -> _Wish:
-        given = (wishes.signs, wishes.radii, wishes.psf_radii)
-        return cls(*(values[min(index, len(values) - 1)] if values else None for values in given), wishes.refit)
+        sign, radius, psf_radius = (
+            values[min(index, len(values) - 1)] if values else None
+            for values in (wishes.signs, wishes.radii, wishes.psf_radii)
+        )
+        return cls(sign, radius, psf_radius, wishes.refit)
 
 
 def _measure_level(profile: FloatArray) -> tuple[float, float]:
@@ -223,7 +230,9 @@ def _refit_width(slit: FloatArray, profile: FloatArray, aperture: Aperture, warn
                             limits=limits)  # fmt: skip
     if fit.converged[0]:
         return float(fit.sigma[0, 0] / FWHM_TO_SIGMA)
-    warnings.append(f"The width of the aperture at {aperture.position:.3f} could not be fitted; {aperture.fwhm:.3f} is used.")
+    warnings.append(
+        f"The width of the aperture at {aperture.position:.3f} could not be fitted; {aperture.fwhm:.3f} is used."
+    )
     return aperture.fwhm
 
 
@@ -254,7 +263,9 @@ def _separate(slit: FloatArray, first: Aperture, second: Aperture) -> tuple[Aper
     if common == 0:
         return first, second
     cut = (math.ceil(common / 2) + 1.5) * float(np.mean(np.diff(slit)))
-    pair = [replace(a, psf_radius=a.psf_radius - cut, radius=min(a.radius, a.psf_radius - cut)) for a in (first, second)]
+    pair = [
+        replace(a, psf_radius=a.psf_radius - cut, radius=min(a.radius, a.psf_radius - cut)) for a in (first, second)
+    ]
     if min(a.psf_radius for a in pair) <= 0 or (_psf_mask(slit, pair[0]) & _psf_mask(slit, pair[1])).any():
         raise StepError("The extraction apertures overlap. Please lower the aperture radii.")
     return pair[0], pair[1]
@@ -263,7 +274,7 @@ def _separate(slit: FloatArray, first: Aperture, second: Aperture) -> tuple[Aper
 def find_background_regions(
     slit: ArrayLike, profile: ArrayLike, apertures: Sequence[Aperture], level: float, noise: float
 ) -> tuple[tuple[float, float], ...]:
-    """Runs of more than 4 rows outside every PSF, within 3 PSF radii of a source, where the profile is flat (3 sigma)."""
+    """Runs of 5 rows or more outside every PSF, within 3 PSF radii of a source, where the profile is flat (3 sigma)."""
     points, values = np.asarray(slit, dtype=np.float64), np.asarray(profile, dtype=np.float64)
     outside, near = np.ones(points.size, dtype=bool), np.zeros(points.size, dtype=bool)
     for aperture in apertures:
@@ -336,11 +347,13 @@ def _parse_region(word: str) -> tuple[float, float]:
     return start, stop
 
 
-def _repeat(lists: list[tuple[object, ...]], name: str, text: str, count: int) -> tuple[tuple, ...]:  # type: ignore[type-arg]
+def _repeat(lists: list[_Values], name: str, text: str, count: int) -> tuple[_Values, ...]:
     if len(lists) == 1:
         return tuple(lists * count)
     if len(lists) != count:
-        raise ParameterError(f"{name} is '{text}', with {len(lists)} lists for {count} files; give one list or one per file.")
+        raise ParameterError(
+            f"{name} is '{text}', with {len(lists)} lists for {count} files; give one list or one per file."
+        )
     return tuple(lists)
 
 
@@ -364,5 +377,5 @@ def list_size_cards(sizes: ApertureSizes, order: int = 1) -> list[Card]:
     ]
 
 
-def _join(values: object) -> str:
-    return ",".join(f"{value:.3f}" for value in values)  # type: ignore[attr-defined]
+def _join(values: Iterable[float]) -> str:
+    return ",".join(f"{value:.3f}" for value in values)

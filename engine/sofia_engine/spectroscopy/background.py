@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sofia_engine.numerics.row_polynomials import RowFits, fit_rows
 from sofia_engine.numerics.outliers import find_inliers
+from sofia_engine.numerics.row_polynomials import RowFits, fit_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -75,9 +75,7 @@ def fit_background(
     return Background(flux.T, noise.T, fits, failed)
 
 
-def estimate_background_errors(
-    variance: ArrayLike, slit: ArrayLike, background: BoolArray, degree: int = 0
-) -> RowFits:
+def estimate_background_errors(variance: ArrayLike, slit: ArrayLike, background: BoolArray, degree: int = 0) -> RowFits:
     """Fits whose covariance is that of a background which has been subtracted already.
 
     The variance of the image includes that of the background by then, which makes the estimate larger by a factor of

@@ -37,9 +37,7 @@ class Response:
         return cls(np.ones(columns), np.zeros(columns))
 
 
-def interpolate_response(
-    wavelength: ArrayLike, response: ArrayLike, error: ArrayLike, at: ArrayLike
-) -> Response:
+def interpolate_response(wavelength: ArrayLike, response: ArrayLike, error: ArrayLike, at: ArrayLike) -> Response:
     """Response at the wavelengths of a spectrum, linear between its own; NaN outside and beside missing values.
 
     Parameters

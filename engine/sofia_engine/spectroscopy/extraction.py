@@ -56,8 +56,7 @@ class BackgroundErrors:
     slit: FloatArray
 
     def add(self, coefficients: FloatArray) -> FloatArray:
-        """Variance (nw,) that correlated background adds to sums with coefficients (ns, nw) over what the variance of
-        single pixels holds already."""
+        """Variance (nw,) of sums with coefficients (ns, nw) beyond what the variances of single pixels hold already."""
         powers = ((self.slit - self.fits.offset) / self.fits.scale)[:, np.newaxis] ** np.arange(
             self.fits.covariance.shape[1]
         )

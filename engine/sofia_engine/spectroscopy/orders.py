@@ -98,8 +98,11 @@ class OrderSet:
 
 
 def rotate_image(image: ArrayLike, code: int) -> NDArray[Any]:
-    """Turn the last two axes of an array by a rotation code: transposed if 4 or more, then anticlockwise by 90 deg
-    times the code modulo 4."""
+    """Turn the last two axes of an array by a rotation code, 0 to 7 (that of IDL's ROTATE).
+
+    From code 4 on they are exchanged first; then they turn anticlockwise, as seen with y upwards, by 90 deg times the
+    code modulo 4. Code 1 is ``x_new = ny - 1 - y, y_new = x``.
+    """
     array = np.asarray(image)
     array = np.swapaxes(array, -2, -1) if code % 8 >= 4 else array
     return np.ascontiguousarray(np.rot90(array, -(code % 4), axes=(-2, -1)))
@@ -161,9 +164,7 @@ class _Reader:
 
 def _read_order(reader: _Reader, number: int, degree: int) -> Order:
     prefix = f"ODR{number:02d}" if f"ODR{number:02d}_B1" in reader.header else f"OR{number:03d}"
-    bottom, top = (
-        tuple(reader.number(f"{prefix}_{edge}{k}") for k in range(1, degree + 2)) for edge in ("B", "T")
-    )
+    bottom, top = (tuple(reader.number(f"{prefix}_{edge}{k}") for k in range(1, degree + 2)) for edge in ("B", "T"))
     text = str(reader.header.get(f"{prefix}_XR", "")).replace("-", ",")
     columns = _read_integers(text, f"{reader.name}: {prefix}_XR")
     if len(columns) != 2:

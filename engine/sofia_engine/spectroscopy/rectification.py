@@ -151,9 +151,7 @@ class Rectifier:
         return RectifiedImage(signal, used * scale**2, bad, self.wavelength, self.slit, correlation)
 
 
-def plan_rectification(
-    mask: ArrayLike, maps: CalibrationMaps, rule: RectificationRule, number: int = 1
-) -> Rectifier:
+def plan_rectification(mask: ArrayLike, maps: CalibrationMaps, rule: RectificationRule, number: int = 1) -> Rectifier:
     """Lay the grid of an order and find the raw pixels under it.
 
     Parameters
@@ -208,12 +206,12 @@ def _trim(y: FloatArray, x: FloatArray, shape: tuple[int, ...]) -> tuple[slice, 
     if y.size == 0:
         return slice(0, 0), slice(0, 0)
     inside = (x > EDGE_PIXELS) & (x < shape[1] - EDGE_PIXELS)
-    columns = _span(inside.all(axis=0))
+    columns = _span(np.all(inside, axis=0))
     inside = (y[:, columns] > EDGE_PIXELS) & (y[:, columns] < shape[0] - EDGE_PIXELS)
-    return _span(inside.all(axis=1)), columns
+    return _span(np.all(inside, axis=1)), columns
 
 
-def _span(kept: BoolArray) -> slice:
+def _span(kept: ArrayLike) -> slice:
     """From the first to the last kept index."""
     indices = np.flatnonzero(kept)
     return slice(int(indices[0]), int(indices[-1]) + 1) if indices.size else slice(0, 0)
@@ -258,8 +256,8 @@ def cut_order(
     StepError
         If the order is empty.
     """
-    inside = np.asarray(mask) == number
-    rows, columns = _span(inside.any(axis=1)), _span(inside.any(axis=0))
+    inside: BoolArray = np.asarray(np.asarray(mask) == number)
+    rows, columns = _span(np.any(inside, axis=1)), _span(np.any(inside, axis=0))
     box = inside[rows, columns]
     if box.size == 0:
         raise StepError(f"Problem in rectification: order {number} has no pixel.")

@@ -1,4 +1,4 @@
-"""World coordinates of rectified images: wavelength and slit, and as alternate A wavelength, declination, right ascension."""
+"""World coordinates of rectified images: wavelength and slit; alternate A: wavelength, declination, right ascension."""
 
 from __future__ import annotations
 

@@ -22,24 +22,24 @@ def format_points(x: ArrayLike, y: ArrayLike, tag: str = "trace_pt") -> list[str
     ]
 
 
-def format_fit_lines(x: ArrayLike, y: ArrayLike, number: int, name: str = "trace_fit") -> list[str]:
+def format_fit_lines(x: ArrayLike, y: ArrayLike, first: int = 1, name: str = "trace_fit") -> list[str]:
     """Lines for the segments of a fitted curve, in the linear world coordinates of the image.
 
     Parameters
     ----------
     x, y : (n,) array_like
         World coordinates of the points of the curve, e.g. wavelength and slit position.
-    number : int
-        Number of the curve, from 1, for its tag.
+    first : int
+        Number of the first segment; the tag of each segment is `name` and its number.
     name : str
-        Beginning of the tag.
+        Beginning of the tags.
     """
     xs, ys = np.ravel(np.asarray(x, dtype=np.float64)), np.ravel(np.asarray(y, dtype=np.float64))
     known = np.isfinite(xs) & np.isfinite(ys)
     xs, ys = xs[known], ys[known]
     return [
         f"wcs;linear;line({x1:f} {y1:f} {x2:f} {y2:f}) # color=red width=1 tag={{{name}_{number}}}"
-        for x1, y1, x2, y2 in zip(xs[:-1], ys[:-1], xs[1:], ys[1:], strict=True)
+        for number, (x1, y1, x2, y2) in enumerate(zip(xs[:-1], ys[:-1], xs[1:], ys[1:], strict=True), start=first)
     ]
 
 

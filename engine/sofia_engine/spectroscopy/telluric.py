@@ -1,4 +1,4 @@
-"""Models of the atmosphere (ATRAN): which one fits an observation, and its transmission at the resolution of a spectrum.
+"""Models of the atmosphere (ATRAN): which fits an observation, its transmission at the resolution of a spectrum.
 
 References
 ----------

@@ -18,7 +18,7 @@ from sofia_engine.spectroscopy.apertures import slit_index
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from sofia_engine.numerics.arrays import FloatArray
+    from sofia_engine.numerics.arrays import FloatArray, IndexArray
     from sofia_engine.spectroscopy.apertures import Aperture
 
 __all__ = ["Trace", "TraceRule", "fix_traces", "trace_apertures"]
@@ -116,7 +116,7 @@ def trace_apertures(
 
 
 def _fit_trace(
-    fits: GaussianRows, index: int, aperture: Aperture, columns: FloatArray, waves: FloatArray, slit: FloatArray,
+    fits: GaussianRows, index: int, aperture: Aperture, columns: IndexArray, waves: FloatArray, slit: FloatArray,
     rule: TraceRule,
 ) -> Trace:  # fmt: skip
     center = fits.center[:, index]

@@ -1,4 +1,4 @@
-"""Shift of a spectrum against a model of the atmosphere: measuring it, applying it, choosing the water vapour with it."""
+"""Shift of a spectrum against a model of the atmosphere: measuring, applying, choosing the water vapour with it."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def measure_shift(flux: ArrayLike, error: ArrayLike, model: ArrayLike, rule: Shi
     value per degree of freedom (by 1 if that is less).
     """
     rule = rule or ShiftRule()
-    count = max(int(math.ceil(rule.limit / rule.step - 1e-9)) - 1, 0)
+    count = max(math.ceil(rule.limit / rule.step - 1e-9) - 1, 0)
     trials = rule.step * np.arange(-count, count + 1)
     moved = _move_model(np.asarray(model, dtype=np.float64), trials)
     data, weight, used = _prepare(flux, error, moved)
