@@ -20,6 +20,12 @@ ENVIRONMENT = Path(os.environ.get("SOFIA_DESK_VENV", ROOT / ".venv"))
 BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 SOURCES = ("engine", "viewers", "app", "tests", "tools", "docs", "make.py")
 VERSIONS = ((3, 11), (3, 14))
+ALL = "gui,test,docs"
+SCREEN = (
+    "libgl1", "libegl1", "libxkbcommon0", "libfontconfig1", "libdbus-1-3", "libglib2.0-0", "libxcb-cursor0",
+    "libxcb-icccm4", "libxcb-keysyms1", "libxcb-shape0", "libxkbcommon-x11-0", "xvfb", "xauth",
+)  # fmt: skip
+"""Debian packages that the windows, and tests of them on a virtual screen, need."""
 
 
 def main() -> int:
@@ -48,14 +54,16 @@ def demo(rest: list[str]) -> int:
 
 def test(rest: list[str]) -> int:
     """Run the tests."""
-    prepare("test,docs")
-    workers = [] if any(word.startswith(("-n", "-p", "--pdb")) for word in rest) else ["-n", str(min(os.cpu_count() or 1, 4))]
+    prepare(ALL)
+    prepare_screen()
+    alone = any(word.startswith(("-n", "-p", "--pdb")) for word in rest)
+    workers = [] if alone else ["-n", str(min(os.cpu_count() or 1, 4))]
     return run(BIN / "python", "-m", "pytest", "-m", "not slow", *workers, *rest)
 
 
 def check(_rest: list[str]) -> int:
     """Run linters, type check, import rules; build the documentation."""
-    prepare("test,docs")
+    prepare(ALL)
     present = [name for name in SOURCES if (ROOT / name).exists()]
     failed = [
         run(BIN / "ruff", "check", "--output-format=concise", *present),
@@ -69,19 +77,19 @@ def check(_rest: list[str]) -> int:
 
 def docs(_rest: list[str]) -> int:
     """Build the documentation; a warning is an error."""
-    prepare("test,docs")
+    prepare(ALL)
     return run(BIN / "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
 
 
 def bench(rest: list[str]) -> int:
     """Measure speed and memory."""
-    prepare("test,docs")
+    prepare(ALL)
     return run(BIN / "python", "tests/benchmarks/measure.py", *rest)
 
 
 def setup(_rest: list[str]) -> int:
     """Make the virtual environment."""
-    prepare("test,docs")
+    prepare(ALL)
     print(f"Ready: {BIN / 'sofia-desk'}")
     return 0
 
@@ -108,19 +116,35 @@ def make_environment() -> None:
     if (BIN / "python").exists() or (BIN / "python.exe").exists():
         return
     if subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode:
-        install_venv_package()
+        install_packages(["python3-venv"], "Python's venv module is missing")
     if run(sys.executable, "-m", "venv", str(ENVIRONMENT)):
         sys.exit(f"The virtual environment {ENVIRONMENT} cannot be made; the lines above say why.")
 
 
-def install_venv_package() -> None:
-    """Install Debian's package python3-venv, or say how."""
-    command = "apt-get install --yes --no-install-recommends python3-venv"
+def prepare_screen() -> None:
+    """Install the libraries that windows need on Debian; other systems bring them."""
+    if not shutil.which("dpkg-query"):
+        return
+    asked = subprocess.run(
+        ["dpkg-query", "-W", "-f=${Package} ${db:Status-Status}\n", *SCREEN],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    present = {line.split()[0] for line in asked.stdout.splitlines() if line.endswith(" installed")}
+    missing = [name for name in SCREEN if name not in present]
+    if missing:
+        install_packages(missing, "Libraries that windows need are missing")
+
+
+def install_packages(names: list[str], why: str) -> None:
+    """Install Debian packages, or say how."""
+    command = f"apt-get install --yes --no-install-recommends {' '.join(names)}"
     if os.name == "posix" and os.geteuid() == 0 and shutil.which("apt-get"):
         if run("apt-get", "update", "-qq") == 0 and run(*command.split()) == 0:
             return
         sys.exit(f"'{command}' failed; the lines above say why.")
-    sys.exit(f"Python's venv module is missing. Type this, then run the command again:\n  sudo {command}")
+    sys.exit(f"{why}. Type this, then run the command again:\n  sudo {command}")
 
 
 def run(*command: str | Path) -> int:
