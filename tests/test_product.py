@@ -351,6 +351,11 @@ class TestCards:
         round_as_stored(header)
         assert fits.Header.fromstring(header.tostring())["CDELT1"] == header["CDELT1"]
 
+    def test_that_numbers_set_by_with_cards_are_those_a_file_holds(self, product, tmp_path):
+        made = product.with_cards(("CDELT1", -1 / 3600 / 7, "deg"))
+        assert len(str(-1 / 3600 / 7)) > 20
+        assert Product.read(made.write(tmp_path / "a.fits")).header["CDELT1"] == made.header["CDELT1"]
+
     def test_that_a_missing_plane_is_named_with_those_there_are(self, product):
         with pytest.raises(InputError, match="no plane EXPOSURE; the file holds FLUX, ERROR"):
             product["EXPOSURE"]

@@ -201,6 +201,23 @@ class TestReports:
         assert [e.done for e in events if isinstance(e, Progress)] == [1, 2, 3, 4]
         assert seen == [0, 1, 2, 3]
 
+    def test_that_progress_is_told_before_the_slowest_input_is_done(self, bench, around, events):
+        from dataclasses import replace
+
+        heard = []
+
+        def slow_last(image, _p, _run):
+            if image.name == "raw_0003.fits":
+                end = time.monotonic() + 5
+                while not any(isinstance(e, Progress) for e in events) and time.monotonic() < end:
+                    time.sleep(0.005)
+                heard.append(sum(isinstance(e, Progress) for e in events))
+            return image
+
+        step = replace(bench.steps[1], function=slow_last)
+        execute(step, bench, make_inputs(3), step.parameters(), replace(around, jobs=2))
+        assert heard[0] >= 1
+
 
 class TestCancellation:
     @pytest.mark.parametrize("jobs", [1, 2])

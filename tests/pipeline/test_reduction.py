@@ -76,6 +76,19 @@ class TestStepping:
         assert (started.index, started.total_steps, started.inputs) == (1, 6, 3)
         assert started.parameters["addamount"] == 1.0
 
+    def test_that_the_listener_of_a_reduction_hears_one_event_at_a_time(self, open_reduction, raw_files):
+        inside, overlaps = threading.Lock(), []
+
+        def listen(_event):
+            overlaps.append(not inside.acquire(blocking=False))
+            time.sleep(0.01)
+            if not overlaps[-1]:
+                inside.release()
+
+        open_reduction(raw_files, sink=listen, jobs=3).run_to("add")
+        assert len(overlaps) > 10
+        assert not any(overlaps)
+
     def test_that_defaults_follow_the_header_and_may_be_overruled(self, open_reduction, write_raw, tmp_path):
         path = write_raw(tmp_path / "raw_0001.fits", cards={"OBJECT": "BRIGHT"})
         reduction = open_reduction([path])

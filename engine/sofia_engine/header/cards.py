@@ -43,7 +43,7 @@ _MUTATORS = (
 )  # fmt: skip
 
 
-class FrozenHeader(fits.Header):
+class FrozenHeader(fits.Header):  # type: ignore[misc]
     """A FITS header that cannot be changed.
 
     Products share their headers, so a change in place would reach products that were finished long ago.
@@ -68,8 +68,8 @@ def _duplicate(header: fits.Header) -> fits.Header:
 
 
 def _duplicate_card(card: fits.Card) -> fits.Card:
-    made = fits.Card.__new__(fits.Card)
-    made.__dict__.update(card.__dict__)
+    made = object.__new__(fits.Card)
+    made.__dict__ = card.__dict__.copy()
     return made
 
 
