@@ -257,7 +257,7 @@ class ReferenceRow:
     name: str
     kind: str
     state: str
-    """``cached``, ``mirror``, ``override``, ``own`` (the user's), ``missing``, ``damaged``, or ``none`` is published."""
+    """``cached``, ``mirror``, ``override``, ``own`` (the user's), ``missing``, ``damaged``, or ``none`` exists."""
     size: int = 0
     path: str = ""
     chosen_by: str = ""

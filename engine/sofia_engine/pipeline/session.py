@@ -104,6 +104,16 @@ class SessionReader:
                         found[state.key] = state
         return found
 
+    def state(self, key: str) -> State | None:
+        """Return one finished state, or None if there is none of that key or it is damaged."""
+        node = self.node(key)
+        if not (node / ".done").exists():
+            return None
+        try:
+            return State.from_json((node / "node.json").read_text())
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
     def read_products(self, state: State) -> tuple[Product, ...]:
         """Return the products of a state; their planes are mapped from disk, not loaded.
 

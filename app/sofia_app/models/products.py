@@ -1,0 +1,91 @@
+"""Products for the viewers: opened from the session folder while the engine works in it, or from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from astropy.io import fits
+
+from sofia_engine.instruments import find_recipe
+from sofia_engine.pipeline.session import SessionReader
+from sofia_engine.product import Product
+
+__all__ = ["Card", "OpenedState", "list_cards", "open_state", "search_cards"]
+
+_MOST_INPUTS = 40
+"""Inputs shown at once; raw data are not in the session and have to be read from their files."""
+
+
+@dataclass(frozen=True)
+class OpenedState:
+    """The products of one state."""
+
+    key: str
+    label: str
+    products: tuple[Product, ...]
+    kind: str = ""
+    """PRODTYPE of the first."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One line of a header."""
+
+    keyword: str
+    value: str
+    comment: str
+
+
+def open_state(session: str, recipe: str, key: str, inputs: Sequence[str], label: str = "") -> OpenedState:
+    """Open the products of a state; slow for the inputs, to be called in a thread.
+
+    Parameters
+    ----------
+    session : str
+        Session folder.
+    recipe : str
+        Name of the recipe; it knows how to read inputs.
+    key : str
+        Key of the state; one that is not in the session stands for the inputs.
+    inputs : sequence of str
+        Input files.
+
+    Raises
+    ------
+    SofiaDeskError
+        If they cannot be read.
+    """
+    reader = SessionReader(Path(session))
+    state = reader.state(key)
+    if state is None:
+        load = find_recipe(recipe).load
+        products = tuple(load(Path(path)) for path in inputs[:_MOST_INPUTS])
+        return OpenedState(key, label or "Inputs", products, "raw")
+    products = reader.read_products(state)
+    kind = str(products[0].header.get("PRODTYPE", "")) if products else ""
+    return OpenedState(key, label or state.label, products, kind)
+
+
+def list_cards(header: fits.Header) -> tuple[Card, ...]:
+    """Return the lines of a header; long values are joined, HISTORY and COMMENT keep one line each."""
+    return tuple(Card(card.keyword, _text(card.value), card.comment) for card in _cards(header))
+
+
+def _cards(header: fits.Header) -> Iterator[fits.Card]:
+    yield from (card for card in header.cards if card.keyword or str(card.value).strip())
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "T" if value else "F"
+    return str(value)
+
+
+def search_cards(cards: Sequence[Card], words: str) -> tuple[Card, ...]:
+    """Return the lines that contain all words, in any case."""
+    wanted = words.lower().split()
+    return tuple(
+        card for card in cards if all(w in f"{card.keyword} {card.value} {card.comment}".lower() for w in wanted)
+    )

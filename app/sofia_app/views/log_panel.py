@@ -1,0 +1,206 @@
+"""The log with levels, search and copy; and what needs attention."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sofia_app.desk import Desk
+from sofia_app.models.log import LEVELS, LogEntry
+from sofia_app.views.item_models import Column, LogTable, RowTable
+from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
+from sofia_viewers.theme import current_theme
+
+__all__ = ["LogPanel", "ProblemsPanel"]
+
+
+class LogPanel(QtWidgets.QWidget):
+    """Shows the log.
+
+    Parameters
+    ----------
+    desk : Desk
+        Holds it.
+    """
+
+    step_asked = Signal(str)
+    """Key of the step of a line that was double-clicked."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self._log = desk.log
+        self.model = LogTable(desk.log, self)
+        self.table = QtWidgets.QTableView()
+        self.level = QtWidgets.QComboBox()
+        self.step = QtWidgets.QComboBox()
+        self.words = QtWidgets.QLineEdit(placeholderText="Show lines with these words")
+        self.search = QtWidgets.QLineEdit(placeholderText="Find")
+        self.found = QtWidgets.QLabel()
+        self._set_up()
+        self._lay_out()
+        self._log.changed.connect(self.refresh)
+
+    def _set_up(self) -> None:
+        _set_up_table(self.table, self.model, "Log")
+        for section, width in enumerate((74, 66, 110)):
+            self.table.setColumnWidth(section, width)
+        self.level.addItems([level.capitalize() for level in LEVELS])
+        self.level.setCurrentIndex(LEVELS.index(self._desk.preferences.log_level))
+        self._log.set_filter(level=self._desk.preferences.log_level)
+        self.level.currentIndexChanged.connect(lambda index: self._log.set_filter(level=LEVELS[index]))
+        self.step.addItem("All steps", "")
+        self.step.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.step.activated.connect(lambda _index: self._log.set_filter(step=self.step.currentData()))
+        self.words.textChanged.connect(lambda text: self._log.set_filter(words=text))
+        self.search.returnPressed.connect(self.find_next)
+        self.table.doubleClicked.connect(lambda index: self.step_asked.emit(self.model.entry(index.row()).step))
+        copy = QtGui.QAction("Copy lines", self.table)
+        copy.setShortcut(QtGui.QKeySequence.StandardKey.Copy)
+        copy.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        copy.triggered.connect(self.copy)
+        self.table.addAction(copy)
+        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+
+    def _lay_out(self) -> None:
+        row = QtWidgets.QHBoxLayout()
+        for widget, name in (
+            (self.level, "Least level"),
+            (self.step, "Step"),
+            (self.words, "Words"),
+            (self.search, "Find"),
+        ):
+            widget.setAccessibleName(name)
+            row.addWidget(widget)
+        row.addWidget(self.found)
+        for text, slot in (("Previous", self.find_previous), ("Next", self.find_next), ("Copy", self.copy)):
+            row.addWidget(_button(text, slot))
+        row.addWidget(_button("Save…", self.choose_file))
+        row.addWidget(_button("Clear", self._log.clear))
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addLayout(row)
+        layout.addWidget(self.table)
+
+    def refresh(self, only_added: bool) -> None:
+        """Take over what the log holds now; at its end, the view follows."""
+        bar = self.table.verticalScrollBar()
+        follows = bar.value() >= bar.maximum() - 2
+        self.model.refresh(only_added)
+        if follows:
+            self.table.scrollToBottom()
+        known = [self.step.itemData(number) for number in range(1, self.step.count())]
+        for key in self._log.steps:
+            if key not in known:
+                self.step.addItem(key, key)
+
+    def find_next(self) -> None:
+        """Go to the next line with the text."""
+        self._find(backwards=False)
+
+    def find_previous(self) -> None:
+        """Go to the line before with the text."""
+        self._find(backwards=True)
+
+    def _find(self, *, backwards: bool) -> None:
+        words = self.search.text()
+        if not words:
+            return
+        row = self._log.find(words, self.table.currentIndex().row(), backwards=backwards)
+        self.found.setText("" if row >= 0 else "not found")
+        if row >= 0:
+            self.table.selectRow(row)
+            self.table.scrollTo(self.model.index(row, 0))
+
+    def copy(self) -> None:
+        """Copy the selected lines, or all that are shown."""
+        rows = sorted(index.row() for index in self.table.selectionModel().selectedRows())
+        QtGui.QGuiApplication.clipboard().setText(self._log.as_text(rows or None))
+
+    def choose_file(self) -> None:
+        """Save the lines shown to a file."""
+        path, _ = QtWidgets.QFileDialog.getSaveFileName(self, "Save the log", "sofia-desk.log", "Text (*.log *.txt)")
+        if path:
+            self.save(Path(path))
+
+    def save(self, path: Path) -> None:
+        """Write the lines shown; a failure is logged."""
+        try:
+            path.write_text(self._log.as_text(), encoding="utf-8")
+        except OSError as error:
+            self._desk.log_line("error", f"{path} cannot be written: {error.strerror}.")
+
+
+class ProblemsPanel(QtWidgets.QWidget):
+    """Warnings and errors, each with step and file; a double click goes to the step."""
+
+    step_asked = Signal(str)
+    count_changed = Signal(int)
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._log = desk.log
+        self.table = QtWidgets.QTableView()
+        self.model = RowTable(_problem_columns(), self)
+        self.empty = QtWidgets.QLabel("No warnings, no errors.")
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setProperty("role", "muted")
+        _set_up_table(self.table, self.model, "Problems")
+        for section, width in enumerate((92, 110, 240)):
+            self.table.setColumnWidth(section, width)
+        self.table.doubleClicked.connect(lambda index: self.step_asked.emit(self.model.rows[index.row()].step))
+        self.stack = QtWidgets.QStackedWidget()
+        self.stack.addWidget(self.empty)
+        self.stack.addWidget(self.table)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self.stack)
+        self._count = -1
+        desk.log.changed.connect(self.refresh)
+
+    def refresh(self, _only_added: bool = False) -> None:
+        """Take over what the log holds now."""
+        count = self._log.problem_count
+        if count == self._count:
+            return
+        self._count = count
+        self.model.set_rows(self._log.problems)
+        self.stack.setCurrentWidget(self.table if count else self.empty)
+        self.count_changed.emit(count)
+
+    def show_step(self, key: str) -> None:
+        """Select the first problem of a step."""
+        for number, entry in enumerate(self.model.rows):
+            if entry.step == key:
+                self.table.selectRow(number)
+                return
+
+
+def _problem_columns() -> list[Column]:
+    def color(entry: LogEntry) -> str:
+        return current_theme().error if entry.level == "error" else current_theme().warning
+
+    return [
+        Column("Level", lambda e: e.level, lambda e: e.level, color=color),
+        Column("Step", lambda e: e.step),
+        Column("File", lambda e: e.file),
+        Column("Problem", lambda e: e.message, tip=lambda e: e.text),
+    ]
+
+
+def _set_up_table(table: QtWidgets.QTableView, model: Any, name: str) -> None:
+    table.setModel(model)
+    table.setAccessibleName(name)
+    table.setShowGrid(False)
+    table.setWordWrap(False)
+    table.verticalHeader().hide()
+    table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 5)
+    table.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectionBehavior.SelectRows)
+    table.horizontalHeader().setStretchLastSection(True)
+    table.setHorizontalScrollMode(QtWidgets.QAbstractItemView.ScrollMode.ScrollPerPixel)
+
+
+def _button(text: str, slot: Any) -> QtWidgets.QToolButton:
+    button = QtWidgets.QToolButton(text=text)
+    button.clicked.connect(slot)
+    return button

@@ -1,0 +1,232 @@
+"""The list of steps with what can be done, and the history under it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sofia_app.desk import Desk
+from sofia_app.models.history import build_history
+from sofia_app.models.reduction import StepRow
+from sofia_app.views.item_models import Column, HistoryTree, RowTable
+from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
+from sofia_viewers.theme import current_theme
+
+__all__ = ["PipelinePanel"]
+
+_BUTTONS = ("do_step", "undo_step", "redo_step", "reduce_all", "run_to_selected", "reset_reduction", "stop_running")
+_ICONS = {
+    "waiting": "", "ready": "next", "running": "run", "done": "done", "cached": "history", "warning": "warning",
+    "failed": "error", "stale": "reset", "skipped": "previous", "not needed": "remove",
+}  # fmt: skip
+_WORDS = {
+    "waiting": "Waits for the steps before it",
+    "ready": "Ready to run",
+    "running": "Running",
+    "done": "Done",
+    "cached": "Done: taken from the history",
+    "warning": "Done, with warnings",
+    "failed": "Failed; change a parameter and try again",
+    "stale": "Parameters were changed since; run again from here to make a new branch",
+    "skipped": "Done: it left the data as they were",
+    "not needed": "Not needed for these inputs",
+}
+
+
+class PipelinePanel(QtWidgets.QWidget):
+    """Shows the steps and the history of the reduction.
+
+    Parameters
+    ----------
+    desk : Desk
+        Holds the reduction.
+    actions : dict of str to QAction
+        For the buttons.
+    """
+
+    step_selected = Signal(int)
+    state_activated = Signal(str)
+    problems_asked = Signal(str)
+    """Key of a step whose warnings are to be shown."""
+
+    def __init__(self, desk: Desk, actions: dict[str, QtGui.QAction]) -> None:
+        super().__init__()
+        self._desk = desk
+        self.title = QtWidgets.QLabel("No reduction")
+        self.steps = QtWidgets.QTableView()
+        self.step_model = RowTable(_columns(), self)
+        self.history = QtWidgets.QTreeView()
+        self.history_model = HistoryTree(self)
+        self._set_up_steps(actions)
+        self._set_up_history(actions)
+        self._lay_out(actions)
+        desk.reduction.changed.connect(self.refresh)
+        self.refresh()
+
+    def _set_up_steps(self, actions: dict[str, QtGui.QAction]) -> None:
+        view = self.steps
+        view.setModel(self.step_model)
+        view.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectionBehavior.SelectRows)
+        view.setSelectionMode(QtWidgets.QAbstractItemView.SelectionMode.SingleSelection)
+        view.verticalHeader().hide()
+        view.setShowGrid(False)
+        view.setAlternatingRowColors(True)
+        view.setWordWrap(False)
+        view.setAccessibleName("Steps")
+        header = view.horizontalHeader()
+        header.setSectionResizeMode(0, QtWidgets.QHeaderView.ResizeMode.Stretch)
+        for section, width in ((1, 64), (2, 54), (3, 74)):
+            view.setColumnWidth(section, width)
+        view.selectionModel().currentRowChanged.connect(self._select_step)
+        view.doubleClicked.connect(self._show_state_of_step)
+        view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        names = ("run_to_selected", "preview_step", "restore_defaults", "show_help")
+        view.addActions([actions[name] for name in names])
+
+    def _set_up_history(self, actions: dict[str, QtGui.QAction]) -> None:
+        view = self.history
+        view.setModel(self.history_model)
+        view.setHeaderHidden(True)
+        view.setIndentation(12)
+        view.setUniformRowHeights(True)
+        view.setSelectionMode(QtWidgets.QAbstractItemView.SelectionMode.ExtendedSelection)
+        view.setAccessibleName("History")
+        view.selectionModel().selectionChanged.connect(self._tell_states)
+        view.doubleClicked.connect(self._activate_state)
+        view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        view.addActions([actions[name] for name in ("go_to_state", "compare_states")])
+
+    def _lay_out(self, actions: dict[str, QtGui.QAction]) -> None:
+        self.title.setProperty("role", "heading")
+        self.title.setWordWrap(True)
+        bar = QtWidgets.QToolBar()
+        bar.setIconSize(QtCore.QSize(18, 18))
+        for name in _BUTTONS:
+            bar.addAction(actions[name])
+        below = QtWidgets.QWidget()
+        row = QtWidgets.QHBoxLayout()
+        row.addWidget(QtWidgets.QLabel("History"))
+        row.addStretch()
+        for name in ("go_to_state", "compare_states"):
+            button = QtWidgets.QToolButton()
+            button.setDefaultAction(actions[name])
+            row.addWidget(button)
+        column = QtWidgets.QVBoxLayout(below)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(row)
+        column.addWidget(self.history)
+        self.splitter = QtWidgets.QSplitter(Qt.Orientation.Vertical)
+        self.splitter.addWidget(self.steps)
+        self.splitter.addWidget(below)
+        self.splitter.setStretchFactor(0, 2)
+        self.splitter.setStretchFactor(1, 1)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(4, 2, 4, 4)
+        for widget in (self.title, bar, self.splitter):
+            layout.addWidget(widget)
+        layout.setStretchFactor(self.splitter, 1)
+
+    # --- what is shown ---
+
+    def refresh(self) -> None:
+        """Take over what the reduction holds now."""
+        reduction = self._desk.reduction
+        self.title.setText(reduction.title or "No reduction: open raw files to begin.")
+        count = len(self.step_model.rows)
+        self.step_model.set_rows(reduction.rows)
+        if len(reduction.rows) != count:
+            self.steps.resizeRowsToContents()
+            if reduction.rows:
+                self.select_step(min(reduction.next_index, len(reduction.rows) - 1))
+        self._refresh_history()
+
+    def _refresh_history(self) -> None:
+        reduction = self._desk.reduction
+        if reduction.snapshot is None:
+            self.history_model.set_root(None)
+            return
+        chosen = self.selected_states()
+        root = build_history(reduction.states, reduction.snapshot.root, reduction.path)
+        self.history_model.set_root(root)
+        self.history.expandAll()
+        self._select_states(chosen)
+        self.history.scrollTo(self.history_model.find(reduction.snapshot.current))
+
+    def _select_states(self, keys: tuple[str, ...]) -> None:
+        flags = QtCore.QItemSelectionModel.SelectionFlag
+        for key in keys:
+            index = self.history_model.find(key)
+            if index.isValid():
+                self.history.selectionModel().select(index, flags.Select | flags.Rows)
+
+    # --- what the user does ---
+
+    def select_step(self, index: int) -> None:
+        """Select a step."""
+        self.steps.selectRow(index)
+
+    def selected_states(self) -> tuple[str, ...]:
+        """Return the keys of the states selected in the history."""
+        nodes = (self.history_model.node(index) for index in self.history.selectionModel().selectedRows())
+        return tuple(node.state.key for node in nodes if node is not None)
+
+    def _select_step(self, current: Any, _previous: Any = None) -> None:
+        self._desk.select("step", current.row())
+        self.step_selected.emit(current.row())
+
+    def _show_state_of_step(self, index: Any) -> None:
+        row = self.step_model.rows[index.row()]
+        if index.column() == _WARNINGS and row.warnings:
+            self.problems_asked.emit(row.key)
+        elif row.is_done:
+            self._desk.show_state(row.state_key)
+
+    def _tell_states(self, *_changes: Any) -> None:
+        self._desk.select("states", self.selected_states())
+
+    def _activate_state(self, index: Any) -> None:
+        node = self.history_model.node(index)
+        if node is not None:
+            self.state_activated.emit(node.state.key)
+
+
+_WARNINGS = 3
+
+
+def _columns() -> list[Column]:
+    return [
+        Column("Step", lambda row: f"{row.index + 1}. {row.label}", lambda row: _ICONS[row.state], _explain, _color),
+        Column("Time", _duration, is_number=True),
+        Column("Saved", lambda row: str(len(row.saved)) if row.saved else "", tip=_saved, is_number=True),
+        Column(
+            "Warnings", _count_warnings, tip=_list_warnings, color=lambda _row: current_theme().warning, is_number=True
+        ),
+    ]
+
+
+def _duration(row: StepRow) -> str:
+    if not row.is_done:
+        return ""
+    return f"{row.seconds:.2f} s" if row.seconds < 60 else f"{row.seconds / 60:.1f} min"
+
+
+def _explain(row: StepRow) -> str:
+    return f"{_WORDS[row.state]}.{f'{chr(10)}{row.detail}' if row.detail else ''}"
+
+
+def _color(row: StepRow) -> str:
+    theme = current_theme()
+    colors = {"waiting": theme.muted, "not needed": theme.muted, "failed": theme.error, "stale": theme.warning}
+    return colors.get(row.state, theme.text)
+
+
+def _saved(row: StepRow) -> str:
+    return "\n".join(row.saved) or "No products were saved."
+
+
+def _count_warnings(row: StepRow) -> str:
+    count = len(row.warnings) + len(row.skipped)
+    return str(count) if count else ""
+
+
+def _list_warnings(row: StepRow) -> str:
+    return "\n".join([*row.warnings, *(f"{file} was skipped: {reason}" for file, reason in row.skipped)]) or "None."

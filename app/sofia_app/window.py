@@ -1,0 +1,399 @@
+"""The main window: panels around the viewers, menus, and the progress of what runs."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from sofia_app.actions import ACTIONS, MENUS
+from sofia_app.commands import Commands
+from sofia_app.desk import Desk, ErrorReport
+from sofia_app.models.products import OpenedState
+from sofia_app.views.data_panel import DataPanel, dropped_paths
+from sofia_app.views.dialogs import ErrorDialog, SessionsDialog
+from sofia_app.views.help_view import HelpView
+from sofia_app.views.image_area import ImageArea
+from sofia_app.views.log_panel import LogPanel, ProblemsPanel
+from sofia_app.views.parameter_panel import ParameterPanel
+from sofia_app.views.pipeline_panel import PipelinePanel
+from sofia_app.views.progress_bar import RunProgress
+from sofia_app.views.tables_panel import QualityPanel, ReferencesPanel
+from sofia_app.views.view_area import HeaderView, ProvenanceView, TableView
+from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets
+from sofia_viewers.theme import apply_theme, icon, theme_events
+
+__all__ = ["MainWindow"]
+
+_LAYOUT_VERSION = 1
+_SIZE = (1440, 900)
+_STATUS_TIME = 8000
+_PREVIEW_DELAY = 300
+"""Milliseconds without an edit before the preview is renewed."""
+
+
+class MainWindow(QtWidgets.QMainWindow):
+    """The window.
+
+    Parameters
+    ----------
+    desk : Desk
+        What is behind it.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+        self.shown = OpenedState("", "", ())
+        self.actions: dict[str, QtGui.QAction] = {}
+        self.commands = Commands(self)
+        self.setWindowTitle("SOFIA Desk")
+        self.setAcceptDrops(True)
+        self.setDockNestingEnabled(True)
+        self._make_actions()
+        self._make_menus()
+        self._make_panels()
+        self._make_status_bar()
+        self._preview_timer = QtCore.QTimer(self, singleShot=True, interval=_PREVIEW_DELAY)
+        self._preview_timer.timeout.connect(self._preview_if_valid)
+        self._connect()
+        self.resize(*_SIZE)
+        self._first_layout = self.saveState(_LAYOUT_VERSION)
+        self._restore_layout()
+        self.refresh_actions()
+
+    # --- building ---
+
+    def _make_actions(self) -> None:
+        for declared in ACTIONS:
+            action = QtGui.QAction(declared.title, self)
+            action.setObjectName(declared.id)
+            action.setCheckable(declared.checkable)
+            if declared.shortcut:
+                action.setShortcut(QtGui.QKeySequence(declared.shortcut))
+            keys = action.shortcut().toString(QtGui.QKeySequence.SequenceFormat.NativeText)
+            action.setToolTip(f"{declared.tip}{f' ({keys})' if keys else ''}")
+            action.triggered.connect(lambda _checked=False, name=declared.id: self._do(name))
+            self.actions[declared.id] = action
+        self.actions["toggle_expert"].setChecked(self.desk.preferences.show_expert)
+        self.actions["toggle_live_preview"].setChecked(self.desk.preferences.live_preview)
+        self._draw_icons()
+
+    def _draw_icons(self, _theme: Any = None) -> None:
+        for declared in ACTIONS:
+            if declared.icon:
+                self.actions[declared.id].setIcon(icon(declared.icon))
+
+    def _do(self, name: str) -> None:
+        getattr(self.commands, name)()
+
+    def _make_menus(self) -> None:
+        menus = {name: self.menuBar().addMenu(f"&{name}") for name in MENUS}
+        for declared in ACTIONS:
+            if declared.separated:
+                menus[declared.menu].addSeparator()
+            menus[declared.menu].addAction(self.actions[declared.id])
+            if declared.id == "open_folder":
+                self.recent_menu = menus["File"].addMenu("Recent files")
+        self.recent_menu.aboutToShow.connect(self._fill_recent)
+        self.panels_menu = menus["View"].addMenu("Panels")
+
+    def _make_panels(self) -> None:
+        self.data = DataPanel(self.desk, self.actions)
+        self.pipeline = PipelinePanel(self.desk, self.actions)
+        self.parameters = ParameterPanel(self.desk, self.actions)
+        self.log = LogPanel(self.desk)
+        self.problems = ProblemsPanel(self.desk)
+        self.quality = QualityPanel(self.desk)
+        self.references = ReferencesPanel(self.desk)
+        self.image = ImageArea()
+        self.header, self.table = HeaderView(), TableView()
+        self.provenance, self.help = ProvenanceView(self.desk), HelpView()
+        self.tabs = QtWidgets.QTabWidget()
+        self.tabs.setDocumentMode(True)
+        for name, widget in (
+            ("Image", self.image), ("Header", self.header), ("Tables", self.table),
+            ("Provenance", self.provenance), ("Help", self.help),
+        ):  # fmt: skip
+            self.tabs.addTab(widget, name)
+        self.setCentralWidget(self.tabs)
+        self._make_docks()
+
+    def _make_docks(self) -> None:
+        area = Qt.DockWidgetArea
+        self.docks: dict[str, QtWidgets.QDockWidget] = {}
+        for name, title, widget, place in (
+            ("data", "Data", self.data, area.LeftDockWidgetArea),
+            ("pipeline", "Pipeline", self.pipeline, area.LeftDockWidgetArea),
+            ("parameters", "Parameters", self.parameters, area.RightDockWidgetArea),
+            ("log", "Log", self.log, area.BottomDockWidgetArea),
+            ("problems", "Problems", self.problems, area.BottomDockWidgetArea),
+            ("quality", "Quality", self.quality, area.BottomDockWidgetArea),
+            ("references", "Reference files", self.references, area.BottomDockWidgetArea),
+        ):
+            dock = QtWidgets.QDockWidget(title, self)
+            dock.setObjectName(name)
+            dock.setWidget(widget)
+            self.addDockWidget(place, dock)
+            self.panels_menu.addAction(dock.toggleViewAction())
+            self.docks[name] = dock
+        for name in ("problems", "quality", "references"):
+            self.tabifyDockWidget(self.docks["log"], self.docks[name])
+        self.docks["log"].raise_()
+        self.setCorner(Qt.Corner.BottomLeftCorner, area.LeftDockWidgetArea)
+        self.setCorner(Qt.Corner.BottomRightCorner, area.RightDockWidgetArea)
+        self.setTabPosition(area.BottomDockWidgetArea, QtWidgets.QTabWidget.TabPosition.North)
+        orientation = Qt.Orientation
+        self.resizeDocks([self.docks["data"], self.docks["parameters"]], [380, 360], orientation.Horizontal)
+        self.resizeDocks([self.docks["data"], self.docks["pipeline"]], [300, 520], orientation.Vertical)
+        self.resizeDocks([self.docks["log"]], [210], orientation.Vertical)
+
+    def _make_status_bar(self) -> None:
+        self.progress = RunProgress(self.desk, self.actions["stop_running"])
+        self.statusBar().addPermanentWidget(self.progress)
+
+    def _connect(self) -> None:
+        desk = self.desk
+        desk.conditions_changed.connect(self.refresh_actions)
+        desk.status.connect(lambda text: self.statusBar().showMessage(text, _STATUS_TIME))
+        desk.failed.connect(self.show_error)
+        desk.state_opened.connect(self.show_state)
+        desk.forms_changed.connect(lambda: self.show_step(desk.selection["step"]))
+        desk.reduction_opened.connect(self._welcome_reduction)
+        desk.preview_finished.connect(self._show_preview)
+        desk.references_listed.connect(self._warn_of_missing)
+        self.data.dropped.connect(desk.open_paths)
+        self.data.activated.connect(self._look_at_files)
+        self.pipeline.step_selected.connect(self.show_step)
+        self.pipeline.state_activated.connect(desk.go)
+        self.pipeline.problems_asked.connect(self._show_problems_of)
+        self.parameters.edited.connect(self._renew_preview)
+        self.log.step_asked.connect(self._go_to_step)
+        self.problems.step_asked.connect(self._go_to_step)
+        self.problems.count_changed.connect(self._count_problems)
+        self.references.fetch_asked.connect(desk.fetch_references)
+        theme_events().changed.connect(self._draw_icons)
+
+    # --- what is shown ---
+
+    def refresh_actions(self) -> None:
+        """Enable the actions whose conditions hold."""
+        held = self.desk.conditions()
+        for declared in ACTIONS:
+            self.actions[declared.id].setEnabled(set(declared.needs) <= held)
+
+    def bring_up(self, name: str) -> None:
+        """Bring a panel or tab to the front."""
+        tabs = {"image": self.image, "header": self.header, "provenance": self.provenance, "help": self.help}
+        if name in tabs:
+            self.tabs.setCurrentWidget(tabs[name])
+            tabs[name].setFocus()
+            return
+        dock = self.docks[name]
+        dock.show()
+        dock.raise_()
+        dock.widget().setFocus()
+
+    def show_state(self, opened: OpenedState) -> None:
+        """Show the products of a state."""
+        self.shown = opened
+        self.image.show_products(opened.products, opened.label)
+        self.header.show_products(opened.products)
+        self.table.show_products(opened.products)
+
+    def show_step(self, index: int) -> None:
+        """Show parameters and help of a step."""
+        forms = self.desk.forms
+        self.parameters.show_form(forms[index] if 0 <= index < len(forms) else None)
+        self.help.show_step(forms[index].step if 0 <= index < len(forms) else None)
+
+    def show_error(self, report: ErrorReport) -> None:
+        """Say what went wrong."""
+        can_retry = report.step >= 0 and self.desk.reduction.can_step
+        retry = self.desk.step if can_retry else None
+        edit = (lambda: self._edit_step(report.step)) if report.step >= 0 else None
+        ErrorDialog(self, report, retry, edit).open()
+
+    def report_problem(self, title: str, cause: str) -> None:
+        """Say what went wrong, in log and dialog."""
+        self.desk.log_line("error", cause)
+        self.show_error(ErrorReport(title, cause))
+
+    def _edit_step(self, index: int) -> None:
+        self.pipeline.select_step(index)
+        self.bring_up("parameters")
+        form = self.parameters.form
+        if form is not None:
+            wrong = [name for name in form.errors if name]
+            self.parameters.focus_field(next(iter(wrong or [info.name for info in form.infos]), ""))
+
+    def _welcome_reduction(self) -> None:
+        self.setWindowTitle(f"{self.desk.reduction.title} – SOFIA Desk")
+        self.pipeline.select_step(self.desk.reduction.next_index)
+        self.bring_up("pipeline")
+
+    def _warn_of_missing(self, _rows: Any) -> None:
+        count = len(self.references.missing)
+        self.docks["references"].setWindowTitle(f"Reference files ({count} missing)" if count else "Reference files")
+        if count:
+            self.docks["references"].raise_()
+
+    def _count_problems(self, count: int) -> None:
+        self.docks["problems"].setWindowTitle(f"Problems ({count})" if count else "Problems")
+
+    def _show_problems_of(self, key: str) -> None:
+        self.bring_up("problems")
+        self.problems.show_step(key)
+
+    def _go_to_step(self, key: str) -> None:
+        keys = [step.key for step in self.desk.reduction.steps]
+        if key in keys:
+            self.pipeline.select_step(keys.index(key))
+            self.bring_up("pipeline")
+
+    def _fill_recent(self) -> None:
+        self.recent_menu.clear()
+        for files in self.desk.preferences.recent:
+            path = Path(files[0])
+            more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+            entry = self.recent_menu.addAction(f"{path.name}{more}  ({path.parent.name})")
+            entry.triggered.connect(lambda _checked=False, files=files: self.desk.open_paths(files))
+        if not self.desk.preferences.recent:
+            self.recent_menu.addAction("none yet").setEnabled(False)
+
+    # --- products, comparison, preview ---
+
+    def save_shown(self, folder: Path) -> None:
+        """Write the products shown to a folder, in a thread."""
+        products = self.shown.products
+
+        def write() -> int:
+            for product in products:
+                product.write(folder / product.name)
+            return len(products)
+
+        self.desk.tasks.submit(
+            "save",
+            write,
+            lambda count: self.desk.status.emit(f"{count} products written to {folder}."),
+            lambda reason: self.report_problem("The products cannot be saved", reason),
+        )
+
+    def compare(self, left: str, right: str) -> None:
+        """Compare two states."""
+        from sofia_app.views.compare_view import CompareView
+
+        view = CompareView(self.desk, left, right)
+        self.tabs.setCurrentIndex(self.tabs.addTab(view, "Compare"))
+
+    def reduce_groups(self) -> None:
+        """Reduce every group of the list."""
+
+    def preview(self) -> None:
+        """Try the edited values of the selected step."""
+        form, index = self.parameters.form, self.desk.selection["step"]
+        if form is None:
+            return
+        if not form.is_valid:
+            self.desk.status.emit("A value is not allowed; there is nothing to preview.")
+            return
+        changes = form.changes()
+        self.desk.preview(index, {form.step.parameters.info(name).key: value for name, value in changes.items()})
+
+    def _renew_preview(self) -> None:
+        if self.desk.preferences.live_preview and self.parameters.form is not None and self.parameters.form.is_edited:
+            self._preview_timer.start()
+
+    def _preview_if_valid(self) -> None:
+        running = [type(command).__name__ for command in self.desk.pending_commands]
+        if self.parameters.form is not None and self.parameters.form.is_valid and set(running) <= {"Preview"}:
+            self.preview()
+
+    def _show_preview(self, message: Any) -> None:
+        from sofia_engine.product import Product
+
+        self.desk.tasks.submit(
+            "preview",
+            lambda: OpenedState("preview", f"PREVIEW of {message.name}", (Product.read(message.path),), "preview"),
+            self.show_state,
+        )
+
+    def _look_at_files(self, paths: list[Path]) -> None:
+        from sofia_engine.product import Product
+
+        self.desk.tasks.submit(
+            "look",
+            lambda: OpenedState("file", paths[0].name, tuple(Product.read(path) for path in paths), ""),
+            self.show_state,
+            lambda reason: self.report_problem("The file cannot be shown", reason),
+        )
+
+    # --- preferences and layout ---
+
+    def apply_preferences(self) -> None:
+        """Take over theme and text size."""
+        application = QtWidgets.QApplication.instance()
+        assert isinstance(application, QtWidgets.QApplication)
+        apply_theme(application, self.desk.preferences.theme)
+        font = application.font()
+        size = self.desk.preferences.text_size or _system_size(application)
+        font.setPointSize(size)
+        application.setFont(font)
+
+    def reset_layout(self) -> None:
+        """Put all panels back where they were at first."""
+        self.restoreState(self._first_layout, _LAYOUT_VERSION)
+        for dock in self.docks.values():
+            dock.show()
+
+    def _restore_layout(self) -> None:
+        preferences = self.desk.preferences
+        with contextlib.suppress(ValueError):
+            if preferences.geometry:
+                self.restoreGeometry(QtCore.QByteArray(base64.b64decode(preferences.geometry)))
+            if preferences.layout:
+                self.restoreState(QtCore.QByteArray(base64.b64decode(preferences.layout)), _LAYOUT_VERSION)
+
+    def _remember_layout(self) -> None:
+        preferences = self.desk.preferences
+        preferences.geometry = base64.b64encode(self.saveGeometry().data()).decode()
+        preferences.layout = base64.b64encode(self.saveState(_LAYOUT_VERSION).data()).decode()
+
+    # --- start and end ---
+
+    def offer_interrupted(self) -> None:
+        """Offer the sessions that were open when the program ended unexpectedly."""
+        sessions = self.desk.open_sessions.interrupted()
+        if not sessions:
+            return
+        question = "The program ended unexpectedly. Do you want to go on where it was?"
+        self.restore_dialog = SessionsDialog(self, sessions, question)
+        self.restore_dialog.accepted.connect(lambda: self.desk.resume(self.restore_dialog.chosen))
+        self.restore_dialog.open()
+
+    def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802
+        """Accept files and folders anywhere in the window."""
+        if dropped_paths(event.mimeData()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QtGui.QDropEvent) -> None:  # noqa: N802
+        """Take over files and folders."""
+        event.acceptProposedAction()
+        self.desk.open_paths(dropped_paths(event.mimeData()))
+
+    def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802
+        """Remember the layout, and end all threads and the process."""
+        self._remember_layout()
+        self.desk.save_preferences()
+        self.image.close_viewer()
+        self.desk.close()
+        event.accept()
+
+
+def _system_size(application: QtWidgets.QApplication) -> int:
+    stored = application.property("system text size")
+    if stored is None:
+        stored = max(application.font().pointSize(), 8)
+        application.setProperty("system text size", stored)
+    return int(stored)
