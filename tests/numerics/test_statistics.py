@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 from sofia_engine.numerics.statistics import (
     clip_outliers,
     estimate_scatter,
+    find_median_variance,
     find_most_frequent_value,
     median_ignoring_nan,
     median_of_section,
@@ -109,3 +110,18 @@ def test_that_clipping_works_along_any_axis():
 def test_that_a_threshold_of_zero_is_refused():
     with pytest.raises(ValueError, match="must be positive"):
         clip_outliers(np.zeros((3, 3)), 0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8, 15, 30, 31, 44, 101])
+def test_that_medians_of_normal_values_scatter_as_stated(count):
+    medians = np.median(np.random.default_rng(count).normal(0, 1, (200_000, count)), axis=1)
+    assert count * medians.var() == pytest.approx(find_median_variance(count), rel=0.012)
+
+
+def test_that_the_scatter_of_medians_joins_its_limit_smoothly():
+    ratio = find_median_variance(np.arange(1, 20_001))
+    assert ratio[-1] == pytest.approx(np.pi / 2, abs=2e-4)
+    assert np.abs(np.diff(ratio[0::2])[14:]).max() < 2e-3
+    assert np.abs(np.diff(ratio[1::2])[14:]).max() < 5e-3
+    assert (np.diff(ratio[0::2])[1:] > 0).all()
+    assert np.isnan(find_median_variance(0))

@@ -9,7 +9,7 @@ import numpy as np
 
 from sofia_engine.numerics.arrays import as_float
 from sofia_engine.numerics.geometry import Canvas, place_image
-from sofia_engine.numerics.statistics import clip_outliers, median_ignoring_nan
+from sofia_engine.numerics.statistics import clip_outliers, find_median_variance, median_ignoring_nan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,8 @@ class CombinationRule:
         Rejection threshold, standard deviations.
     maxiters : int
         Largest number of rejection rounds.
+    large_sample : bool
+        Give a median the variance that holds for very many values, pi/2 times that of the mean, whatever their number.
     """
 
     method: Literal["mean", "median", "sum"] = "mean"
@@ -44,6 +46,7 @@ class CombinationRule:
     robust: bool = True
     threshold: float = 8.0
     maxiters: int = 5
+    large_sample: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +88,8 @@ def combine_stack(
     -------
     CombinedStack
         Of the shape of one array. Sum: V = ΣV. Mean: V = ΣV/n², weighted with 1/V: V = 1/Σ(1/V), where values with a
-        variance that is zero or missing do not take part. Median: V = (π/2)·ΣV/n², the large-sample value for
-        normal noise.
+        variance that is zero or missing do not take part. Median: V = r·ΣV/n² with r for n values of normal noise,
+        see `sofia_engine.numerics.statistics.find_median_variance`.
 
     Raises
     ------
@@ -109,9 +112,7 @@ def combine_stack(
     elif weighted:
         used &= np.isfinite(spread) & (spread > 0)
     count = used.sum(axis=0)
-    flux, variance = (
-        _average_weighted(values, spread, used) if weighted else _average(values, spread, used, rule.method)
-    )
+    flux, variance = _average_weighted(values, spread, used) if weighted else _average(values, spread, used, rule)
     empty = count == 0
     flux, variance = np.where(empty, np.nan, flux), np.where(empty, np.nan, variance)
     return CombinedStack(flux.astype(values.dtype, copy=False), variance.astype(spread.dtype, copy=False), count)
@@ -126,16 +127,17 @@ def _average_weighted(values: FloatArray, spread: FloatArray, used: BoolArray) -
 
 
 def _average(
-    values: FloatArray, spread: FloatArray, used: BoolArray, method: Literal["mean", "median", "sum"]
+    values: FloatArray, spread: FloatArray, used: BoolArray, rule: CombinationRule
 ) -> tuple[FloatArray, FloatArray]:
     """Unweighted mean, median or sum, and its variance."""
     count = np.maximum(used.sum(axis=0), 1)
     variance = np.where(used, spread, 0).sum(axis=0, dtype=np.float64)
-    if method == "median":
+    if rule.method == "median":
         kept = values if used.all() else np.where(used, values, values.dtype.type(np.nan))
-        return median_ignoring_nan(kept, axis=0), (np.pi / 2) * variance / count**2
+        ratio = np.pi / 2 if rule.large_sample else find_median_variance(count)
+        return median_ignoring_nan(kept, axis=0), ratio * variance / count**2
     total = np.where(used, values, 0).sum(axis=0, dtype=np.float64)
-    return (total, variance) if method == "sum" else (total / count, variance / count**2)
+    return (total, variance) if rule.method == "sum" else (total / count, variance / count**2)
 
 
 def _scatter_along_stack(values: FloatArray, used: BoolArray) -> FloatArray:

@@ -19,6 +19,8 @@ __all__ = [
     "interpolate_bad_pixels",
     "median_by_residue",
     "remove_row_pattern",
+    "remove_row_pattern_by_median",
+    "running_mean",
     "running_median",
 ]
 
@@ -97,8 +99,69 @@ def median_by_residue(image: ArrayLike, period: int = 16) -> FloatArray:
     return np.tile(pattern, repeats)
 
 
-def remove_row_pattern(image: ArrayLike, period: int = 16, width: int = 21) -> FloatArray:
+def running_mean(image: ArrayLike, period: int = 16) -> FloatArray:
+    """Mean of a window of one period that runs along x and wraps around at the ends.
+
+    The window is `period` pixels wide, centred, so that its outermost pixels count half: a pattern of that period adds
+    the same to the mean everywhere.
+
+    Parameters
+    ----------
+    image : (..., nx) array_like
+        Any unit; NaN is missing.
+    period : int
+        Width of the window, even.
+
+    Returns
+    -------
+    ndarray
+        Same shape, double precision; NaN where a pixel of the window is missing.
+    """
+    data = as_float(image)
+    half = period // 2
+    wrapped = np.concatenate([data[..., data.shape[-1] - half :], data, data[..., :half]], axis=-1, dtype=np.float64)
+    missing = np.isnan(wrapped)
+    sums = np.cumsum(np.where(missing, 0.0, wrapped), axis=-1)
+    sums = np.concatenate([np.zeros((*sums.shape[:-1], 1)), sums], axis=-1)
+    boxes = sums[..., period:] - sums[..., :-period]
+    mean: FloatArray = (boxes[..., :-1] + boxes[..., 1:]) / (2 * period)
+    if missing.any():
+        count = np.cumsum(np.pad(missing, [(0, 0)] * (data.ndim - 1) + [(1, 0)]), axis=-1)
+        mean[count[..., period + 1 :] > count[..., : -period - 1]] = np.nan
+    return mean
+
+
+def remove_row_pattern(image: ArrayLike, period: int = 16) -> FloatArray:
     """Remove a pattern that repeats along each row, such as the offsets of readout channels ("jailbars").
+
+    Parameters
+    ----------
+    image : (..., nx) array_like
+        Any unit; NaN is missing and stays so.
+    period : int
+        Number of readout channels.
+
+    Returns
+    -------
+    (..., nx) ndarray
+        `image` without the median of (image - running mean) of each channel in each row, less the mean of these
+        medians: a pattern of the period vanishes whatever its size, and the level of the row stays. Where too many
+        pixels are missing for that, the row is treated like in `remove_row_pattern_by_median`.
+    """
+    data = as_float(image)
+    pattern = median_by_residue(data - running_mean(data, period), period)
+    lacking = np.isnan(pattern).any(axis=-1)
+    if lacking.any():
+        pattern[lacking] = median_by_residue(data[lacking] - running_median(data[lacking], period // 4 * 5 + 1), period)
+    pattern = np.where(np.isnan(pattern), 0.0, pattern)
+    pattern -= pattern[..., :period].mean(axis=-1, keepdims=True)
+    return data - pattern.astype(data.dtype, copy=False)
+
+
+def remove_row_pattern_by_median(image: ArrayLike, period: int = 16, width: int = 21) -> FloatArray:
+    """Remove a repeating pattern as `remove_row_pattern`, with a running median below it, as earlier reductions did.
+
+    The window of the median holds some channels twice, so that up to a quarter of the pattern stays.
 
     Parameters
     ----------

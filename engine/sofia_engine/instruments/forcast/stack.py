@@ -21,7 +21,7 @@ from sofia_engine.instruments.forcast.stacking import (
     sum_repeats,
 )
 from sofia_engine.numerics.arrays import FloatArray
-from sofia_engine.numerics.filtering import remove_row_pattern
+from sofia_engine.numerics.filtering import remove_row_pattern, remove_row_pattern_by_median
 from sofia_engine.numerics.statistics import find_most_frequent_value, median_of_section, select_section
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run
@@ -70,6 +70,13 @@ class StackParameters(SavedOutput):
         group="Background",
         help="How the residual background is measured: median of the section, or its most frequent value.",
     )
+    jailbar_baseline: Literal["Running mean", "Running median"] = parameter(
+        "Running mean",
+        label="Baseline below the stripes",
+        level="expert",
+        help="What is taken for sky and source below the stripes: a running mean over one period removes stripes of any "
+        "strength, the running median of earlier reductions leaves up to a quarter of them.",
+    )
 
 
 @step("stack", label="Stack Chops/Nods", code="STK", product_type="stacked", level="LEVEL_2")
@@ -85,8 +92,9 @@ def stack(image: Product, p: StackParameters, run: Run) -> Product:
     frames = _combine(image, rule, p, run)
     frames = _orient(frames, image, rule, run)
     if p.clean_jailbars:
-        frames = Frames(remove_row_pattern(frames.flux), frames.variance)
-        run.history("Stack: readout stripes removed with a median filter")
+        remove = remove_row_pattern if p.jailbar_baseline == "Running mean" else remove_row_pattern_by_median
+        frames = Frames(remove(frames.flux), frames.variance)
+        run.history(f"Stack: readout stripes removed above a {p.jailbar_baseline.lower()}")
     frames, unit = _convert_to_electrons(frames, image, run)
     subtract = p.subtract_background and not p.add_frames
     if subtract:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from sofia_engine.numerics.arrays import FloatArray
-from sofia_engine.numerics.statistics import median_ignoring_nan, median_of_section
+from sofia_engine.numerics.statistics import find_median_variance, median_ignoring_nan, median_of_section
 
 __all__ = ["Frames", "StackRule", "combine_planes", "find_rule", "scale_factors", "sum_repeats"]
 
@@ -139,8 +139,7 @@ def _median(frames: Frames, _levels: FloatArray) -> Frames:
     if len(frames.flux) == 1:
         return Frames(frames.flux[0], frames.variance[0])
     count = np.count_nonzero(np.isfinite(frames.flux), axis=0)
-    with np.errstate(invalid="ignore"):
-        variance = _sum_valid(frames.variance) * frames.variance.dtype.type(np.pi / 2) / np.where(count, count, 1) ** 2
+    variance = _sum_valid(frames.variance) * find_median_variance(np.maximum(count, 1)) / np.maximum(count, 1) ** 2
     return Frames(median_ignoring_nan(frames.flux, axis=0), variance.astype(frames.variance.dtype, copy=False))
 
 
