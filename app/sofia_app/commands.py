@@ -202,11 +202,11 @@ class Commands:
 
     def toggle_live_preview(self) -> None:
         """Renew the preview at every edit, or not."""
-        self._desk.preferences.live_preview = self._window.actions["toggle_live_preview"].isChecked()
+        self._desk.preferences.live_preview = self._window.qactions["toggle_live_preview"].isChecked()
 
     def toggle_expert(self) -> None:
         """Show expert parameters, or not."""
-        self._desk.preferences.show_expert = self._window.actions["toggle_expert"].isChecked()
+        self._desk.preferences.show_expert = self._window.qactions["toggle_expert"].isChecked()
 
     def load_parameters(self) -> None:
         """Choose a parameter file and take its values."""
@@ -297,7 +297,7 @@ class Commands:
     def show_palette(self) -> None:
         """Find and do anything."""
         window = self._window
-        palette = CommandPalette(window, [action for action in window.actions.values() if action.isVisible()])
+        palette = CommandPalette(window, [action for action in window.qactions.values() if action.isVisible()])
         palette.move(window.mapToGlobal(window.rect().center()) - palette.rect().center())
         palette.show()
 

@@ -46,7 +46,7 @@ class MainWindow(QtWidgets.QMainWindow):
         super().__init__()
         self.desk = desk
         self.shown = OpenedState("", "", ())
-        self.actions: dict[str, QtGui.QAction] = {}
+        self.qactions: dict[str, QtGui.QAction] = {}
         self.commands = Commands(self)
         self.setWindowTitle("SOFIA Desk")
         self.setAcceptDrops(True)
@@ -59,8 +59,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self._preview_timer.timeout.connect(self._preview_if_valid)
         self._connect()
         self.resize(*_SIZE)
-        self._first_layout = self.saveState(_LAYOUT_VERSION)
-        self._restore_layout()
+        self._first_layout = QtCore.QByteArray()
         self.refresh_actions()
 
     # --- building ---
@@ -75,15 +74,15 @@ class MainWindow(QtWidgets.QMainWindow):
             keys = action.shortcut().toString(QtGui.QKeySequence.SequenceFormat.NativeText)
             action.setToolTip(f"{declared.tip}{f' ({keys})' if keys else ''}")
             action.triggered.connect(lambda _checked=False, name=declared.id: self._do(name))
-            self.actions[declared.id] = action
-        self.actions["toggle_expert"].setChecked(self.desk.preferences.show_expert)
-        self.actions["toggle_live_preview"].setChecked(self.desk.preferences.live_preview)
+            self.qactions[declared.id] = action
+        self.qactions["toggle_expert"].setChecked(self.desk.preferences.show_expert)
+        self.qactions["toggle_live_preview"].setChecked(self.desk.preferences.live_preview)
         self._draw_icons()
 
     def _draw_icons(self, _theme: Any = None) -> None:
         for declared in ACTIONS:
             if declared.icon:
-                self.actions[declared.id].setIcon(icon(declared.icon))
+                self.qactions[declared.id].setIcon(icon(declared.icon))
 
     def _do(self, name: str) -> None:
         getattr(self.commands, name)()
@@ -93,16 +92,16 @@ class MainWindow(QtWidgets.QMainWindow):
         for declared in ACTIONS:
             if declared.separated:
                 menus[declared.menu].addSeparator()
-            menus[declared.menu].addAction(self.actions[declared.id])
+            menus[declared.menu].addAction(self.qactions[declared.id])
             if declared.id == "open_folder":
                 self.recent_menu = menus["File"].addMenu("Recent files")
         self.recent_menu.aboutToShow.connect(self._fill_recent)
         self.panels_menu = menus["View"].addMenu("Panels")
 
     def _make_panels(self) -> None:
-        self.data = DataPanel(self.desk, self.actions)
-        self.pipeline = PipelinePanel(self.desk, self.actions)
-        self.parameters = ParameterPanel(self.desk, self.actions)
+        self.data = DataPanel(self.desk, self.qactions)
+        self.pipeline = PipelinePanel(self.desk, self.qactions)
+        self.parameters = ParameterPanel(self.desk, self.qactions)
         self.log = LogPanel(self.desk)
         self.problems = ProblemsPanel(self.desk)
         self.quality = QualityPanel(self.desk)
@@ -144,13 +143,15 @@ class MainWindow(QtWidgets.QMainWindow):
         self.setCorner(Qt.Corner.BottomLeftCorner, area.LeftDockWidgetArea)
         self.setCorner(Qt.Corner.BottomRightCorner, area.RightDockWidgetArea)
         self.setTabPosition(area.BottomDockWidgetArea, QtWidgets.QTabWidget.TabPosition.North)
+
+    def _size_docks(self) -> None:
         orientation = Qt.Orientation
-        self.resizeDocks([self.docks["data"], self.docks["parameters"]], [380, 360], orientation.Horizontal)
-        self.resizeDocks([self.docks["data"], self.docks["pipeline"]], [300, 520], orientation.Vertical)
-        self.resizeDocks([self.docks["log"]], [210], orientation.Vertical)
+        self.resizeDocks([self.docks["data"], self.docks["parameters"]], [400, 360], orientation.Horizontal)
+        self.resizeDocks([self.docks["data"], self.docks["pipeline"]], [260, 560], orientation.Vertical)
+        self.resizeDocks([self.docks["log"]], [200], orientation.Vertical)
 
     def _make_status_bar(self) -> None:
-        self.progress = RunProgress(self.desk, self.actions["stop_running"])
+        self.progress = RunProgress(self.desk, self.qactions["stop_running"])
         self.statusBar().addPermanentWidget(self.progress)
 
     def _connect(self) -> None:
@@ -181,7 +182,7 @@ class MainWindow(QtWidgets.QMainWindow):
         """Enable the actions whose conditions hold."""
         held = self.desk.conditions()
         for declared in ACTIONS:
-            self.actions[declared.id].setEnabled(set(declared.needs) <= held)
+            self.qactions[declared.id].setEnabled(set(declared.needs) <= held)
 
     def bring_up(self, name: str) -> None:
         """Bring a panel or tab to the front."""
@@ -371,6 +372,14 @@ class MainWindow(QtWidgets.QMainWindow):
         self.restore_dialog = SessionsDialog(self, sessions, question)
         self.restore_dialog.accepted.connect(lambda: self.desk.resume(self.restore_dialog.chosen))
         self.restore_dialog.open()
+
+    def showEvent(self, event: QtGui.QShowEvent) -> None:  # noqa: N802
+        """Give the panels their sizes, which they can only have when the window has its own."""
+        super().showEvent(event)
+        if self._first_layout.isEmpty():
+            self._size_docks()
+            self._first_layout = self.saveState(_LAYOUT_VERSION)
+            self._restore_layout()
 
     def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802
         """Accept files and folders anywhere in the window."""

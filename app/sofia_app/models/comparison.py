@@ -64,4 +64,5 @@ def subtract_products(left: Product, right: Product) -> Product:
 
 
 def _subtract(name: str, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    return np.hypot(left, right) if name == "ERROR" else np.subtract(left, right)
+    difference: np.ndarray = np.hypot(left, right) if name == "ERROR" else np.subtract(left, right)
+    return difference

@@ -1,4 +1,8 @@
-"""The history: states as a tree, labelled by what tells branches apart."""
+"""The history: states as a tree, labelled by what tells branches apart.
+
+States that follow each other without a branch stand one below the other, so that a long recipe does not run out of the
+window; where branches begin, each stands under the state they share.
+"""
 
 from __future__ import annotations
 
@@ -48,12 +52,22 @@ def build_history(states: Mapping[str, StateRecord], root: str, path: Sequence[S
     keys = {state.key for state in path}
     current = path[-1].key if path else root
 
-    def build(state: StateRecord, siblings: Sequence[StateRecord]) -> HistoryNode:
-        below = children.get(state.key, [])
-        nodes = tuple(build(child, below) for child in below)
+    def build(state: StateRecord, siblings: Sequence[StateRecord], nodes: tuple[HistoryNode, ...]) -> HistoryNode:
         return HistoryNode(state, _label(state, siblings), state.key == current, state.key in keys, nodes)
 
-    return build(states[root], [])
+    def follow(state: StateRecord, siblings: Sequence[StateRecord]) -> HistoryNode:
+        """Make the node of a state; the states that follow it one by one stand under it, not under each other."""
+        below = children.get(state.key, [])
+        if len(below) > 1:
+            return build(state, siblings, tuple(follow(child, below) for child in below))
+        chain: list[HistoryNode] = []
+        while len(below) == 1:
+            link, below = below[0], children.get(below[0].key, [])
+            fork = tuple(follow(child, below) for child in below) if len(below) > 1 else ()
+            chain.append(build(link, [], fork))
+        return build(state, siblings, tuple(chain))
+
+    return follow(states[root], [])
 
 
 def _label(state: StateRecord, siblings: Sequence[StateRecord]) -> str:

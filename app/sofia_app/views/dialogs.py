@@ -205,13 +205,14 @@ class SessionsDialog(QtWidgets.QDialog):
             self.list.addTopLevelItem(item)
         for column, width in enumerate((150, 260, 60)):
             self.list.setColumnWidth(column, width)
-        if sessions:
-            self.list.setCurrentItem(self.list.topLevelItem(0))
+        first = self.list.topLevelItem(0)
+        if first is not None:
+            self.list.setCurrentItem(first)
         self.buttons = QtWidgets.QDialogButtonBox(_BUTTON.Cancel)
-        self.open = self.buttons.addButton(
+        self.open_button = self.buttons.addButton(
             "Restore" if question else "Open", QtWidgets.QDialogButtonBox.ButtonRole.AcceptRole
         )
-        self.open.setEnabled(bool(sessions))
+        self.open_button.setEnabled(bool(sessions))
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         self.list.itemDoubleClicked.connect(lambda _item, _column: self.accept())

@@ -20,7 +20,7 @@ _ROLE = Qt.ItemDataRole
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a `RowTable`: its title, and functions of the row for text, icon, tip and colour."""
+    """A column of a `RowTable`: its title, and functions of the row for text, icon, tip and colours."""
 
     title: str
     text: Callable[[Any], str]
@@ -28,6 +28,7 @@ class Column:
     tip: Callable[[Any], str] | None = None
     color: Callable[[Any], str] | None = None
     is_number: bool = False
+    icon_color: Callable[[Any], str] | None = None
 
 
 class RowTable(QtCore.QAbstractTableModel):
@@ -88,7 +89,7 @@ def _cell(column: Column, row: Any, role: int) -> Any:
     if role == _ROLE.ToolTipRole:
         return (column.tip or column.text)(row)
     if role == _ROLE.DecorationRole and column.icon is not None:
-        return cached_icon(column.icon(row))
+        return cached_icon(column.icon(row), column.icon_color(row) if column.icon_color else None)
     if role == _ROLE.ForegroundRole and column.color is not None and (color := column.color(row)):
         return QtGui.QColor(color)
     if role == _ROLE.TextAlignmentRole and column.is_number:
@@ -136,9 +137,9 @@ class FileTree(QtCore.QAbstractItemModel):
         """Return the group or file at an index."""
         if not index.isValid():
             return None
-        if index.internalId() == 0:
-            return self.groups[index.row()]
-        return self.groups[index.internalId() - 1].records[index.row()]
+        row: int = index.row()
+        group: int = index.internalId() - 1
+        return self.groups[row] if group < 0 else self.groups[group].records[row]
 
     def index(self, row: int, column: int, parent: Any = _NOWHERE) -> QtCore.QModelIndex:
         """Return the index of a child."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from sofia_app.desk import Desk
 from sofia_app.models.log import LEVELS, LogEntry
+from sofia_app.views.buttons import make_button
 from sofia_app.views.item_models import Column, LogTable, RowTable
 from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
 from sofia_viewers.theme import current_theme
@@ -73,10 +74,14 @@ class LogPanel(QtWidgets.QWidget):
             widget.setAccessibleName(name)
             row.addWidget(widget)
         row.addWidget(self.found)
-        for text, slot in (("Previous", self.find_previous), ("Next", self.find_next), ("Copy", self.copy)):
-            row.addWidget(_button(text, slot))
-        row.addWidget(_button("Save…", self.choose_file))
-        row.addWidget(_button("Clear", self._log.clear))
+        for text, slot, symbol in (
+            ("Find the line before", self.find_previous, "previous"),
+            ("Find the next line", self.find_next, "next"),
+            ("Copy the lines selected, or all", self.copy, "copy"),
+            ("Save the lines shown…", self.choose_file, "save"),
+            ("Clear", self._log.clear, "delete"),
+        ):
+            row.addWidget(make_button(text, slot, symbol))
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(row)
@@ -198,9 +203,3 @@ def _set_up_table(table: QtWidgets.QTableView, model: Any, name: str) -> None:
     table.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectionBehavior.SelectRows)
     table.horizontalHeader().setStretchLastSection(True)
     table.setHorizontalScrollMode(QtWidgets.QAbstractItemView.ScrollMode.ScrollPerPixel)
-
-
-def _button(text: str, slot: Any) -> QtWidgets.QToolButton:
-    button = QtWidgets.QToolButton(text=text)
-    button.clicked.connect(slot)
-    return button

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sofia_app.models.parameters import format_value
+from sofia_app.views.buttons import make_button
 from sofia_engine.pipeline.parameters import ParameterInfo
 from sofia_viewers.qt import QtGui, QtWidgets, Signal
 
@@ -108,11 +109,10 @@ class PathEditor(TextEditor):
 
     def __init__(self, info: ParameterInfo) -> None:
         super().__init__(info)
-        self.button = QtWidgets.QToolButton(text="…")
+        self.button = make_button("…", self._choose)
         self.button.setAccessibleName(f"Choose {info.label}")
         self.button.setToolTip("Choose a folder" if info.kind == "directory" else "Choose a file")
         self._layout.addWidget(self.button)
-        self.button.clicked.connect(self._choose)
 
     def _choose(self) -> None:
         dialog = QtWidgets.QFileDialog

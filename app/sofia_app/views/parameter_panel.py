@@ -101,7 +101,7 @@ class ParameterPanel(QtWidgets.QWidget):
         self.search = QtWidgets.QLineEdit(placeholderText="Search parameters")
         self.banner = QtWidgets.QLabel()
         self.rerun = QtWidgets.QPushButton("Run again from here")
-        self.scroll = QtWidgets.QScrollArea()
+        self.scroller = QtWidgets.QScrollArea()
         self.summary = QtWidgets.QLabel()
         self._lay_out(actions)
         self.search.textChanged.connect(lambda _text: self._filter())
@@ -116,9 +116,9 @@ class ParameterPanel(QtWidgets.QWidget):
         self.title.setWordWrap(True)
         self.banner.setWordWrap(True)
         self.search.setClearButtonEnabled(True)
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroller.setWidgetResizable(True)
+        self.scroller.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+        self.scroller.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.summary.setProperty("role", "muted")
         self.summary.setWordWrap(True)
         buttons = QtWidgets.QHBoxLayout()
@@ -131,9 +131,9 @@ class ParameterPanel(QtWidgets.QWidget):
         buttons.addStretch()
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(6, 2, 4, 4)
-        for widget in (self.title, self.search, self.banner, self.rerun, self.scroll, self.summary):
+        for widget in (self.title, self.search, self.banner, self.rerun, self.scroller, self.summary):
             layout.addWidget(widget)
-        layout.setStretchFactor(self.scroll, 1)
+        layout.setStretchFactor(self.scroller, 1)
         layout.addLayout(buttons)
 
     # --- what is shown ---
@@ -146,7 +146,7 @@ class ParameterPanel(QtWidgets.QWidget):
             self.form.changed.disconnect(self.refresh)
         self.form = form
         self.rows, self.groups = {}, {}
-        self.scroll.setWidget(self._build(form) if form is not None else _nothing())
+        self.scroller.setWidget(self._build(form) if form is not None else _nothing())
         self.title.setText(form.step.label if form is not None else "Parameters")
         if form is not None:
             form.changed.connect(self.refresh)
@@ -209,7 +209,7 @@ class ParameterPanel(QtWidgets.QWidget):
         """Put the cursor into a field."""
         if name in self.rows:
             self.rows[name].show()
-            self.scroll.ensureWidgetVisible(self.rows[name])
+            self.scroller.ensureWidgetVisible(self.rows[name])
             self.rows[name].editor.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
 

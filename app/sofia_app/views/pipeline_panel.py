@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sofia_app.desk import Desk
-from sofia_app.models.history import build_history
+from sofia_app.models.history import HistoryNode, build_history
 from sofia_app.models.reduction import StepRow
 from sofia_app.views.item_models import Column, HistoryTree, RowTable
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
@@ -51,6 +51,8 @@ class PipelinePanel(QtWidgets.QWidget):
     def __init__(self, desk: Desk, actions: dict[str, QtGui.QAction]) -> None:
         super().__init__()
         self._desk = desk
+        self._next = 0
+        self._shown_history: HistoryNode | None = None
         self.title = QtWidgets.QLabel("No reduction")
         self.steps = QtWidgets.QTableView()
         self.step_model = RowTable(_columns(), self)
@@ -68,13 +70,15 @@ class PipelinePanel(QtWidgets.QWidget):
         view.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectionBehavior.SelectRows)
         view.setSelectionMode(QtWidgets.QAbstractItemView.SelectionMode.SingleSelection)
         view.verticalHeader().hide()
+        view.verticalHeader().setDefaultSectionSize(view.fontMetrics().height() + 8)
         view.setShowGrid(False)
         view.setAlternatingRowColors(True)
         view.setWordWrap(False)
         view.setAccessibleName("Steps")
         header = view.horizontalHeader()
+        header.setHighlightSections(False)
         header.setSectionResizeMode(0, QtWidgets.QHeaderView.ResizeMode.Stretch)
-        for section, width in ((1, 64), (2, 54), (3, 74)):
+        for section, width in ((1, 58), (2, 52), (3, 48)):
             view.setColumnWidth(section, width)
         view.selectionModel().currentRowChanged.connect(self._select_step)
         view.doubleClicked.connect(self._show_state_of_step)
@@ -131,21 +135,26 @@ class PipelinePanel(QtWidgets.QWidget):
         """Take over what the reduction holds now."""
         reduction = self._desk.reduction
         self.title.setText(reduction.title or "No reduction: open raw files to begin.")
-        count = len(self.step_model.rows)
-        self.step_model.set_rows(reduction.rows)
-        if len(reduction.rows) != count:
-            self.steps.resizeRowsToContents()
-            if reduction.rows:
-                self.select_step(min(reduction.next_index, len(reduction.rows) - 1))
+        rows = reduction.rows
+        is_new = len(rows) != len(self.step_model.rows)
+        follows = self._desk.selection["step"] == self._next
+        self.step_model.set_rows(rows)
+        if rows and (is_new or (follows and self._next != reduction.next_index)):
+            self.select_step(min(reduction.next_index, len(rows) - 1))
+        self._next = reduction.next_index
         self._refresh_history()
 
     def _refresh_history(self) -> None:
         reduction = self._desk.reduction
         if reduction.snapshot is None:
+            self._shown_history = None
             self.history_model.set_root(None)
             return
-        chosen = self.selected_states()
         root = build_history(reduction.states, reduction.snapshot.root, reduction.path)
+        if root == self._shown_history:
+            return
+        chosen = self.selected_states()
+        self._shown_history = root
         self.history_model.set_root(root)
         self.history.expandAll()
         self._select_states(chosen)
@@ -194,11 +203,18 @@ _WARNINGS = 3
 
 def _columns() -> list[Column]:
     return [
-        Column("Step", lambda row: f"{row.index + 1}. {row.label}", lambda row: _ICONS[row.state], _explain, _color),
+        Column(
+            "Step",
+            lambda row: f"{row.index + 1}. {row.label}",
+            lambda row: _ICONS[row.state],
+            _explain,
+            _color,
+            icon_color=_icon_color,
+        ),
         Column("Time", _duration, is_number=True),
         Column("Saved", lambda row: str(len(row.saved)) if row.saved else "", tip=_saved, is_number=True),
         Column(
-            "Warnings", _count_warnings, tip=_list_warnings, color=lambda _row: current_theme().warning, is_number=True
+            "Warn.", _count_warnings, tip=_list_warnings, color=lambda _row: current_theme().warning, is_number=True
         ),
     ]
 
@@ -217,6 +233,14 @@ def _color(row: StepRow) -> str:
     theme = current_theme()
     colors = {"waiting": theme.muted, "not needed": theme.muted, "failed": theme.error, "stale": theme.warning}
     return colors.get(row.state, theme.text)
+
+
+def _icon_color(row: StepRow) -> str:
+    theme = current_theme()
+    colors = {"done": theme.good, "cached": theme.good, "skipped": theme.good, "warning": theme.warning}
+    return {**colors, "failed": theme.error, "stale": theme.warning, "running": theme.accent}.get(
+        row.state, theme.muted
+    )
 
 
 def _saved(row: StepRow) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sofia_app.desk import Desk
 from sofia_app.models.quality import QualityRow, collect_columns, collect_quality, format_quality
+from sofia_app.views.buttons import make_button
 from sofia_app.views.item_models import Column, RowTable
 from sofia_app.worker.protocol import ReferenceRow
 from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
@@ -24,8 +25,7 @@ class QualityPanel(QtWidgets.QWidget):
         self.model = RowTable([], self)
         self.table = _make_table(self.model, "Quality")
         self.empty = _make_note("Steps have not given any numbers yet.")
-        copy = QtWidgets.QToolButton(text="Copy as CSV")
-        copy.clicked.connect(self.copy)
+        copy = make_button("Copy as CSV", self.copy)
         self.stack = QtWidgets.QStackedWidget()
         self.stack.addWidget(self.empty)
         self.stack.addWidget(self.table)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sofia_app.desk import Desk
 from sofia_app.models.products import Card, list_cards, search_cards
+from sofia_app.views.buttons import make_button
 from sofia_app.views.item_models import Column, RowTable
 from sofia_engine.product import Product
 from sofia_viewers.qt import Qt, QtGui, QtWidgets
@@ -149,9 +150,7 @@ class TableView(QtWidgets.QWidget):
             return
         data = self._tables[place].data
         words = self.search.text().lower()
-        rows = range(len(data))
-        if words:
-            rows = [row for row in rows if words in " ".join(map(str, data[row])).lower()]
+        rows = [row for row in range(len(data)) if not words or words in " ".join(map(str, data[row])).lower()]
         columns = [_table_column(data, name) for name in data.columns.names]
         self.model.set_rows(rows, columns)
         self.stack.setCurrentWidget(self.table)
@@ -171,8 +170,7 @@ class ProvenanceView(QtWidgets.QWidget):
         self.tree.setHeaderLabels(["What", "Value"])
         self.tree.setColumnWidth(0, 280)
         self.tree.setAccessibleName("Provenance")
-        copy = QtWidgets.QToolButton(text="Copy as JSON")
-        copy.clicked.connect(self.copy)
+        copy = make_button("Copy as JSON", self.copy)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.tree)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from sofia_app.worker.protocol import ReferenceRow, Snapshot, StateRecord, StepRecord
@@ -90,7 +91,7 @@ def _describe_reference(reduction: Reduction, index: int, role: str, wanted: Wan
         return ReferenceRow(index, role, wanted.choice, request.kind, "missing", chosen_by=str(error))
     if file is None:
         return ReferenceRow(index, role, "", request.kind, "none", chosen_by=settings)
-    if not hasattr(file, "sources"):
+    if isinstance(file, Path):
         return ReferenceRow(index, role, file.name, request.kind, "own", path=str(file), chosen_by="given by the user")
     status = store.status([file])[0]
     return ReferenceRow(index, role, file.name, file.kind, status.state, file.size, str(status.path), settings)
