@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_engine.numerics.polynomials import evaluate_monomials, fit_polynomial, list_exponents
+from sofia_engine.numerics.polynomials import (
+    evaluate_monomials,
+    fit_polynomial,
+    fit_polynomial_robustly,
+    list_exponents,
+    list_products,
+)
 
 RNG = np.random.default_rng(4)
 
@@ -67,3 +73,38 @@ def test_that_weights_pull_the_fit_to_heavy_points():
 def test_that_a_fit_to_nothing_is_refused():
     with pytest.raises(ValueError, match="no finite point"):
         fit_polynomial([0.0], [np.nan], 1)
+
+
+def test_that_products_of_powers_run_fastest_in_the_last_coordinate():
+    assert list_products((1, 2)) == ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2))
+
+
+@given(st.floats(-500, 500), st.floats(0.1, 300))
+def test_that_plain_coefficients_give_the_same_polynomial(origin, width):
+    points = origin + width * RNG.uniform(-1, 1, (2, 30))
+    fitted = fit_polynomial(points, RNG.normal(size=30), 0, exponents=list_products((2, 1)))
+    plain = fitted.expand()
+    y, x = points[:, 3]
+    value = sum(plain[i, j] * y**i * x**j for i in range(3) for j in range(2))
+    largest = sum(abs(plain[i, j] * y**i * x**j) for i in range(3) for j in range(2))
+    assert value == pytest.approx(float(fitted(y, x)), abs=1e-12 * largest + 1e-12)
+
+
+def test_that_outliers_are_left_out_of_a_robust_surface():
+    points = RNG.uniform(0, 100, (2, 200))
+    values = 3 + 0.1 * points[0] - 0.02 * points[1] + RNG.normal(0, 1e-3, 200)
+    values[::9] += 5
+    fit = fit_polynomial_robustly(points, values, 1, 5.0)
+    assert not fit.used[::9].any()
+    assert fit.polynomial(50.0, 50.0) == pytest.approx(7.0, abs=1e-3)
+    assert fit.rms == pytest.approx(1e-3, rel=0.2)
+
+
+def test_that_weights_count_in_robust_fits():
+    fit = fit_polynomial_robustly(np.arange(4.0), [0.0, 0.0, 1.0, 1.0], 0, 100.0, [3.0, 3.0, 1.0, 1.0])
+    assert fit.polynomial(0.0) == pytest.approx(0.25)
+
+
+def test_that_a_robust_fit_to_too_few_points_is_refused():
+    with pytest.raises(ValueError, match="only 2 points"):
+        fit_polynomial_robustly([0.0, 1.0, 2.0], [1.0, 2.0, np.nan], 2, 5.0)

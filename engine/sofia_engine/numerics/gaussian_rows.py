@@ -18,6 +18,8 @@ __all__ = ["GaussianLimits", "GaussianRows", "find_row_peaks", "fit_gaussian_row
 
 _FIRST_DAMPING, _LARGEST_DAMPING = 1e-3, 1e10
 _TOLERANCE = 1e-10
+_ROUNDING = 1e-24
+"""Sums of squared residuals below this share of the sum of squared values are rounding."""
 _MAXITERS = 200
 
 
@@ -153,6 +155,7 @@ def _descend(fit: _Fit, start: FloatArray) -> tuple[FloatArray, FloatArray, Floa
     rest, table = fit.residuals(parameters)
     cost = np.einsum("nm,nm->n", rest, rest)
     normal, gradient = np.swapaxes(table, 1, 2) @ table, np.einsum("nmp,nm->np", table, rest)
+    floor = _ROUNDING * np.einsum("nm,nm->n", fit.values * fit.root, fit.values * fit.root)
     damping = np.full(len(cost), _FIRST_DAMPING)
     settled = np.zeros(len(cost), dtype=bool)
     active = np.ones(len(cost), dtype=bool)
@@ -165,14 +168,16 @@ def _descend(fit: _Fit, start: FloatArray) -> tuple[FloatArray, FloatArray, Floa
         trial_cost = np.einsum("nm,nm->n", rest, rest)
         better = trial_cost <= cost[active]
         small = np.abs(cost[active] - trial_cost) <= _TOLERANCE * cost[active]
+        small |= trial_cost <= floor[active]
         rows = np.flatnonzero(active)
         improved = rows[better]
         parameters[improved], cost[improved] = trial[better], trial_cost[better]
         normal[improved] = (np.swapaxes(table, 1, 2) @ table)[better]
         gradient[improved] = np.einsum("nmp,nm->np", table, rest)[better]
         damping[rows] *= np.where(better, 0.1, 10.0)
+        small |= damping[rows] >= _LARGEST_DAMPING  # no step, however short, leads further down
         settled[rows] |= small
-        active[rows] = ~small & (damping[rows] < _LARGEST_DAMPING)
+        active[rows] = ~small
     return parameters, cost, normal, settled
 
 

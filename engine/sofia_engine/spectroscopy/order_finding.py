@@ -154,13 +154,12 @@ def _visit(
     middle = int(np.clip(round(guess), 0, len(flat) - 1))
     found = [_find_edge(flat[:, x], gradient[:, x], middle, way, search) for way in (-1, 1)]
     center = guess
-    if None not in found:
-        low, high = (value for value in found if value is not None)
-        if search.slit_height[0] <= high - low <= search.slit_height[1]:
-            center = (low + high) / 2
-            for way, value in enumerate((low, high)):
-                if alive[side, way]:
-                    walk.edges[way].append((x, value))
+    low, high = found
+    if low is not None and high is not None and search.slit_height[0] <= high - low <= search.slit_height[1]:
+        center = (low + high) / 2
+        for way, edge in enumerate((low, high)):
+            if alive[side, way]:
+                walk.edges[way].append((x, edge))
     for way, value in enumerate(found):
         border = value is None or value < search.buffer or value > len(flat) - 1 - search.buffer
         alive[side, way] &= not border

@@ -98,7 +98,7 @@ def fit_surface(
 
 
 def list_surface_cards(surface: Surface, kind: str) -> list[Card]:
-    """Header cards of a surface, WXDEG, WYDEG, WCOEFF for kind ``W`` (wavelength); ``S`` slit, ``SC`` slit correction."""
+    """Header cards WXDEG, WYDEG, WCOEFF of a surface of kind ``W``, wavelength; ``S`` slit, ``SC`` slit correction."""
     names = {"W": "wavelength calibration", "S": "spatial calibration", "SC": "slit correction"}
     coefficients = ",".join(repr(float(value)) for value in surface.coefficients)
     return [

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sofia_engine.errors import StepError
+from sofia_engine.spectroscopy.profiles import ProfileRule, make_profiles
+
+WAVE = np.linspace(5, 8, 80)
+SLIT = 0.768 * np.arange(60)
+
+
+def bell(center, sigma=2.0):
+    return np.exp(-0.5 * ((SLIT[:, np.newaxis] - center) / sigma) ** 2)
+
+
+def test_that_the_map_of_a_separable_image_is_its_profile():
+    image = bell(20.0) * (10 + WAVE**2)
+    found = make_profiles(image, WAVE, ProfileRule(subtract_background=False))
+    expected = bell(20.0)[:, 0] / bell(20.0).sum()
+    np.testing.assert_allclose(found.median, expected, rtol=1e-9)
+    np.testing.assert_allclose(found.map, np.tile(expected[:, np.newaxis], WAVE.size), rtol=1e-6, atol=1e-12)
+
+
+def test_that_the_profile_follows_a_moving_source():
+    center = 20.0 + 0.5 * (WAVE - 6.5)
+    image = bell(center) * 50.0
+    found = make_profiles(image, WAVE, ProfileRule(subtract_background=False))
+    position = (found.map * SLIT[:, np.newaxis]).sum(axis=0) / found.map.sum(axis=0)
+    np.testing.assert_allclose(position, center, atol=0.03)
+
+
+def test_that_the_absolute_values_sum_to_one_for_a_negative_source():
+    found = make_profiles(-bell(20.0) * (0 * WAVE + 3.0), WAVE, ProfileRule(subtract_background=False))
+    assert np.abs(found.median).sum() == pytest.approx(1.0)
+    assert found.median.min() < 0 <= found.median.max() + 1e-12
+    # relative to the spectrum, which is negative too, the map keeps the sign of the median profile
+    assert found.map[26].max() < 0
+
+
+def test_that_a_constant_background_does_not_matter():
+    rng = np.random.default_rng(0)
+    image = bell(20.0) * 50.0 + rng.normal(0, 1e-3, (60, 80))
+    plain, raised = (make_profiles(image + level, WAVE) for level in (0.0, 7.0))
+    np.testing.assert_allclose(raised.median, plain.median, atol=1e-12)
+
+
+def test_that_bad_pixels_do_not_show_in_the_map():
+    rng = np.random.default_rng(1)
+    image = bell(20.0) * 50.0 + rng.normal(0, 0.01, (60, 80))
+    holed = image.copy()
+    holed[20, 10], holed[26, 40] = np.nan, 1e5
+    clean, found = make_profiles(image, WAVE), make_profiles(holed, WAVE)
+    np.testing.assert_allclose(found.map, clean.map, atol=2e-3 * clean.map.max())
+
+
+def test_that_opaque_columns_take_no_part():
+    image = bell(20.0) * np.ones(80)
+    image[:, :30] = 100 * bell(5.0)
+    transmission = np.where(np.arange(80) < 30, 0.1, 0.9)
+    transmission[79] = np.nan
+    found = make_profiles(image, WAVE, ProfileRule(subtract_background=False, least_transmission=0.5), transmission)
+    assert found.median.argmax() == 26
+
+
+def test_that_missing_rows_are_reported():
+    image = bell(20.0) * np.ones(80)
+    image[7] = np.nan
+    assert "1 rows" in make_profiles(image, WAVE).warnings[0]
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_that_an_image_without_signal_is_refused(value):
+    with pytest.raises(StepError, match="no signal"):
+        make_profiles(np.full((60, 80), value), WAVE)
+
+
+def test_that_the_input_is_unchanged():
+    image = bell(20.0) * np.ones(80)
+    image[3, 3] = np.inf
+    before = image.copy()
+    make_profiles(image, WAVE)
+    np.testing.assert_array_equal(image, before)
