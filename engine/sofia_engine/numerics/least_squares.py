@@ -2,15 +2,18 @@
 Nonlinear least squares with bounds.
 
 The method of Levenberg [1]_ and Marquardt [2]_, with parameters held while they are at a bound and the gradient points
-outwards (projected steps, [3]_ section 16.7). Only the normal matrix is factorised, so the cost per iteration is that
-of the model and its derivatives; for a few parameters and many points this is faster than a general trust-region
-solver, and needs no further library.
+outwards (projected steps, [3]_ section 16.7). Damping is scaled by the largest derivatives of the last steps [4]_, so
+that parameters do not run away where the data lose their hold on them, and follows the gain of each step [5]_. Only the
+normal matrix is factorised, so the cost per iteration is that of the model and its derivatives; for a few parameters and
+many points this is faster than a general trust-region solver, and needs no further library.
 
 References
 ----------
 .. [1] Levenberg, K. 1944, Quart. Appl. Math., 2, 164.
 .. [2] Marquardt, D. W. 1963, SIAM J. Appl. Math., 11, 431.
 .. [3] Nocedal, J., & Wright, S. J. 2006, Numerical Optimization (Springer).
+.. [4] More, J. J. 1978, in Lecture Notes in Mathematics 630 (Springer), 105.
+.. [5] Nielsen, H. B. 1999, Damping Parameter in Marquardt's Method, IMM-REP-1999-05 (Technical University of Denmark).
 """
 
 from __future__ import annotations
@@ -27,7 +30,10 @@ __all__ = ["LeastSquaresFit", "fit_least_squares"]
 FloatArray = NDArray[np.float64]
 Residuals = Callable[[FloatArray], FloatArray]
 
-_FIRST_DAMPING = 1e-3
+_FIRST_DAMPING = 1e-2
+_FIRST_GROWTH = 2.0
+_MEMORY = 0.5
+_SMALLEST_SCALE = 1e-8
 _LARGEST_DAMPING = 1e12
 _TOLERANCE = 1e-10
 
@@ -87,28 +93,36 @@ def fit_least_squares(
     low, high = (np.asarray(bound, dtype=float) for bound in bounds)
     point = np.clip(np.asarray(start, dtype=float), low, high)
     rest = residuals(point)
-    cost = float(rest @ rest)
+    cost = _sum_squares(rest)
     normal, gradient = _linearize(jacobian(point), rest)
-    damping, converged, iteration = _FIRST_DAMPING, False, 0
+    scale, damping, growth = _scale(normal), _FIRST_DAMPING, _FIRST_GROWTH
+    converged, iteration = False, 0
     while not converged and iteration < max_iterations and damping < _LARGEST_DAMPING and np.isfinite(cost):
         iteration += 1
-        trial = np.clip(
-            point + _find_step(normal, gradient, damping, _find_held(point, gradient, low, high)), low, high
-        )
+        held = _find_held(point, gradient, low, high)
+        trial = np.clip(point + _find_step(normal, gradient, damping * scale**2, held), low, high)
         trial_rest = residuals(trial)
-        trial_cost = float(trial_rest @ trial_rest)
+        trial_cost = _sum_squares(trial_rest)
         predicted = _predict_drop(normal, gradient, trial - point)
         if trial_cost <= cost:
             # Done when neither the step nor the linear model promises a lower sum of squares.
-            converged = max(cost - trial_cost, predicted) <= _TOLERANCE * cost
+            converged = max(cost - trial_cost, predicted) <= _TOLERANCE * cost or _is_rounding(trial - point, point)
+            gain = (cost - trial_cost) / predicted if predicted > 0 else 1.0
+            damping *= max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
+            growth = _FIRST_GROWTH
             point, rest, cost = trial, trial_rest, trial_cost
             normal, gradient = _linearize(jacobian(point), rest)
-            damping *= 0.1
+            scale = np.maximum(_MEMORY * scale, _scale(normal))
         else:
             # A step cut at a bound may promise a higher sum: that is no minimum, a shorter one is tried.
-            converged = 0 <= predicted <= _TOLERANCE * cost
-            damping *= 10.0
+            converged = 0 <= predicted <= _TOLERANCE * cost or _is_rounding(trial - point, point)
+            damping, growth = damping * growth, 2.0 * growth
     return LeastSquaresFit(point, _invert(normal), cost, converged, iteration)
+
+
+def _sum_squares(rest: FloatArray) -> float:
+    # Not a BLAS call: those start threads for long vectors, which costs more than the sum where all cores are busy.
+    return float(np.einsum("i,i->", rest, rest))
 
 
 def _linearize(derivatives: FloatArray, rest: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -120,16 +134,19 @@ def _find_held(point: FloatArray, gradient: FloatArray, low: FloatArray, high: F
     return held
 
 
-def _find_step(normal: FloatArray, gradient: FloatArray, damping: float, held: NDArray[np.bool_]) -> FloatArray:
+def _find_step(normal: FloatArray, gradient: FloatArray, damping: FloatArray, held: NDArray[np.bool_]) -> FloatArray:
     step = np.zeros_like(gradient)
     free = np.flatnonzero(~held)
     if free.size == 0:
         return step
-    scale = _scale(normal)[free]
-    matrix = normal[np.ix_(free, free)] / np.outer(scale, scale)
-    matrix[np.diag_indices_from(matrix)] += damping
-    step[free] = -np.linalg.lstsq(matrix, gradient[free] / scale, rcond=None)[0] / scale
+    matrix = normal[np.ix_(free, free)] + np.diag(damping[free])
+    scale = _scale(matrix)
+    step[free] = -np.linalg.lstsq(matrix / np.outer(scale, scale), gradient[free] / scale, rcond=None)[0] / scale
     return step
+
+
+def _is_rounding(step: FloatArray, point: FloatArray) -> bool:
+    return bool(np.all(np.abs(step) <= _TOLERANCE * np.maximum(np.abs(point), _TOLERANCE)))
 
 
 def _predict_drop(normal: FloatArray, gradient: FloatArray, step: FloatArray) -> float:
@@ -138,7 +155,8 @@ def _predict_drop(normal: FloatArray, gradient: FloatArray, step: FloatArray) ->
 
 def _scale(normal: FloatArray) -> FloatArray:
     scale = np.sqrt(np.diag(normal))
-    return np.where(scale > 0, scale, 1.0)
+    least = _SMALLEST_SCALE * float(scale.max())
+    return np.maximum(scale, least if least > 0 else 1.0)
 
 
 def _invert(normal: FloatArray) -> FloatArray:

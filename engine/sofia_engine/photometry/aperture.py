@@ -14,6 +14,8 @@ __all__ = ["AperturePhotometry", "compute_circle_overlap", "measure_aperture"]
 
 FloatArray = NDArray[np.float64]
 
+_SMALLEST_SHARE = 1e-11
+
 
 @dataclass(frozen=True)
 class AperturePhotometry:
@@ -67,8 +69,7 @@ def compute_circle_overlap(shape: tuple[int, int], x: float, y: float, radius: f
     corner_x = np.clip(np.arange(shape[1] + 1) - 0.5 - x, -radius, radius)
     corner_y = np.clip(np.arange(shape[0] + 1) - 0.5 - y, -radius, radius)
     below = _compute_area_below(corner_x[np.newaxis, :], corner_y[:, np.newaxis], radius)
-    overlap: FloatArray = np.clip(np.diff(np.diff(below, axis=0), axis=1), 0.0, 1.0)
-    return overlap
+    return _clip_shares(np.diff(np.diff(below, axis=0), axis=1))
 
 
 def measure_aperture(
@@ -130,7 +131,12 @@ def _compute_ring_overlap(
     if inner < 0 or outer <= inner:
         return np.zeros(shape)
     overlap = compute_circle_overlap(shape, *centre, outer) - compute_circle_overlap(shape, *centre, inner)
-    return np.clip(overlap, 0.0, 1.0)
+    return _clip_shares(overlap)
+
+
+def _clip_shares(shares: FloatArray) -> FloatArray:
+    """Bring shares of pixels to 0 ... 1; what differences of areas leave by rounding becomes 0."""
+    return np.where(shares < _SMALLEST_SHARE, 0.0, np.minimum(shares, 1.0))
 
 
 def _measure(total: _Sum) -> Measured:

@@ -214,6 +214,8 @@ def _fit_source(
     """Fit a small square without weights, then a large one about the position found, with weights."""
     profile, half = parameters.profile, parameters.stamp
     largest = 2.0 * half / PROFILES[profile].fwhm_per_width
+    if error is not None:
+        image = np.where(np.isfinite(error) & (error > 0), image, np.nan)
     stamp, origin = _cut(image, (start.x, start.y), half)
     if np.count_nonzero(np.isfinite(stamp)) < _LEAST_STAMP_PIXELS:
         raise InputError(
@@ -229,7 +231,7 @@ def _fit_source(
     fit = fit_profile(box, weights, profile, guess, origin=origin, largest_width=largest)
     if not fit.converged:
         fit = make_failed_fit(profile, start.x, start.y, _read_pixel(image, start))
-    return fit, min(box.shape)
+    return fit, min(box.shape[0], box.shape[1])
 
 
 def _cut(image: FloatArray, position: tuple[float, float], half: int) -> tuple[FloatArray, tuple[int, int]]:

@@ -43,6 +43,8 @@ _B, _A, _X, _Y, _WIDTH_A, _WIDTH_B, _ANGLE, _BETA = range(8)
 _FIRST_BETA = 3.0
 _BETA_BOUNDS = (2.0, 6.0)
 _SMALLEST_WIDTH = 0.01
+_SMALLEST_PEAK = 1e-9
+"""Relative to the brightest pixel; less is rounding."""
 _FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 
 
@@ -125,7 +127,8 @@ class ProfileFit:
         """Position angle of the major axis, degrees from +x counter-clockwise, in [0, 180)."""
         turned = 90.0 if self.parameters[_WIDTH_B] > self.parameters[_WIDTH_A] else 0.0
         value, error = self._measured(_ANGLE)
-        return Measured((math.degrees(value) + turned) % 180.0, math.degrees(error))
+        # Twice, because the remainder of a tiny negative angle is 180 itself.
+        return Measured((math.degrees(value) + turned) % 180.0 % 180.0, math.degrees(error))
 
     @property
     def fwhm_x(self) -> Measured:
@@ -277,7 +280,7 @@ def fit_profile(
         start[:n_parameters],
         (low[:n_parameters], high[:n_parameters]),
     )
-    if not (fit.converged and fit.parameters[_A] > 0):
+    if not (fit.converged and fit.parameters[_A] > _SMALLEST_PEAK * np.abs(values).max()):
         return make_failed_fit(profile, float(start[_X]), float(start[_Y]), math.nan)
     scatter = 1.0 if error is not None else fit.chi_square / max(x.size - n_parameters, 1)
     return _arrange(profile, fit.parameters, fit.covariance * scatter)

@@ -221,7 +221,7 @@ def _check_ranges(airmass: ResponseFit, column: ResponseFit, sounding: Sounding)
     if sounding.pwv is not None:
         checks.append(("water vapour", sounding.pwv, "um", column.limits))
     return tuple(
-        f"The {name} {value:g} {unit} is outside the range of the response fit ({low:g} to {high:g}), which is extrapolated."
+        f"The {name} {value:g} {unit} is outside the range of the response fit ({low:g} to {high:g})."
         for name, value, unit, (low, high) in checks
         if not low <= value <= high
     )
