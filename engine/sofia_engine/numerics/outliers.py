@@ -23,7 +23,7 @@ ROUNDING = 1e-12
 """Deviations smaller than this share of the largest value are rounding, not outliers."""
 
 
-def find_inliers(values: ArrayLike, threshold: float) -> BoolArray:
+def find_inliers(values: ArrayLike, threshold: float, floor: ArrayLike | None = None) -> BoolArray:
     """Tell which values of each line lie near its median.
 
     Parameters
@@ -33,6 +33,8 @@ def find_inliers(values: ArrayLike, threshold: float) -> BoolArray:
     threshold : float
         Values further from the median of their line than ``threshold * 1.482 * MAD`` are outliers; if the median
         absolute deviation (MAD) is zero, so is every deviating value.
+    floor : (...,) array_like, optional
+        Deviations up to this are never outliers, one per line; the rounding of the largest value if left out.
 
     Returns
     -------
@@ -42,9 +44,14 @@ def find_inliers(values: ArrayLike, threshold: float) -> BoolArray:
     lines = np.asarray(values, dtype=np.float64)
     deviation = np.abs(lines - median_ignoring_nan(lines, axis=-1)[..., np.newaxis])
     limit = threshold * MAD_FACTOR * median_ignoring_nan(deviation, axis=-1)[..., np.newaxis]
-    largest = np.abs(np.where(np.isfinite(lines), lines, 0.0)).max(axis=-1, initial=0.0)
-    inliers: BoolArray = deviation <= limit + ROUNDING * largest[..., np.newaxis]  # NaN compares false
+    least = _find_rounding(lines) if floor is None else np.asarray(floor, dtype=np.float64)
+    inliers: BoolArray = deviation <= np.maximum(limit, least[..., np.newaxis])  # NaN compares false
     return inliers
+
+
+def _find_rounding(lines: FloatArray) -> FloatArray:
+    largest: FloatArray = np.abs(np.where(np.isfinite(lines), lines, 0.0)).max(axis=-1, initial=0.0)
+    return ROUNDING * largest
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,8 @@ class RejectionState:
         Standard deviation (n - 1) of the residuals of the last fit.
     active : (n,) ndarray of bool
         Lines that need another fit.
+    floor : (n,) ndarray
+        Residuals up to this are never outliers.
     """
 
     rule: RejectionRule
@@ -93,20 +102,25 @@ class RejectionState:
     enough: BoolArray
     rms: FloatArray
     active: BoolArray
+    floor: FloatArray
     rounds: int = 0
 
     @classmethod
-    def begin(cls, valid: BoolArray, rule: RejectionRule) -> RejectionState:
-        """State before the first fit."""
+    def begin(
+        cls, values: FloatArray, valid: BoolArray, rule: RejectionRule, floor: FloatArray | None = None
+    ) -> RejectionState:
+        """State before the first fit to values (n, m), of which some may take part; the floor is at least rounding."""
         enough = valid.sum(axis=-1) >= rule.least
-        return cls(rule, valid, valid.copy(), enough, np.full(len(valid), np.inf), enough.copy())
+        least = _find_rounding(np.where(valid, values, 0.0))
+        least = least if floor is None else np.fmax(least, floor)
+        return cls(rule, valid, valid.copy(), enough, np.full(len(valid), np.inf), enough.copy(), least)
 
     def advance(self, residual: FloatArray) -> tuple[RejectionState, BoolArray]:
         """State after a fit that left these residuals (n, m), and the lines that are to be fitted again."""
         lines: IndexArray = np.flatnonzero(self.active)
         rms = self.rms.copy()
         rms[lines] = _scatter(residual[lines], self.used[lines])
-        inliers = find_inliers(np.where(self.valid[lines], residual[lines], np.nan), self.rule.threshold)
+        inliers = find_inliers(np.where(self.valid[lines], residual[lines], np.nan), self.rule.threshold, self.floor[lines])
         changed = (inliers != self.used[lines]).any(axis=-1)
         with np.errstate(invalid="ignore", divide="ignore"):
             settled = np.abs(self.rms[lines] - rms[lines]) < self.rule.tolerance * self.rms[lines]

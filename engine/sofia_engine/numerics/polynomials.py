@@ -250,7 +250,7 @@ def fit_polynomial_robustly(
     spread = np.ones_like(data) if weights is None else as_float(weights).astype(np.float64)
     usable = np.isfinite(data) & np.isfinite(points).all(axis=0) & np.isfinite(spread) & (spread > 0)
     terms = list_exponents(order, len(points)) if exponents is None else exponents
-    state = RejectionState.begin(usable[np.newaxis], RejectionRule(threshold, max(2, len(terms))))
+    state = RejectionState.begin(data[np.newaxis], usable[np.newaxis], RejectionRule(threshold, max(2, len(terms))))
     while True:
         used = state.used[0]
         if not state.enough[0]:

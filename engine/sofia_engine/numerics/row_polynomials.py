@@ -69,6 +69,7 @@ def fit_rows(
     threshold: float | None = None,
     weights: ArrayLike | None = None,
     mask: BoolArray | None = None,
+    floor: FloatArray | None = None,
 ) -> RowFits:
     """Least-squares fit of a polynomial to each row.
 
@@ -86,6 +87,8 @@ def fit_rows(
         Inverse variances; points without a positive finite weight are left out.
     mask : (n, m) ndarray of bool, optional
         Points that may take part; others stay out in every round.
+    floor : (n,) ndarray, optional
+        Residuals up to this are never rejected, one per row.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def fit_rows(
     scaled = np.where(valid, (points - offset) / scale, 0.0)
     task = _Task(_powers(scaled, order + 1), np.where(valid, data, 0.0), np.where(valid, weight, 0.0))
     rule = RejectionRule(np.inf if threshold is None else threshold, max(2, order + 1), maxiters=10)
-    state = RejectionState.begin(valid, rule)
+    state = RejectionState.begin(data, valid, rule, floor)
     coefficients = np.full((len(data), order + 1), np.nan)
     covariance = np.full((len(data), order + 1, order + 1), np.nan)
     while state.active.any():

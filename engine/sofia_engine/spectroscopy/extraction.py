@@ -10,6 +10,7 @@ import numpy as np
 
 from sofia_engine.errors import InputError
 from sofia_engine.numerics.row_polynomials import RowFits, fit_rows
+from sofia_engine.numerics.statistics import median_ignoring_nan
 from sofia_engine.spectroscopy.aperture_mask import ApertureWeights, read_aperture
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from sofia_engine.numerics.arrays import BoolArray, FloatArray
 
 __all__ = ["BackgroundErrors", "ExtractionRule", "ExtractionTask", "Spectra", "extract_medians", "extract_spectra"]
+
+PROFILE_ACCURACY = 0.03
+"""Deviations up to this share of the source's peak are no outliers but the limits of the profile: else the cores of
+bright sources would be rejected, as the threshold is set by the noise of the dark rows."""
 
 
 @dataclass(frozen=True)
@@ -173,12 +178,22 @@ def _model_columns(
     flux: FloatArray, variance: FloatArray, good: BoolArray, profile: FloatArray, threshold: float
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Flux and variance expected from the profile, and the pixels that agree with it."""
-    signal = fit_rows(profile.T, flux.T, 1, threshold=threshold, mask=good.T)
+    floor = PROFILE_ACCURACY * _estimate_peaks(flux, good, profile)
+    signal = fit_rows(profile.T, flux.T, 1, threshold=threshold, mask=good.T, floor=floor)
     weight = np.abs(profile)
     noise = fit_rows(weight.T, variance.T, 1, threshold=threshold, mask=good.T)
     level = np.nan_to_num(profile)
     expected = noise(np.abs(level).T).T
     return signal(level.T).T, np.where(expected > 0, expected, np.nan), signal.used.T
+
+
+def _estimate_peaks(flux: FloatArray, good: BoolArray, profile: FloatArray) -> FloatArray:
+    """Height of the source in each column: median ratio to the profile, over its upper half, times its peak."""
+    peak = np.nan_to_num(np.abs(profile)).max(axis=0)
+    upper = good & (np.abs(profile) > 0.5 * peak)
+    ratio = np.where(upper, flux / np.where(upper, profile, 1.0), np.nan)
+    heights: FloatArray = np.abs(median_ignoring_nan(ratio, axis=0)) * peak
+    return heights
 
 
 def _extract(
@@ -235,8 +250,6 @@ def extract_medians(flux: ArrayLike, variance: ArrayLike, mask: ArrayLike, count
     (count, nw) ndarray, (count, nw) ndarray
         Spectra and errors; NaN where an aperture has no pixel.
     """
-    from sofia_engine.numerics.statistics import median_ignoring_nan
-
     data, spread = np.asarray(flux, dtype=np.float64), np.asarray(variance, dtype=np.float64)
     medians, errors = [], []
     for number in range(1, count + 1):
