@@ -168,6 +168,17 @@ def test_that_sizes_come_from_the_filter_unless_given(calibration):
     assert (parameters.fwhm, parameters.allow_bad_fit) == (7.0, True)
 
 
+@pytest.mark.parametrize(("dx", "dy"), [(2.8, -2.9), (-3.4, 1.0), (0.0, 4.0)])
+@pytest.mark.parametrize("widths", [(2.6, 7.7), (1.5, 1.7)])
+def test_that_a_position_some_pixels_off_finds_the_same_source(draw, error, dx, dy, widths):
+    rng = np.random.default_rng(6)
+    truth = (0.5, 30.0, 100.2, 95.4, *widths, 0.8, 3.0)
+    noisy = draw("moffat", truth, (200, 200)) + rng.normal(0, error)
+    found = measure_source(noisy, error, PhotometryParameters(position=(100.2 + dx, 95.4 + dy))).fit
+    assert (found.x.value, found.y.value) == (pytest.approx(100.2, abs=0.02), pytest.approx(95.4, abs=0.02))
+    assert found.flux.value == pytest.approx(np.pi * 30 * widths[0] * widths[1] / 2, abs=5 * found.flux.error)
+
+
 def test_that_the_input_is_not_changed(image, error):
     error[0, 0], image[1, 1] = -1.0, np.nan
     copies = image.copy(), error.copy()

@@ -4,8 +4,8 @@ Nonlinear least squares with bounds.
 The method of Levenberg [1]_ and Marquardt [2]_, with parameters held while they are at a bound and the gradient points
 outwards (projected steps, [3]_ section 16.7). Damping is scaled by the largest derivatives of the last steps [4]_, so
 that parameters do not run away where the data lose their hold on them, and follows the gain of each step [5]_. Only the
-normal matrix is factorised, so the cost per iteration is that of the model and its derivatives; for a few parameters and
-many points this is faster than a general trust-region solver, and needs no further library.
+normal matrix is factorised, so the cost per iteration is that of the model and its derivatives; for a few parameters
+and many points this is faster than a general trust-region solver, and needs no further library.
 
 References
 ----------
@@ -33,6 +33,7 @@ Residuals = Callable[[FloatArray], FloatArray]
 _FIRST_DAMPING = 1e-2
 _FIRST_GROWTH = 2.0
 _MEMORY = 0.5
+_NEAR = 0.1
 _SMALLEST_SCALE = 1e-8
 _LARGEST_DAMPING = 1e12
 _TOLERANCE = 1e-10
@@ -100,7 +101,7 @@ def fit_least_squares(
     while not converged and iteration < max_iterations and damping < _LARGEST_DAMPING and np.isfinite(cost):
         iteration += 1
         held = _find_held(point, gradient, low, high)
-        trial = np.clip(point + _find_step(normal, gradient, damping * scale**2, held), low, high)
+        trial = _limit(point, _find_step(normal, gradient, damping * scale**2, held), low, high)
         trial_rest = residuals(trial)
         trial_cost = _sum_squares(trial_rest)
         predicted = _predict_drop(normal, gradient, trial - point)
@@ -147,6 +148,16 @@ def _find_step(normal: FloatArray, gradient: FloatArray, damping: FloatArray, he
 
 def _is_rounding(step: FloatArray, point: FloatArray) -> bool:
     return bool(np.all(np.abs(step) <= _TOLERANCE * np.maximum(np.abs(point), _TOLERANCE)))
+
+
+def _limit(point: FloatArray, step: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    """Stay between the bounds; from afar go half way, because a model rarely holds as far as that."""
+    bound = np.where(step < 0, low, high)
+    distance = np.abs(bound - point)
+    passes = np.abs(step) >= distance
+    far = passes & (distance > _NEAR * np.abs(point))
+    middle = np.where(far, 0.5 * (bound + point), bound)
+    return np.where(passes, middle, point + step)
 
 
 def _predict_drop(normal: FloatArray, gradient: FloatArray, step: FloatArray) -> float:

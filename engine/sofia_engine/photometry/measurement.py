@@ -21,7 +21,7 @@ from sofia_engine.photometry.profile import (
     make_failed_fit,
     make_start,
 )
-from sofia_engine.photometry.source import StartPosition, find_start_position
+from sofia_engine.photometry.source import StartPosition, find_peak_near, find_start_position
 
 if TYPE_CHECKING:
     from sofia_engine.photometry.tables import FilterDefinition
@@ -221,7 +221,9 @@ def _fit_source(
         raise InputError(
             f"Stamp image is empty near x, y = {start.x:.1f}, {start.y:.1f}; give another position srcpos."
         )
-    guess = make_start(profile, stamp, start.x, start.y, parameters.fwhm)
+    # The position in a header may be some pixels off, from where a fit can end in a wrong minimum.
+    peak = find_peak_near(image, (start.x, start.y), parameters.fwhm) or (start.x, start.y)
+    guess = make_start(profile, stamp, *peak, parameters.fwhm)
     first = fit_profile(stamp, None, profile, guess, origin=origin, largest_width=largest)
     moved = first.converged and parameters.stamp_center
     centre = (float(np.rint(first.x.value)), float(np.rint(first.y.value))) if moved else (start.x, start.y)

@@ -42,7 +42,7 @@ PARAMETER_NAMES = ("background", "peak", "x", "y", "a", "b", "angle", "power_law
 _B, _A, _X, _Y, _WIDTH_A, _WIDTH_B, _ANGLE, _BETA = range(8)
 _FIRST_BETA = 3.0
 _BETA_BOUNDS = (2.0, 6.0)
-_SMALLEST_WIDTH = 0.01
+_SMALLEST_WIDTH = 0.25
 _SMALLEST_PEAK = 1e-9
 """Relative to the brightest pixel; less is rounding."""
 _FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
@@ -296,7 +296,8 @@ def make_failed_fit(profile: ProfileName, x: float, y: float, peak: float) -> Pr
 def make_start(profile: ProfileName, image: FloatArray, x: float, y: float, fwhm: float) -> FloatArray:
     """Guess the (8,) parameters of a round source from the median and maximum of an image, its place and width."""
     width = fwhm / PROFILES[profile].fwhm_per_width
-    return np.array([np.nanmedian(image), np.nanmax(image), x, y, width, width, 0.0, _FIRST_BETA])
+    background = np.nanmedian(image)
+    return np.array([background, np.nanmax(image) - background, x, y, width, width, 0.0, _FIRST_BETA])
 
 
 def _make_bounds(shape: tuple[int, ...], origin: tuple[int, int], largest: float) -> tuple[FloatArray, FloatArray]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sofia_engine.errors import ParameterError
 from sofia_engine.photometry.configuration import read_number
 
-__all__ = ["StartPosition", "find_start_position"]
+__all__ = ["StartPosition", "find_peak_near", "find_start_position"]
 
 FloatArray = NDArray[np.float64]
 
@@ -86,6 +86,33 @@ def find_start_position(
     return StartPosition(x, y, (*warnings, f"No source position is known and no peak found; the {where} is used."))
 
 
+def find_peak_near(image: FloatArray, position: tuple[float, float], radius: float) -> tuple[float, float] | None:
+    """
+    Find the brightest place near a position.
+
+    Parameters
+    ----------
+    image
+        (n_y, n_x) brightness; NaN where bad.
+    position
+        Column and row, from 0.
+    radius
+        How far to look, pixels.
+
+    Returns
+    -------
+    tuple of float or None
+        Column and row of the largest mean of 3 x 3 pixels; None if there is none above the median of the surroundings.
+    """
+    reach = int(np.ceil(radius)) + 1
+    rows, columns = (slice(max(0, int(p) - reach), max(0, int(p) + reach + 2)) for p in position[::-1])
+    cutout = image[rows, columns]
+    y, x = np.indices(cutout.shape)
+    distance = np.hypot(x + columns.start - position[0], y + rows.start - position[1])
+    peak = _find_peak(cutout, distance <= radius)
+    return None if peak is None else (peak[0] + columns.start, peak[1] + rows.start)
+
+
 def _read_pair(header: Mapping[str, Any], first: str, second: str) -> tuple[float, float] | None:
     x, y = read_number(header, first), read_number(header, second)
     return None if x is None or y is None else (x, y)
@@ -96,13 +123,14 @@ def _is_inside(position: tuple[float, float], shape: tuple[int, ...]) -> bool:
     return math.isfinite(x + y) and -0.5 <= x < shape[1] - 0.5 and -0.5 <= y < shape[0] - 0.5
 
 
-def _find_peak(image: FloatArray) -> tuple[float, float] | None:
+def _find_peak(image: FloatArray, allowed: NDArray[np.bool_] | None = None) -> tuple[float, float] | None:
     good = np.isfinite(image)
-    if not good.any():
+    where = good if allowed is None else good & allowed
+    if not where.any():
         return None
     median = float(np.median(image[good]))
     excess = _sum_neighbours(np.where(good, image - median, 0.0)) / np.maximum(_sum_neighbours(good.astype(float)), 1.0)
-    excess[~good] = -np.inf
+    excess[~where] = -np.inf
     row, column = np.unravel_index(np.argmax(excess), excess.shape)
     return (float(column), float(row)) if excess[row, column] > 0 else None
 
