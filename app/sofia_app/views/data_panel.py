@@ -51,6 +51,7 @@ class DataPanel(QtWidgets.QWidget):
         tree = self.tree
         tree.setModel(self.model)
         tree.setUniformRowHeights(True)
+        tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names of one observation differ at the end
         tree.setSelectionMode(QtWidgets.QAbstractItemView.SelectionMode.ExtendedSelection)
         tree.setAccessibleName("Files")
         tree.setSortingEnabled(True)

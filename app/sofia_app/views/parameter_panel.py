@@ -53,7 +53,7 @@ class FieldRow(QtWidgets.QWidget):
         grid.addWidget(self.error, 1, 1, 1, 4)
         grid.setColumnStretch(0, 4)
         grid.setColumnStretch(1, 5)
-        grid.setColumnMinimumWidth(2, 28)
+        grid.setColumnMinimumWidth(2, 52)
         grid.setColumnMinimumWidth(3, 14)
 
     def _reset(self) -> None:

@@ -19,9 +19,7 @@ class CheckParameters(Parameters):
 
 
 class AddParameters(SavedOutput):
-    amount: float = parameter(
-        1.0, key="addamount", label="Amount", unit="ct", help="Added to all.", ge=0, le=100
-    )
+    amount: float = parameter(1.0, key="addamount", label="Amount", unit="ct", help="Added to all.", ge=0, le=100)
     times: int = parameter(1, label="Times", help="How often it is added.", ge=0, le=9)
     limit: float | None = parameter(None, label="Limit", unit="ct", help="Largest value left; none for no limit.")
     method: Literal["mean", "median"] = parameter("mean", label="Method", help="Any method.", group="Details")
