@@ -155,6 +155,6 @@ def make_color_cycle(name: str, n_sampled: int = 20) -> list[str]:
     from matplotlib import colormaps
 
     known = name.removeprefix(_MATPLOTLIB_PREFIX)
-    listed = known in colormaps and name not in DS9_MAPS and colormaps[known].N < 100  # noqa: PLR2004
+    listed = known in colormaps and name not in DS9_MAPS and colormaps[known].N < 100
     table = make_color_table(name, int(colormaps[known].N) if listed else n_sampled)
     return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in table]

@@ -121,7 +121,9 @@ def _write_pdf(path: Path, size: tuple[int, int], paint: Callable[[QtGui.QPainte
     writer = QtGui.QPdfWriter(str(path))
     writer.setResolution(_DOTS_PER_INCH)
     points = QtCore.QSizeF(*size) * 72 / _DOTS_PER_INCH
-    writer.setPageSize(QtGui.QPageSize(points, QtGui.QPageSize.Unit.Point, "", QtGui.QPageSize.SizeMatchPolicy.ExactMatch))
+    writer.setPageSize(
+        QtGui.QPageSize(points, QtGui.QPageSize.Unit.Point, "", QtGui.QPageSize.SizeMatchPolicy.ExactMatch)
+    )
     writer.setPageMargins(QtCore.QMarginsF(0, 0, 0, 0))
     writer.setCreator("SOFIA Desk")
     _paint(writer, size, paint)

@@ -15,7 +15,9 @@ os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
 try:
     from PySide6 import QtCore, QtGui, QtSvg, QtWidgets
 except ImportError as error:  # pragma: no cover - depends on the installation
-    raise ImportError("The windows need Qt: install them with  pip install 'sofia-desk[gui]'  and try again.") from error
+    raise ImportError(
+        "The windows need Qt: install them with  pip install 'sofia-desk[gui]'  and try again."
+    ) from error
 
 if TYPE_CHECKING:
     import pyqtgraph as pg

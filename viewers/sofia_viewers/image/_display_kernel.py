@@ -16,7 +16,7 @@ def index_colors(block, low, scale, table, out):  # type: ignore[no-untyped-def]
     for row in range(rows):
         for column in range(columns):
             value = block[row, column]
-            if value != value:  # noqa: PLR0124
+            if value != value:
                 out[row, column] = 0
                 continue
             position = (value - low) * scale
@@ -40,7 +40,7 @@ def reduce_block(block, step, out):  # type: ignore[no-untyped-def]
             for column in range(out.shape[1]):
                 for x in range(column * step, min((column + 1) * step, columns)):
                     value = block[y, x]
-                    if value == value:  # noqa: PLR0124
+                    if value == value:
                         total[column] += value
                         count[column] += 1
         for column in range(out.shape[1]):

@@ -62,7 +62,7 @@ class PlaneSource:
 
     def image(self, slice_number: int = 0) -> NDArray[Any]:
         """Return one image of the array without copying it."""
-        if self.array.ndim == 2:  # noqa: PLR2004
+        if self.array.ndim == 2:
             return self.array
         where = np.unravel_index(slice_number, self.array.shape[:-2])
         image: NDArray[Any] = self.array[where]
@@ -115,7 +115,7 @@ class ImageFile:
         name = name or product.name
         planes: dict[str, PlaneSource] = {}
         for number, (key, plane) in enumerate(product.planes.items()):
-            if plane.data.ndim >= 2 and plane.data.size:  # noqa: PLR2004
+            if plane.data.ndim >= 2 and plane.data.size:
                 header = product.header if plane.inherits_wcs else plane.cards
                 planes[key] = PlaneSource(key, plane.data, header, plane.unit, number)
         return cls(name, product.header, _required(planes, name), product.tables, path)
@@ -349,7 +349,7 @@ def fetch_block(frame: Frame, region: tuple[slice, slice], step: int = 1) -> NDA
     from sofia_viewers.image.display import reduce_block
 
     part = frame.image[region]
-    skip = step // 2 if step >= 4 and _is_mapped(part) else 1  # noqa: PLR2004
+    skip = step // 2 if step >= 4 and _is_mapped(part) else 1
     if skip > 1:
         part = part[skip // 2 :: skip, skip // 2 :: skip]
         step = -(-step // skip)
@@ -374,7 +374,7 @@ def _open_mapped(path: Path) -> ImageFile:
 def _mapped_planes(hdus: fits.HDUList) -> Iterable[tuple[str, PlaneSource]]:
     taken: set[str] = set()
     for number, hdu in enumerate(hdus):
-        if not hdu.is_image or hdu.header.get("NAXIS", 0) < 2 or 0 in hdu.shape:  # noqa: PLR2004
+        if not hdu.is_image or hdu.header.get("NAXIS", 0) < 2 or 0 in hdu.shape:
             continue
         name = hdu.name or ("PRIMARY" if number == 0 else f"EXTENSION{number}")
         name = name if name not in taken else f"{name}#{number}"
@@ -412,7 +412,7 @@ def _read_celestial_wcs(header: fits.Header) -> Any:
             celestial = wcs.celestial
         except Exception:  # noqa: BLE001 - wcslib raises many kinds for headers it cannot use; the image still shows
             return None
-    if not celestial.has_celestial or celestial.naxis != 2:  # noqa: PLR2004
+    if not celestial.has_celestial or celestial.naxis != 2:
         return None
     celestial.pixel_shape = None
     return celestial if _is_invertible(celestial) else None
@@ -424,7 +424,7 @@ def _is_invertible(wcs: Any) -> bool:
 
 def _without_packed_axis(header: fits.Header) -> fits.Header:
     """Return a header whose third axis, if it only counts planes, does not disturb the celestial ones."""
-    if header.get("NAXIS", 2) > 2 and not str(header.get("CTYPE3", "")).strip():  # noqa: PLR2004
+    if header.get("NAXIS", 2) > 2 and not str(header.get("CTYPE3", "")).strip():
         copied = header.copy()
         copied["WCSAXES"] = 2
         return copied

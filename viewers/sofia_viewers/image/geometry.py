@@ -49,9 +49,7 @@ class Affine:
         """Map points, the last axis of which is (x, y)."""
         xy = np.asarray(points, dtype=float)
         x, y = xy[..., 0], xy[..., 1]
-        return np.stack(
-            [self.xx * x + self.xy * y + self.x0, self.yx * x + self.yy * y + self.y0], axis=-1
-        )
+        return np.stack([self.xx * x + self.xy * y + self.x0, self.yx * x + self.yy * y + self.y0], axis=-1)
 
     def map(self, x: float, y: float) -> Point:
         """Map one point."""
@@ -104,9 +102,7 @@ class ViewState:
     def to_screen(self, size: tuple[int, int]) -> Affine:
         """Return the map from the display plane (y up) to a view of that width and height (y down)."""
         x, y = self.center
-        return Affine(
-            self.zoom, 0.0, 0.0, -self.zoom, size[0] / 2 - self.zoom * x, size[1] / 2 + self.zoom * y
-        )
+        return Affine(self.zoom, 0.0, 0.0, -self.zoom, size[0] / 2 - self.zoom * x, size[1] / 2 + self.zoom * y)
 
     def zoomed_at(self, point: Point, factor: float) -> ViewState:
         """Return the state zoomed by a factor; the point of the display plane stays where it is on the screen."""
@@ -158,9 +154,7 @@ class BlockPlan:
         )
 
 
-def plan_block(
-    shape: tuple[int, int], to_screen: Affine, size: tuple[int, int], margin: float = _MARGIN
-) -> BlockPlan:
+def plan_block(shape: tuple[int, int], to_screen: Affine, size: tuple[int, int], margin: float = _MARGIN) -> BlockPlan:
     """Find the pixels to read for a view.
 
     Parameters
@@ -177,11 +171,7 @@ def plan_block(
     step = min(max(1, int(1.0 / max(to_screen.scale, 1e-9))), _LARGEST_STEP)
     width, height = size
     corners = to_screen.inverse()(
-        [
-            (sx, sy)
-            for sx in (-margin * width, (1 + margin) * width)
-            for sy in (-margin * height, (1 + margin) * height)
-        ]
+        [(sx, sy) for sx in (-margin * width, (1 + margin) * width) for sy in (-margin * height, (1 + margin) * height)]
     )
     columns = _clip(corners[:, 0], shape[1], step)
     rows = _clip(corners[:, 1], shape[0], step)
@@ -199,7 +189,7 @@ def _clip(values: FloatArray, length: int, step: int) -> slice:
 def fit_affine(source: FloatArray, target: FloatArray) -> Affine | None:
     """Fit a linear map to pairs of points; None if fewer than three are finite."""
     good = np.isfinite(source).all(axis=1) & np.isfinite(target).all(axis=1)
-    if np.count_nonzero(good) < 3:  # noqa: PLR2004
+    if np.count_nonzero(good) < 3:
         return None
     design = np.column_stack([source[good], np.ones(np.count_nonzero(good))])
     (xx, yx), (xy, yy), (x0, y0) = np.linalg.lstsq(design, target[good], rcond=None)[0]

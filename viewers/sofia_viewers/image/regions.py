@@ -263,7 +263,9 @@ class RegionFile:
 
 _VECTOR = re.compile(r"^\s*(?:#\s*)?vector\s*\(([^)]*)\)(.*)$", re.IGNORECASE)
 _LINEAR = re.compile(r"^\s*(?:wcs\w?;)?\s*linear\s*;\s*(\w+)\s*\(([^)]*)\)(.*)$", re.IGNORECASE)
-_SYSTEM = re.compile(r"^\s*(image|physical|fk5|fk4|icrs|galactic|ecliptic|j2000|wcs\w?|linear|wcs;linear)\s*;?\s*$", re.I)
+_SYSTEM = re.compile(
+    r"^\s*(image|physical|fk5|fk4|icrs|galactic|ecliptic|j2000|wcs\w?|linear|wcs;linear)\s*;?\s*$", re.IGNORECASE
+)
 _PREFIX = re.compile(r"^\s*(image|physical|fk5|fk4|icrs|galactic|j2000)\s*;", re.IGNORECASE)
 
 
@@ -321,7 +323,9 @@ def _read_line(line: str, system: str, style: str, wcs: Any, linear: Affine | No
     prefix = _PREFIX.match(line)
     if prefix:
         system, line = prefix.group(1).lower(), line[prefix.end() :].strip()
-    attributes = _read_attributes(style) | _read_attributes(line.partition("#")[2] if not line.startswith("#") else line)
+    attributes = _read_attributes(style) | _read_attributes(
+        line.partition("#")[2] if not line.startswith("#") else line
+    )
     try:
         found = _LINEAR.match(line)
         if found or system.endswith("linear"):
@@ -390,7 +394,7 @@ def _read_with_package(line: str, system: str, style: dict[str, Any], wcs: Any) 
         warnings.simplefilter("ignore")
         try:
             parsed = regions.Regions.parse(f"{system}\n{plain}\n", format="ds9")
-        except Exception as error:  # noqa: BLE001 - the package raises many kinds; the line is reported as skipped
+        except Exception as error:
             raise InputError(str(error)) from error
         pixels = []
         for region in parsed:

@@ -101,6 +101,7 @@ class FrameView(QtWidgets.QWidget):
         self._drawn: Region | None = None
         self._drag: _Drag | None = None
         self._message = ""
+        self._flags: tuple[NDArray[np.uint8], QtGui.QImage] | None = None
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(120, 90)
@@ -167,6 +168,23 @@ class FrameView(QtWidgets.QWidget):
         else:
             self._layers.pop(name, None)
         self.update()
+
+    def set_flags(self, categories: NDArray[np.uint8] | None, colors: Sequence[str] = ()) -> None:
+        """Paint the pixels of category 1, 2, ... in these colours; None removes them."""
+        self._flags = None
+        if categories is not None:
+            rows, columns = categories.shape
+            padded = np.zeros((rows, -(-columns // 4) * 4), dtype=np.uint8)
+            padded[:, :columns] = categories
+            image = _wrap_padded(padded[:, :columns])
+            image.setColorTable([0, *(QtGui.QColor(color).rgba() for color in colors)])
+            self._flags = (padded, image)
+        self.update()
+
+    @property
+    def shows_flags(self) -> bool:
+        """Whether flagged pixels are painted."""
+        return self._flags is not None
 
     def set_corner(self, name: str, paint: Callable[[QtGui.QPainter, Affine, QtCore.QRect], None] | None) -> None:
         """Set a function that paints something fixed to the view (compass, scale bar, beam, legend), or remove it."""
@@ -250,9 +268,13 @@ class FrameView(QtWidgets.QWidget):
         painter.translate(rect.topLeft())
         inner = QtCore.QRect(QtCore.QPoint(0, 0), rect.size())
         self._paint_picture(painter, 0, self.frame, to_screen, inner, wait)
+        if self._flags is not None:
+            _paint_image(painter, self._flags[1], to_screen)
         if self._second is not None:
             frame, _, placement, split = self._second
-            self._paint_second(painter, frame, shown.to_screen((rect.width(), rect.height())).after(placement), inner, split)
+            self._paint_second(
+                painter, frame, shown.to_screen((rect.width(), rect.height())).after(placement), inner, split
+            )
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
         for drawings in self._layers.values():
             paint_drawings(painter, drawings, to_screen)
@@ -263,7 +285,9 @@ class FrameView(QtWidgets.QWidget):
         for region in selected:
             paint_drawings(painter, [_draw_handles(region)], to_screen)
         if self.crosshair is not None:
-            paint_drawings(painter, [Drawing(current_theme().accent, marks=(Mark(self.crosshair, "cross", 18),))], to_screen)
+            paint_drawings(
+                painter, [Drawing(current_theme().accent, marks=(Mark(self.crosshair, "cross", 18),))], to_screen
+            )
         for paint in self._corners.values():
             painter.save()
             paint(painter, to_screen, inner)
@@ -300,14 +324,8 @@ class FrameView(QtWidgets.QWidget):
         picture = self._pictures.get(slot)
         if picture is None:
             return
-        image = self._color(picture)
-        rows, columns, step = picture.plan.rows, picture.plan.columns, picture.plan.step
-        painter.save()
-        painter.setTransform(_to_transform(to_screen), combine=True)
-        painter.drawImage(
-            QtCore.QRectF(columns.start - 0.5, rows.start - 0.5, image.width() * step, image.height() * step), image
-        )
-        painter.restore()
+        place = Affine(picture.plan.step, 0, 0, picture.plan.step, *_first_pixel(picture.plan))
+        _paint_image(painter, self._color(picture), to_screen.after(place))
 
     def _fetch(self, slot: int, frame: Frame, plan: BlockPlan, wait: bool) -> None:
         def work() -> _Picture:
@@ -328,11 +346,7 @@ class FrameView(QtWidgets.QWidget):
             picture.indices = index_colors(picture.block, self.display.limits, self._table)
             picture.image = None
         if picture.image is None:
-            rows, columns = picture.indices.shape
-            stride = picture.indices.strides[0]
-            picture.image = QtGui.QImage(
-                picture.indices.data, columns, rows, stride, QtGui.QImage.Format.Format_Indexed8
-            ) if picture.indices.flags.c_contiguous else _wrap_padded(picture.indices)
+            picture.image = _wrap_padded(picture.indices)
             picture.image.setColorTable(self._colors)
         return picture.image
 
@@ -416,7 +430,7 @@ class FrameView(QtWidgets.QWidget):
         drag, self._drag = self._drag, None
         if drag is None:
             return
-        moved = (event.position() - drag.start).manhattanLength() > 2  # noqa: PLR2004
+        moved = (event.position() - drag.start).manhattanLength() > 2
         if drag.kind == "draw":
             self._drawn = None
             if moved or self.tool == "point":
@@ -469,10 +483,10 @@ class FrameView(QtWidgets.QWidget):
 
     def event(self, event: QtCore.QEvent) -> bool:
         """Take Tab before Qt moves the focus with it: it steps through the frames."""
-        if event.type() == QtCore.QEvent.Type.KeyPress and isinstance(event, QtGui.QKeyEvent):
-            if event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
-                self._emit_key("backtab" if event.key() == Qt.Key.Key_Backtab else "tab")
-                return True
+        pressed = event.type() == QtCore.QEvent.Type.KeyPress and isinstance(event, QtGui.QKeyEvent)
+        if pressed and event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
+            self._emit_key("backtab" if event.key() == Qt.Key.Key_Backtab else "tab")
+            return True
         return super().event(event)
 
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802
@@ -584,6 +598,19 @@ def _wrap_padded(indices: NDArray[np.uint8]) -> QtGui.QImage:
     rows, columns = indices.shape
     whole: Any = indices.base if indices.base is not None else indices
     return QtGui.QImage(whole.data, columns, rows, indices.strides[0], QtGui.QImage.Format.Format_Indexed8)
+
+
+def _first_pixel(plan: BlockPlan) -> Point:
+    """Return the centre of the first averaged pixel of a block."""
+    shift = (plan.step - 1) / 2
+    return plan.columns.start + shift, plan.rows.start + shift
+
+
+def _paint_image(painter: QtGui.QPainter, image: QtGui.QImage, to_screen: Affine) -> None:
+    painter.save()
+    painter.setTransform(_to_transform(to_screen), combine=True)
+    painter.drawImage(QtCore.QRectF(-0.5, -0.5, image.width(), image.height()), image)
+    painter.restore()
 
 
 def _to_transform(affine: Affine) -> QtGui.QTransform:

@@ -1,0 +1,639 @@
+"""The image viewer: frames in tiles or one at a time, with a side panel; runs alone or inside the program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sofia_engine.product import Product
+from sofia_viewers.export import paint_picture
+from sofia_viewers.image.actions import ViewerActions
+from sofia_viewers.image.area import ElidedLabel, FrameArea
+from sofia_viewers.image.display import DisplayState, LimitsRule
+from sofia_viewers.image.display_panel import DisplayPanel
+from sofia_viewers.image.examine import Examiner
+from sofia_viewers.image.frames import Arrangement, Compare, FrameEntry, FrameSet, combine_frames
+from sofia_viewers.image.geometry import Lock, ViewState
+from sofia_viewers.image.loading import Loaded, Request, load, measure_entry
+from sofia_viewers.image.overlay_layer import Overlays
+from sofia_viewers.image.overlay_panel import OverlayPanel
+from sofia_viewers.image.readout import Readout, read_out
+from sofia_viewers.image.region_store import RegionPanel, RegionStore
+from sofia_viewers.image.results import ResultsPanel
+from sofia_viewers.image.settings import DisplaySettings, SettingsStore, read_pair
+from sofia_viewers.image.settings_form import SettingsPanel
+from sofia_viewers.image.widget import FrameView
+from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
+from sofia_viewers.tasks import Tasks
+from sofia_viewers.theme import theme_events
+
+__all__ = ["ImageViewer"]
+
+_EMPTY = "No image.\nOpen FITS files with Ctrl+O, or drop them here."
+_BLINK_MS = 500
+_ZOOM_STEP = 1.25
+
+
+class ImageViewer(QtWidgets.QWidget):
+    """Shows images of products and files.
+
+    Parameters
+    ----------
+    parent : QWidget, optional
+        Owner.
+    store : SettingsStore, optional
+        Where settings are kept.
+
+    Attributes
+    ----------
+    pinned : bool
+        While True, `show_products` is ignored: the viewer keeps what it shows.
+    """
+
+    cursor_moved = Signal(object)
+    regions_changed = Signal(object)
+    frames_changed = Signal()
+    failed = Signal(str)
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None, store: SettingsStore | None = None) -> None:
+        super().__init__(parent)
+        self.pinned = False
+        self.frames = FrameSet()
+        self.settings = store or SettingsStore()
+        self.display_settings: DisplaySettings = self.settings.load("display")
+        self.tasks = Tasks(self)
+        self._views: dict[str, ViewState] = {}
+        self._problems: list[str] = []
+        self._last_arrangement: Arrangement = "tile"
+        self._swipe: tuple[str, str] | None = None
+        self._last_request: Request | None = None
+        self._make_parts()
+        self._lay_out()
+        self._connect()
+        self._blink = QtCore.QTimer(self)
+        self._blink.setInterval(_BLINK_MS)
+        self._blink.timeout.connect(lambda: self.step(1))
+        self.setAcceptDrops(True)
+        self.area.show_message(_EMPTY)
+        self._show_panels()
+
+    # -- what others use --------------------------------------------------------------------------------------------
+
+    def show_products(self, products: Sequence[Product], names: Sequence[str] | None = None) -> None:
+        """Show products in place of what is shown; zoom, limits set by hand and regions stay if they fit.
+
+        Parameters
+        ----------
+        products : sequence of Product
+            In the order of the frames.
+        names : sequence of str, optional
+            Their names; FILENAME of their headers if left out.
+        """
+        if not self.pinned:
+            names = names or [product.name for product in products]
+            self._load(replace(self._request(), products=tuple(zip(products, names, strict=True))))
+
+    def open_files(self, paths: Iterable[str | Path], *, add: bool = False) -> None:
+        """Open FITS files, and region files on top of them.
+
+        Parameters
+        ----------
+        paths : iterable of path
+            Names ending with ``.reg`` are region files.
+        add : bool
+            Keep the frames that are shown.
+        """
+        wanted = [Path(path) for path in paths]
+        images = tuple(path for path in wanted if path.suffix.lower() != ".reg")
+        self._pending_regions = [path for path in wanted if path.suffix.lower() == ".reg"]
+        if images:
+            start = 1 + max((int(e.key) for e in self.frames.entries if e.key.isdigit()), default=-1) if add else 0
+            self._load(replace(self._request(), paths=images, start=start), add=add)
+        else:
+            self._open_pending_regions()
+
+    def open_regions(self, path: Path) -> None:
+        """Read a DS9 region file onto the frames."""
+        self.regions.open(path)
+
+    def compare(self, first: str, second: str, mode: Compare) -> None:
+        """Compare two frames.
+
+        Parameters
+        ----------
+        first, second : str
+            Keys of frames.
+        mode : {"blink", "swipe", "difference", "ratio", "side"}
+            How; difference and ratio are added as a frame, on the grid of the first.
+        """
+        self._swipe = None
+        a, b = (self.frames.entries[self.frames.find(key)] for key in (first, second))
+        if mode in ("difference", "ratio"):
+            self._combine(a, b, mode)
+            return
+        kept = replace(self.frames, entries=(a, b), current=0, lock_limits=False)
+        common = a.display if a.frame.plane.unit == b.frame.plane.unit else None
+        if common is not None and mode != "side":
+            kept = replace(kept, entries=(a, replace(b, display=common)))
+        arrangement: Arrangement = {"blink": "blink", "side": "tile"}.get(mode, "single")  # type: ignore[assignment]
+        self._set_frames(kept)
+        self.arrange(arrangement)
+        if mode == "swipe":
+            self._swipe = (first, second)
+            self._show_swipe(0.5)
+
+    def compare_products(self, first: Product, second: Product, mode: Compare, names: tuple[str, str]) -> None:
+        """Load two products and compare them, see `compare`."""
+        request = replace(self._request(), products=((first, names[0]), (second, names[1])))
+
+        def then() -> None:
+            if len(self.frames.entries) == 2:
+                self.compare(self.frames.entries[0].key, self.frames.entries[1].key, mode)
+
+        self._load(request, then=then)
+
+    def is_ready(self) -> bool:
+        """Tell whether all that was asked for is drawn."""
+        return self.tasks.is_idle and all(view.is_drawn or not view.isVisible() for view in self.area.views.values())
+
+    def problems(self) -> list[str]:
+        """Return what could not be shown, one sentence each."""
+        return list(self._problems)
+
+    def export(self, path: str | Path, size: tuple[int, int] | None = None) -> Path:
+        """Write the frames as they are shown to a PNG, PDF or SVG file.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
+        return paint_picture(path, size or (self.area.width(), self.area.height()), self.area.paint)
+
+    def set_display(self, **values: Any) -> None:
+        """Change the display of the current frame (of all if limits are locked): fields of `DisplayState`."""
+        if self.frames.entry is not None:
+            self._take_display(replace(self.frames.entry.display, **values))
+
+    def set_default_display(self, **values: Any) -> None:
+        """Change how frames opened from now on are displayed."""
+        self._default_display = replace(self._default_display, **values)
+
+    def set_rule(self, rule: LimitsRule) -> None:
+        """Find the limits of the current frame (of all if limits are locked) by a rule."""
+        chosen = self.frames.entries if self.frames.lock_limits else (self.frames.entry,)
+        entries = [replace(e, display=replace(e.display, rule=rule)) for e in chosen if e is not None]
+        self.tasks.submit("limits", lambda: [measure_entry(e) for e in entries], self._accept_measured)
+
+    def choose_plane(self, name: str) -> None:
+        """Show another plane of the current frame's file."""
+        entry = self.frames.entry
+        if entry is None:
+            return
+
+        def work() -> FrameEntry:
+            frame = entry.frame.with_plane(name)
+            same = frame.plane.unit == entry.frame.plane.unit and entry.display.rule.kind == "manual"
+            rule = entry.display.rule if same or entry.display.rule.kind != "manual" else LimitsRule()
+            return measure_entry(replace(entry, frame=frame, display=replace(entry.display, rule=rule)))
+
+        self.tasks.submit(f"plane {entry.key}", work, lambda e: self._accept_measured([e]))
+
+    def show_companion(self, role: str) -> None:
+        """Show the error, exposure, mask or S/N plane of the current frame; again returns to the first plane."""
+        entry = self.frames.entry
+        if entry is None:
+            return
+        first = next(iter(entry.frame.file.planes.values()))
+        plane = entry.frame.file.companion(role, first.name) if role != "s/n" else None
+        name = "S/N" if role == "s/n" and entry.frame.file.can_compute_signal_to_noise else plane.name if plane else ""
+        if not name:
+            self.say(f"{entry.frame.file.name} has no {role} plane.")
+            return
+        self.choose_plane(first.name if entry.frame.plane.name == name else name)
+
+    def choose_slice(self, number: int) -> None:
+        """Show another slice of the current cube; locked cubes follow."""
+        entry = self.frames.entry
+        if entry is not None:
+            lock: Lock = self.display_settings.lock_slice
+            self._set_frames(self.frames.slice_of(entry, number, lock), keep_views=True)
+
+    def step(self, by: int) -> None:
+        """Make the next frame the current one."""
+        self._set_frames(self.frames.stepped(by), keep_views=True)
+
+    def select(self, key: str) -> None:
+        """Make a frame the current one."""
+        if key != (self.frames.entry.key if self.frames.entry else ""):
+            self._set_frames(self.frames.selected(key), keep_views=True)
+
+    def close_frame(self, key: str) -> None:
+        """Remove a frame."""
+        self._set_frames(self.frames.without(key), keep_views=True)
+
+    def arrange(self, arrangement: Arrangement) -> None:
+        """Show frames in tiles, one at a time, or one after the other by itself."""
+        if arrangement != "blink":
+            self._last_arrangement = arrangement
+        (self._blink.start if arrangement == "blink" else self._blink.stop)()
+        refit = arrangement != self.frames.arrangement
+        self._set_frames(replace(self.frames, arrangement=arrangement), keep_views=True)
+        self.actions.show_arrangement(arrangement)
+        if refit and self.display_settings.zoom_fit:
+            QtCore.QTimer.singleShot(0, self, self.fit)
+
+    def set_lock(self, lock: Lock) -> None:
+        """Align, move and zoom frames together by sky or pixel coordinates, or not at all."""
+        self._set_frames(replace(self.frames, lock=lock))
+
+    def set_lock_limits(self, locked: bool) -> None:
+        """Use the limits and colours of the current frame for all, from now on."""
+        self.frames = replace(self.frames, lock_limits=locked)
+        if locked and self.frames.entry is not None:
+            self._take_display(self.frames.entry.display)
+
+    def set_north_up(self, on: bool) -> None:
+        """Turn north up and east left."""
+        self._set_frames(replace(self.frames, north_up=on))
+        self.fit()
+
+    def rotate(self, by: float) -> None:
+        """Turn the frames counter-clockwise by degrees."""
+        self._set_frames(replace(self.frames, rotation=(self.frames.rotation + by) % 360.0))
+        self.fit()
+
+    def fit(self) -> None:
+        """Show whole frames."""
+        for key, view in self.area.visible_views.items():
+            self._views[key] = view.fit()
+        if self.frames.lock != "none" and self.frames.entries:
+            first = next((e.key for e in self.frames.entries if e.key in self.area.visible_views), "")
+            if first:
+                self._views = dict.fromkeys(self._all_keys(), self._views[first])
+        self._apply_views()
+
+    def zoom(self, factor: float) -> None:
+        """Zoom about the middle."""
+        view = self._current_view()
+        if view is not None:
+            self._follow_view(self._current_key(), view.view.zoomed_at(view.view.center, factor))
+
+    def zoom_to(self, zoom: float) -> None:
+        """Show so many screen pixels per pixel."""
+        view = self._current_view()
+        if view is not None:
+            self._follow_view(self._current_key(), replace(view.view, zoom=zoom / max(view.placement.scale, 1e-9)))
+
+    def say(self, text: str) -> None:
+        """Show a sentence in the status line."""
+        self.status.setText(text)
+        self.status.setProperty("role", "error" if text else "")
+        self.status.style().polish(self.status)
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    def _make_parts(self) -> None:
+        scale = self.display_settings.scale
+        rule = LimitsRule(scale) if scale != "none" else LimitsRule()
+        cmap = self.display_settings.cmap
+        self._default_display = DisplayState(rule=rule, color_map="sls" if cmap.lower() == "none" else cmap)
+        self.frames = replace(
+            self.frames,
+            lock=self.display_settings.lock_image,
+            arrangement="tile" if self.display_settings.tile else "single",
+        )
+        self._pending_regions: list[Path] = []
+        self.area = FrameArea(self.tasks)
+        self.overlays = Overlays(self.tasks)
+        self.overlays.change(header=self.display_settings.overplots)
+        self.display_panel = DisplayPanel()
+        self.overlay_panel = OverlayPanel(self)
+        self.regions = RegionStore(self)
+        self.region_panel = RegionPanel(self.regions)
+        self.results = ResultsPanel()
+        self.settings_panel = SettingsPanel(self.settings)
+        self.examiner = Examiner(self)
+        self.readout = ElidedLabel()
+        self.status = ElidedLabel()
+        self.actions = ViewerActions(self)
+
+    def _lay_out(self) -> None:
+        self.window_area = QtWidgets.QMainWindow()
+        self.window_area.setWindowFlags(Qt.WindowType.Widget)
+        self.window_area.setDockOptions(
+            QtWidgets.QMainWindow.DockOption.AllowTabbedDocks | QtWidgets.QMainWindow.DockOption.AnimatedDocks
+        )
+        self.window_area.setCentralWidget(self.area)
+        side = Qt.DockWidgetArea.RightDockWidgetArea
+        panels = (
+            ("Display", self.display_panel), ("Overlays", self.overlay_panel), ("Regions", self.region_panel),
+            ("Settings", self.settings_panel),
+        )  # fmt: skip
+        docks = [self._dock(name, widget, side) for name, widget in panels]
+        for dock in docks[1:]:
+            self.window_area.tabifyDockWidget(docks[0], dock)
+        docks[0].raise_()
+        self.results_dock = self._dock("Results", self.results, Qt.DockWidgetArea.BottomDockWidgetArea, scroll=False)
+        self.results_dock.hide()
+        self.actions.add_tool_bars(self.window_area)
+        line = QtWidgets.QHBoxLayout()
+        line.addWidget(self.readout, 3)
+        line.addWidget(self.status, 2)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.window_area, 1)
+        layout.addLayout(line)
+
+    def _dock(
+        self, name: str, widget: QtWidgets.QWidget, side: Qt.DockWidgetArea, *, scroll: bool = True
+    ) -> QtWidgets.QDockWidget:
+        dock = QtWidgets.QDockWidget(name, self.window_area)
+        dock.setObjectName(f"image {name}")
+        if scroll:
+            area = QtWidgets.QScrollArea()
+            area.setWidgetResizable(True)
+            area.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+            area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+            area.setWidget(widget)
+            area.setMinimumWidth(300)
+            widget = area
+        dock.setWidget(widget)
+        self.window_area.addDockWidget(side, dock)
+        return dock
+
+    def _connect(self) -> None:
+        self.tasks.failed.connect(self._report)
+        self.area.view_added.connect(self._connect_view)
+        self.display_panel.display_changed.connect(self._take_display)
+        self.display_panel.rule_changed.connect(self.set_rule)
+        self.display_panel.plane_chosen.connect(self.choose_plane)
+        self.display_panel.slice_chosen.connect(self.choose_slice)
+        self.overlay_panel.changed.connect(self.apply_overlays)
+        self.regions.changed.connect(self._show_regions)
+        self.settings_panel.applied.connect(self._take_settings)
+        theme_events().changed.connect(self._restyle)
+
+    def _connect_view(self, key: str, view: FrameView) -> None:
+        view.cursor_moved.connect(lambda x, y: self._follow_cursor(key, x, y))
+        view.cursor_left.connect(self._forget_cursor)
+        view.view_changed.connect(lambda state: self._follow_view(key, state))
+        view.contrast_changed.connect(lambda contrast, bias: self._take_contrast(key, contrast, bias))
+        view.activated.connect(lambda: self.select(key))
+        view.key_pressed.connect(lambda name, x, y: self.press_key(name, key, x, y))
+        view.region_drawn.connect(lambda region: self.regions.add(region, key))
+        view.region_edited.connect(lambda name, region, final: self.regions.edit(name, region, key, final=final))
+        view.region_selected.connect(self.regions.select)
+        view.swipe_moved.connect(self._show_swipe)
+        view.tool = self.actions.tool
+
+    # -- loading ----------------------------------------------------------------------------------------------------
+
+    def _request(self) -> Request:
+        settings = self.display_settings
+        extension = settings.extension
+        s2n = read_pair(settings.s2n_range) if extension.upper() == "S/N" else None
+        previous = {entry.key: entry for entry in self.frames.entries}
+        return Request(extension=extension, s2n_range=s2n, display=self._default_display, previous=previous)
+
+    def _load(self, request: Request, *, add: bool = False, then: Callable[[], None] | None = None) -> None:
+        self._swipe = None
+        self._last_request = request
+        if not self.frames.entries:
+            self.area.show_message("Reading …")
+
+        def done(loaded: Loaded) -> None:
+            self._accept(loaded, add=add)
+            if then is not None:
+                then()
+
+        self.tasks.submit("load", lambda: load(request), done)
+
+    def _accept(self, loaded: Loaded, *, add: bool) -> None:
+        self._problems = list(loaded.problems)
+        self.say(loaded.problems[0] if loaded.problems else "")
+        for problem in loaded.problems:
+            self.failed.emit(problem)
+        if loaded.problems and not loaded.entries:
+            self.area.show_message("\n\n".join(loaded.problems))
+            if add or self.frames.entries:
+                return
+        entries = (*self.frames.entries, *loaded.entries) if add else loaded.entries
+        keep = bool(self.frames.entries) and _same_kind(self.frames.entries, entries)
+        current = min(self.frames.current, max(len(entries) - 1, 0)) if keep else 0
+        self._set_frames(replace(self.frames, entries=tuple(entries), current=current), keep_views=keep)
+        if not keep and self.display_settings.zoom_fit:
+            self.fit()
+            QtCore.QTimer.singleShot(0, self, self.fit)
+        self._open_pending_regions()
+
+    def _open_pending_regions(self) -> None:
+        pending, self._pending_regions = self._pending_regions, []
+        one_each = len(pending) > 1 and len(pending) == len(self.frames.entries)
+        for index, path in enumerate(pending):
+            self.regions.open(path, self.frames.entries[index].key if one_each else None)
+
+    def _combine(self, a: FrameEntry, b: FrameEntry, mode: Any) -> None:
+        key = f"{mode} {a.key} {b.key}"
+
+        def work() -> FrameEntry:
+            frame = combine_frames(a.frame, b.frame, mode)
+            rule = LimitsRule("percentile", 1.0, 99.0)
+            return measure_entry(FrameEntry(key, frame, replace(a.display, rule=rule)))
+
+        def done(entry: FrameEntry) -> None:
+            self._set_frames(
+                replace(self.frames.without(key), entries=(*self.frames.without(key).entries, entry)).selected(key)
+            )
+
+        self.tasks.submit("combine", work, done)
+
+    def _accept_measured(self, entries: Sequence[FrameEntry]) -> None:
+        frames = self.frames
+        for entry in entries:
+            frames = frames.with_entry(entry)
+        self._set_frames(frames, keep_views=True)
+
+    # -- showing ----------------------------------------------------------------------------------------------------
+
+    def _set_frames(self, frames: FrameSet, *, keep_views: bool = False) -> None:
+        before = {entry.key: entry for entry in self.frames.entries}
+        self.frames = frames
+        self.area.set_entries(frames.entries, frames.arrangement, self._current_key())
+        if not frames.entries and not self._problems:
+            self.area.show_message(_EMPTY)
+        placements = frames.placements()
+        views = self.area.views
+        for entry in frames.entries:
+            view = views[entry.key]
+            view.set_placement(placements[entry.key])
+            changed = before.get(entry.key) is None or before[entry.key].frame is not entry.frame
+            view.set_frame(entry.frame)
+            view.set_display(entry.display, entry.sample)
+            if changed:
+                self.overlays.apply(entry, view, self._contour_source())
+            else:
+                self.overlays.apply_color_bar(entry, view)
+        if not keep_views:
+            self._views = {key: state for key, state in self._views.items() if frames.find(key) >= 0}
+        self._apply_views()
+        self._show_regions()
+        self._show_panels()
+        self.frames_changed.emit()
+
+    def _apply_views(self) -> None:
+        known = next(iter(self._views.values()), None)
+        for key, view in self.area.views.items():
+            state = self._views.get(key)
+            if state is None and known is not None and self.frames.lock != "none":
+                state = self._views[key] = known
+            view.set_view(state or view.fit())
+
+    def _show_panels(self) -> None:
+        self.display_panel.show_entry(self.frames.entry)
+        self.overlay_panel.show_frames(self.frames)
+        self.actions.show_frames(self.frames)
+
+    def _show_regions(self) -> None:
+        for key, view in self.area.views.items():
+            view.set_regions(self.regions.on_frame(key), self.regions.selected)
+        self.region_panel.refresh()
+        self.regions_changed.emit(self.regions.items())
+
+    def apply_overlays(self) -> None:
+        """Draw all overlays anew after their options changed."""
+        views = self.area.views
+        for entry in self.frames.entries:
+            self.overlays.apply(entry, views[entry.key], self._contour_source())
+
+    def _contour_source(self) -> FrameEntry | None:
+        index = self.frames.find(self.overlays.options.contour_source)
+        return self.frames.entries[index] if index >= 0 else None
+
+    def _show_swipe(self, split: float) -> None:
+        if self._swipe is None:
+            return
+        first, second = (self.frames.entries[self.frames.find(key)] for key in self._swipe)
+        view = self.area.views[first.key]
+        view.set_second(second.frame, second.display, self.frames.placements()[second.key], split)
+
+    def _restyle(self) -> None:
+        self.actions.refresh_icons()
+        self.apply_overlays()
+        for view in self.area.views.values():
+            view.update()
+
+    # -- what the user does -----------------------------------------------------------------------------------------
+
+    def press_key(self, name: str, key: str, x: float, y: float) -> None:
+        """Act on a key that was pressed over a pixel of a frame."""
+        self.select(key)
+        if not self.actions.press(name):
+            self.examiner.press(name, key, x, y)
+
+    def _follow_cursor(self, key: str, x: float, y: float) -> None:
+        entry = self.frames.entries[self.frames.find(key)]
+        found = read_out(entry.frame, x, y)
+        self._show_readout(found)
+        self.cursor_moved.emit(found)
+        views = self.area.visible_views
+        if self.frames.lock != "none" and len(views) > 1 and key in views:
+            plane = views[key].placement.map(x, y)
+            for other, view in views.items():
+                view.set_crosshair(None if other == key else view.placement.inverse().map(*plane))
+
+    def _forget_cursor(self) -> None:
+        self.readout.setText("")
+        for view in self.area.views.values():
+            view.set_crosshair(None)
+
+    def _show_readout(self, found: Readout) -> None:
+        parts = [found.pixel_text, found.value_text]
+        parts += [f"flag {found.flag:g}"] if found.flag is not None else []
+        parts += [f"ICRS {found.sky_text('icrs')}  ({found.sky_text('icrs', degrees=True)})"] if found.sky else []
+        parts += [f"FK5 {found.sky_text('fk5')}", f"l, b {found.sky_text('galactic')}"] if found.sky else []
+        parts += [f"{found.wavelength[0]:.6g} {found.wavelength[1]}"] if found.wavelength else []
+        self.readout.setText("    ".join(parts))
+
+    def _follow_view(self, key: str, state: ViewState) -> None:
+        if self.frames.lock == "none":
+            self._views[key] = state
+        else:
+            self._views = dict.fromkeys(self._all_keys(), state)
+        for name, view in self.area.views.items():
+            if view.view != self._views.get(name, view.view):
+                view.set_view(self._views[name])
+
+    def _take_contrast(self, key: str, contrast: float, bias: float) -> None:
+        self.select(key)
+        self.set_display(contrast=contrast, bias=bias)
+
+    def _take_display(self, display: DisplayState) -> None:
+        self.frames = self.frames.with_display(display)
+        for entry in self.frames.entries:
+            view = self.area.views[entry.key]
+            if view.display != entry.display:
+                view.set_display(entry.display, entry.sample)
+                self.overlays.apply_color_bar(entry, view)
+        self.display_panel.show_display(display)
+
+    def _take_settings(self, section: str, settings: Any) -> None:
+        if section != "display":
+            return
+        old, self.display_settings = self.display_settings, settings
+        if settings.scale != "none":
+            self._default_display = replace(self._default_display, rule=LimitsRule(settings.scale))
+        if settings.cmap.lower() != "none":
+            self._default_display = replace(self._default_display, color_map=settings.cmap)
+        self.overlays.change(header=settings.overplots)
+        self.frames = replace(self.frames, lock=settings.lock_image)
+        if settings.tile != old.tile:
+            self.arrange("tile" if settings.tile else "single")
+        if self._last_request is not None:
+            again = replace(
+                self._request(), paths=self._last_request.paths, products=self._last_request.products, previous=None
+            )
+            self._load(again)
+
+    def _report(self, message: str) -> None:
+        self._problems.append(message)
+        self.say(message)
+        self.failed.emit(message)
+
+    def _current_key(self) -> str:
+        return self.frames.entry.key if self.frames.entry else ""
+
+    def _all_keys(self) -> list[str]:
+        return [entry.key for entry in self.frames.entries]
+
+    def _current_view(self) -> FrameView | None:
+        return self.area.views.get(self._current_key())
+
+    # -- Qt ---------------------------------------------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802
+        """Accept files."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QtGui.QDropEvent) -> None:  # noqa: N802
+        """Open the files that were dropped."""
+        self.open_files([url.toLocalFile() for url in event.mimeData().urls()])
+
+    def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802
+        """Stop all work and wait for it."""
+        self.shut_down()
+        super().closeEvent(event)
+
+    def shut_down(self) -> None:
+        """Stop timers and threads; call it before the viewer is deleted without having been closed."""
+        self._blink.stop()
+        self.tasks.close()
+
+
+def _same_kind(old: Sequence[FrameEntry], new: Sequence[FrameEntry]) -> bool:
+    """Tell whether frames may keep the view: as many, and each as large, as before."""
+    return len(old) == len(new) and all(a.frame.shape == b.frame.shape for a, b in zip(old, new, strict=True))
