@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from sofia_engine.pipeline.recipe import Recipe
     from sofia_engine.pipeline.reduction import Reduction
+    from sofia_engine.product import Product
+    from sofia_engine.reference import ReferenceStore
 
+SHARED = Path(__file__).resolve().parents[1] / "../shared"
+"""Golden sets and published products, beside the project where it is developed."""
 TOY_FOLDER = Path(__file__).parent / "toy_instruments"
 
 
@@ -128,3 +134,72 @@ def open_reduction(bench: "Recipe", tmp_path: Path) -> Iterator[Callable[..., "R
 def reduction(open_reduction: Callable[..., "Reduction"], raw_files: list[Path], tmp_path: Path) -> "Reduction":
     """A reduction of three raw files at its start, with an output folder."""
     return open_reduction(raw_files, output=tmp_path / "output")
+
+
+@pytest.fixture(scope="session")
+def reference_store() -> "ReferenceStore":
+    """The reference files on this computer; tests that need one that is not here are skipped."""
+    from sofia_engine.errors import ReferenceDataError
+    from sofia_engine.reference import ReferenceRequest, ReferenceStore
+
+    store = ReferenceStore(offline=True)
+
+    try:
+        store.get(ReferenceRequest("FORCAST", "bad_pixel_mask", 20180901, {"mode": "IMG_SWC"}))
+    except ReferenceDataError:
+        pytest.skip("the reference files are not on this computer")
+    return store
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The folder of golden sets."""
+    if not (SHARED / "golden").is_dir():
+        pytest.skip("the golden sets are not on this computer")
+    return SHARED / "golden"
+
+
+@pytest.fixture(scope="session")
+def compare_planes() -> Callable[..., None]:
+    """Check that the planes of two products agree as the golden sets ask: 99.5 % of FLUX, the median of ERROR.
+
+    The errors may differ by a known ratio.
+    """
+    import numpy as np
+
+    def compare(product: "Product", expected: "Product", tolerance: float, *, error_ratio: float = 1.0) -> None:
+        for name in expected.planes:
+            ours, theirs = np.asarray(product[name], float), np.asarray(expected[name], float)
+            assert ours.shape == theirs.shape, name
+            both, either = np.isfinite(ours) & np.isfinite(theirs), np.isfinite(ours) | np.isfinite(theirs)
+            assert both.sum() >= 0.99 * either.sum(), name
+            if name == "ERROR":
+                assert np.median(ours[both] / theirs[both]) == pytest.approx(error_ratio, rel=0.05)
+            else:
+                level = np.nanpercentile(np.abs(theirs), 99.9)
+                assert np.percentile(np.abs(ours - theirs)[both] / level, 99.5) < tolerance, name
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def real_products() -> Path:
+    """The folder of products that the observatory published."""
+    if not (SHARED / "data/real").is_dir():
+        pytest.skip("the published products are not on this computer")
+    return SHARED / "data/real"
+
+
+@pytest.fixture(scope="session")
+def find_star() -> Callable[..., tuple[float, float]]:
+    """Find the centre of a star near a position, as the centre of mass without a flat background."""
+    import numpy as np
+
+    def find(image: "np.ndarray", x: float, y: float, reach: int = 9) -> tuple[float, float]:
+        column, row = round(x), round(y)
+        box = np.nan_to_num(image[row - reach : row + reach + 1, column - reach : column + reach + 1])
+        box = box - np.median(box)
+        offsets = np.arange(-reach, reach + 1)
+        return column + (box.sum(0) @ offsets) / box.sum(), row + (box.sum(1) @ offsets) / box.sum()
+
+    return find

@@ -8,14 +8,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from sofia_engine.errors import ReferenceDataError
 from sofia_engine.pipeline.references import wanted_by
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import Step
 from sofia_engine.product import Product
 from sofia_engine.reference import ReferenceStore
-
-GOLDEN = Path(__file__).resolve().parents[3] / "../shared/golden"
 
 RAW_CARDS = {
     "TELESCOP": "SOFIA", "INSTRUME": "FORCAST", "INSTCFG": "IMAGING_SWC", "INSTMODE": "C2N", "SKYMODE": "NMC",
@@ -93,27 +90,6 @@ def drive() -> Callable[..., tuple[Any, Run]]:
 
 
 @pytest.fixture(scope="session")
-def reference_store() -> ReferenceStore:
-    """The reference files on this computer; tests that need one that is not here are skipped."""
-    store = ReferenceStore(offline=True)
-    from sofia_engine.reference import ReferenceRequest
-
-    try:
-        store.get(ReferenceRequest("FORCAST", "bad_pixel_mask", 20180901, {"mode": "IMG_SWC"}))
-    except ReferenceDataError:
-        pytest.skip("the reference files are not on this computer")
-    return store
-
-
-@pytest.fixture(scope="session")
-def golden() -> Path:
-    """The folder of golden sets."""
-    if not GOLDEN.is_dir():
-        pytest.skip("the golden sets are not on this computer")
-    return GOLDEN
-
-
-@pytest.fixture(scope="session")
 def draw_stars() -> Callable[..., np.ndarray]:
     """Draw round Gaussian stars, given as (x, y, flux), into an empty image; fluxes are those of the pixels' sum."""
 
@@ -126,20 +102,6 @@ def draw_stars() -> Callable[..., np.ndarray]:
         return image
 
     return draw
-
-
-@pytest.fixture(scope="session")
-def find_star() -> Callable[..., tuple[float, float]]:
-    """Find the centre of a star near a position, as the centre of mass without a flat background."""
-
-    def find(image: np.ndarray, x: float, y: float, reach: int = 9) -> tuple[float, float]:
-        column, row = round(x), round(y)
-        box = np.nan_to_num(image[row - reach : row + reach + 1, column - reach : column + reach + 1])
-        box = box - np.median(box)
-        offsets = np.arange(-reach, reach + 1)
-        return column + (box.sum(0) @ offsets) / box.sum(), row + (box.sum(1) @ offsets) / box.sum()
-
-    return find
 
 
 SKY_CARDS = {
@@ -183,28 +145,6 @@ def reduce_raw(drive: Callable[..., tuple[Any, Run]], reference_store: Reference
         return done[path, published]
 
     return reduce
-
-
-@pytest.fixture(scope="session")
-def compare_planes() -> Callable[..., None]:
-    """Check that the planes of two products agree as the golden sets ask: 99.5 % of FLUX, the median of ERROR.
-
-    The errors may differ by a known ratio.
-    """
-
-    def compare(product: Product, expected: Product, tolerance: float, *, error_ratio: float = 1.0) -> None:
-        for name in expected.planes:
-            ours, theirs = np.asarray(product[name], float), np.asarray(expected[name], float)
-            assert ours.shape == theirs.shape, name
-            both, either = np.isfinite(ours) & np.isfinite(theirs), np.isfinite(ours) | np.isfinite(theirs)
-            assert both.sum() >= 0.99 * either.sum(), name
-            if name == "ERROR":
-                assert np.median(ours[both] / theirs[both]) == pytest.approx(error_ratio, rel=0.05)
-            else:
-                level = np.nanpercentile(np.abs(theirs), 99.9)
-                assert np.percentile(np.abs(ours - theirs)[both] / level, 99.5) < tolerance, name
-
-    return compare
 
 
 @pytest.fixture(scope="session")

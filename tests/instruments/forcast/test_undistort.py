@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sofia_engine.errors import ReferenceDataError
 from sofia_engine.header.celestial import read_tangent_plane
 from sofia_engine.instruments.forcast.distortion import fit_distortion, model_pinholes, read_pinholes
-from sofia_engine.instruments.forcast.undistort import CorrectedFrame, plan_frame, undistort
+from sofia_engine.instruments.forcast.undistort import CorrectedFrame, measure_pixel_areas, plan_frame, undistort
 from sofia_engine.product import Product
 from sofia_engine.reference import ReferenceStore
 
@@ -88,6 +88,27 @@ def test_that_the_flux_of_a_star_is_kept(correct, make_stacked, draw_stars, pinh
     assert corrected["FLUX"].shape == frame.shape == (262, 262)
     area = 65536 / (frame.resized[0] * frame.resized[1])
     assert np.nanmedian(corrected["ERROR"]) == pytest.approx(0.01 * area)
+
+
+@pytest.mark.parametrize("place", [(128.5, 128.5), (60.0, 190.0), (205.0, 70.0)], ids=str)
+def test_that_the_flux_of_stars_is_kept_anywhere_if_wanted(correct, make_stacked, draw_stars, pinholes, place):
+    image = make_stacked(draw_stars((256, 256), (*bend(*place), 50.0)))
+    kept, run = correct(image, pinholes, conserve_flux=True)
+    plain, _ = correct(image, pinholes)
+    # bilinear resizing by some per cent changes sums by up to 0.1 percent per axis, the limit on the peak by as much
+    assert np.nansum(kept["FLUX"]) == pytest.approx(50.0, rel=3.5e-3)
+    assert abs(np.nansum(plain["FLUX"]) / 50.0 - 1) > 0.004
+    assert any("area of detector" in line for line in run.history_lines)
+    peak = np.unravel_index(np.nanargmax(plain["FLUX"]), plain["FLUX"].shape)
+    assert kept["ERROR"][peak] / plain["ERROR"][peak] == pytest.approx(
+        kept["FLUX"][peak] / plain["FLUX"][peak], rel=1e-3
+    )
+
+
+def test_that_pixel_areas_are_the_determinants_of_the_map():
+    y, x = np.mgrid[:30, :40].astype(float)
+    areas = measure_pixel_areas(np.stack([2 * y + 0.1 * x, 1.5 * x - 0.2 * y + 0.01 * x**2]))
+    np.testing.assert_allclose(areas, 2 * (1.5 + 0.02 * x) + 0.1 * 0.2, rtol=1e-12)
 
 
 @given(st.floats(5, 250), st.floats(5, 250))

@@ -74,8 +74,8 @@ class StackParameters(SavedOutput):
         "Running mean",
         label="Baseline below the stripes",
         level="expert",
-        help="What is taken for sky and source below the stripes: a running mean over one period removes stripes of any "
-        "strength, the running median of earlier reductions leaves up to a quarter of them.",
+        help="What is taken for sky and source below the stripes: a running mean over one period removes stripes of "
+        "any strength, the running median of earlier reductions leaves up to a quarter of them.",
     )
 
 
