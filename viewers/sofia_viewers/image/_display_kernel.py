@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+from numba import types
 
 __all__ = ["index_colors", "reduce_block"]
 
+_BLOCK = types.Array(types.float32, 2, "A", readonly=True)
+"""Any float32 image: one compilation serves contiguous and strided, writable and read-only arrays."""
 
-@numba.njit(cache=True, nogil=True)
+
+@numba.njit(
+    (_BLOCK, types.float32, types.float32, types.Array(types.uint8, 1, "A", readonly=True), types.uint8[:, :]),
+    cache=True,
+    nogil=True,
+)
 def index_colors(block, low, scale, table, out):  # type: ignore[no-untyped-def]
     """Fill `out` with the table's entry for each value; 0 where the value is NaN."""
     rows, columns = block.shape
@@ -27,7 +35,7 @@ def index_colors(block, low, scale, table, out):  # type: ignore[no-untyped-def]
             out[row, column] = table[int(position)]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit((_BLOCK, types.int64, types.float32[:, :]), cache=True, nogil=True)
 def reduce_block(block, step, out):  # type: ignore[no-untyped-def]
     """Fill `out` with the means of squares of pixels; NaN where no pixel is good."""
     rows, columns = block.shape

@@ -270,7 +270,7 @@ def compute_histogram(sample: NDArray[np.float32], n_bins: int = 256) -> tuple[F
     low, high = _open_limits(low, high)
     margin = 0.1 * (high - low)
     counts, edges = np.histogram(sample, bins=n_bins, range=(low - margin, high + margin))
-    return counts.astype(float), edges
+    return counts.astype(float), edges.astype(float)
 
 
 def index_colors(block: NDArray[np.float32], limits: Limits, table: NDArray[np.uint8]) -> NDArray[np.uint8]:

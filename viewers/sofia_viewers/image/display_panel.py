@@ -84,8 +84,8 @@ class DisplayPanel(QtWidgets.QWidget):
         n_slices = frame.plane.n_slices
         self.slice.setRange(0, n_slices - 1)
         self.slice.setValue(frame.slice_number)
-        self.slice.setVisible(n_slices > 1)
-        self.slice_label.setVisible(n_slices > 1)
+        self._form.setRowVisible(self.slice, n_slices > 1)
+        self._form.setRowVisible(self.slice_label, n_slices > 1)
         self.slice_label.setText(_describe_slice(entry))
 
     def _show_display(self, display: DisplayState) -> None:
@@ -120,7 +120,11 @@ class DisplayPanel(QtWidgets.QWidget):
             box.setMinimumContentsLength(8)
 
     def _lay_out(self) -> None:
-        form = QtWidgets.QFormLayout(self)
+        column = QtWidgets.QVBoxLayout(self)
+        form = QtWidgets.QFormLayout()
+        column.addLayout(form)
+        column.addStretch(1)
+        self._form = form
         form.setRowWrapPolicy(QtWidgets.QFormLayout.RowWrapPolicy.DontWrapRows)
         form.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         limits = QtWidgets.QHBoxLayout()
@@ -133,7 +137,7 @@ class DisplayPanel(QtWidgets.QWidget):
         colors.addWidget(self.invert)
         colors.addWidget(self.reset, 1)
         rows = (
-            ("&Plane", self.plane), ("S&lice", self.slice), ("", self.slice_label), ("L&imits", rule),
+            ("&Plane", self.plane), ("S&lice", self.slice), ("", self.slice_label), ("Limits", rule),
             ("Range", limits), ("", self.histogram), ("&Stretch", self.stretch), ("&Colors", self.color_map),
             ("", colors),
         )  # fmt: skip

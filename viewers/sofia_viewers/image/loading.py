@@ -12,7 +12,7 @@ from sofia_viewers.image.display import DisplayState, LimitsRule, compute_limits
 from sofia_viewers.image.frame import Frame, ImageFile, open_image
 from sofia_viewers.image.frames import FrameEntry, frames_of
 
-__all__ = ["Loaded", "Request", "load", "measure_entry"]
+__all__ = ["Loaded", "Request", "load", "measure_entry", "warm_up"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,3 +98,11 @@ def _display_for(frame: Frame, old: FrameEntry | None, default: DisplayState) ->
     if old.display.rule.kind == "manual" and not same_kind:
         return replace(old.display, rule=LimitsRule(default.rule.kind if default.rule.kind != "manual" else "zscale"))
     return old.display
+
+
+def warm_up() -> None:
+    """Import what the first image needs and load the compiled loops, so that the first image is as fast as the next."""
+    import importlib
+
+    for module in ("astropy.visualization", "astropy.wcs.utils", "sofia_viewers.image._display_kernel"):
+        importlib.import_module(module)

@@ -166,11 +166,10 @@ def draw_grid(
     middle = float(lon[good][0])
     offset = (lon[good] - middle + 180.0) % 360.0 - 180.0
     low, high = float(lat[good].min()), float(lat[good].max())
-    cosine = max(math.cos(math.radians((low + high) / 2)), 0.01)
     hours = system != "galactic"
     latitudes = _round_values(low, high, _choose_step((high - low) / n_lines * 3600.0))
     unit = 15.0 if hours else 1.0
-    step = _choose_step(float(np.ptp(offset)) * cosine / n_lines * 3600.0 / unit) * unit
+    step = _choose_step(float(np.ptp(offset)) / n_lines * 3600.0 / unit) * unit
     longitudes = _round_values(middle + float(offset.min()), middle + float(offset.max()), step)
     span = (low - 0.1 * (high - low), high + 0.1 * (high - low))
     lon_span = (middle + float(offset.min()), middle + float(offset.max()))
@@ -225,7 +224,7 @@ def _label_line(line: FloatArray, bounds: tuple[float, float, float, float], tex
     at = float(np.interp(level, line[order, along], line[order, across]))
     inside = (bounds[0], bounds[1]) if bottom else (bounds[2], bounds[3])
     width = inside[1] - inside[0]
-    if not inside[0] + 0.08 * width <= at <= inside[1] - 0.08 * width:
+    if not inside[0] + 0.01 * width <= at <= inside[1] - 0.12 * width:
         return []
     return [Label((at, level) if bottom else (level, at), text, (3.0, -3.0))]
 

@@ -17,7 +17,7 @@ from sofia_viewers.theme import icon, style_plot, theme_events
 
 __all__ = ["Curve", "Plot", "PlotView", "ResultsPanel"]
 
-_PLOT_HEIGHT = 260
+_PLOT_HEIGHT = 190
 _PLOT_WIDTH = 380
 _MOST_POINTS = 20000
 _LINES = {"solid": Qt.PenStyle.SolidLine, "dashed": Qt.PenStyle.DashLine, "dotted": Qt.PenStyle.DotLine}

@@ -16,7 +16,7 @@ from sofia_viewers.image.display_panel import DisplayPanel
 from sofia_viewers.image.examine import Examiner
 from sofia_viewers.image.frames import Arrangement, Compare, FrameEntry, FrameSet, combine_frames
 from sofia_viewers.image.geometry import Lock, ViewState
-from sofia_viewers.image.loading import Loaded, Request, load, measure_entry
+from sofia_viewers.image.loading import Loaded, Request, load, measure_entry, warm_up
 from sofia_viewers.image.overlay_layer import Overlays
 from sofia_viewers.image.overlay_panel import OverlayPanel
 from sofia_viewers.image.readout import Readout, read_out
@@ -78,6 +78,7 @@ class ImageViewer(QtWidgets.QWidget):
         self.setAcceptDrops(True)
         self.area.show_message(_EMPTY)
         self._show_panels()
+        self.tasks.submit("warm up", warm_up, lambda _: None)
 
     # -- what others use --------------------------------------------------------------------------------------------
 
@@ -290,8 +291,7 @@ class ImageViewer(QtWidgets.QWidget):
     def say(self, text: str) -> None:
         """Show a sentence in the status line."""
         self.status.setText(text)
-        self.status.setProperty("role", "error" if text else "")
-        self.status.style().polish(self.status)
+        self.status.setVisible(bool(text))
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
@@ -318,6 +318,7 @@ class ImageViewer(QtWidgets.QWidget):
         self.examiner = Examiner(self)
         self.readout = ElidedLabel()
         self.status = ElidedLabel()
+        self.status.hide()
         self.actions = ViewerActions(self)
 
     def _lay_out(self) -> None:
@@ -339,14 +340,12 @@ class ImageViewer(QtWidgets.QWidget):
         self.results_dock = self._dock("Results", self.results, Qt.DockWidgetArea.BottomDockWidgetArea, scroll=False)
         self.results_dock.hide()
         self.actions.add_tool_bars(self.window_area)
-        line = QtWidgets.QHBoxLayout()
-        line.addWidget(self.readout, 3)
-        line.addWidget(self.status, 2)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(self.window_area, 1)
-        layout.addLayout(line)
+        layout.addWidget(self.status)
+        layout.addWidget(self.readout)
 
     def _dock(
         self, name: str, widget: QtWidgets.QWidget, side: Qt.DockWidgetArea, *, scroll: bool = True
@@ -448,6 +447,8 @@ class ImageViewer(QtWidgets.QWidget):
             self._set_frames(
                 replace(self.frames.without(key), entries=(*self.frames.without(key).entries, entry)).selected(key)
             )
+            if self.display_settings.zoom_fit:
+                QtCore.QTimer.singleShot(0, self, self.fit)
 
         self.tasks.submit("combine", work, done)
 

@@ -32,6 +32,28 @@ _CONTRAST_SPAN = 4.0
 _PENS = {"solid": Qt.PenStyle.SolidLine, "dashed": Qt.PenStyle.DashLine, "dotted": Qt.PenStyle.DotLine}
 
 
+@dataclass(frozen=True, eq=False)
+class _Palette:
+    """What turns values into colours: the table of levels, and the colours of the levels."""
+
+    display: DisplayState
+    table: NDArray[np.uint8]
+    colors: list[int]
+
+    @classmethod
+    def of(cls, display: DisplayState, sample: NDArray[np.float32] | None = None) -> _Palette:
+        table = bend_table(
+            make_color_table(display.color_map, invert=display.invert), display.contrast, display.bias
+        ).astype(np.uint32)
+        opaque = 0xFF000000 | (table[:, 0] << 16) | (table[:, 1] << 8) | table[:, 2]
+        return cls(display, make_stretch_table(display.stretch, sample, display.limits), [0, *opaque.tolist()])
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What the indices depend on; the colours can change without computing them anew."""
+        return self.display.limits, self.display.stretch
+
+
 @dataclass
 class _Picture:
     """Pixels in view, their colour indices, and the image Qt draws."""
@@ -40,6 +62,7 @@ class _Picture:
     block: NDArray[np.float32]
     indices: NDArray[np.uint8] | None = None
     image: QtGui.QImage | None = None
+    palette: _Palette | None = None
 
 
 @dataclass
@@ -90,10 +113,9 @@ class FrameView(QtWidgets.QWidget):
         self.region_color = "#00c853"
         self.cursor: Point | None = None
         self.crosshair: Point | None = None
-        self._table = make_stretch_table("linear")
-        self._colors: list[int] = []
+        self._palette = _Palette.of(self.display)
         self._pictures: dict[int, _Picture] = {}
-        self._second: tuple[Frame, DisplayState, Affine, float] | None = None
+        self._second: tuple[Frame, _Palette, Affine, float] | None = None
         self._layers: dict[str, tuple[Drawing, ...]] = {}
         self._corners: dict[str, Callable[[QtGui.QPainter, Affine, QtCore.QRect], None]] = {}
         self._regions: dict[str, Region] = {}
@@ -107,7 +129,6 @@ class FrameView(QtWidgets.QWidget):
         self.setMinimumSize(120, 90)
         self.setAccessibleName("Image")
         self.setCursor(Qt.CursorShape.CrossCursor)
-        self._make_colors()
 
     # -- state ------------------------------------------------------------------------------------------------------
 
@@ -142,13 +163,12 @@ class FrameView(QtWidgets.QWidget):
 
     def set_display(self, display: DisplayState, sample: NDArray[np.float32] | None = None) -> None:
         """Set limits, stretch and colours; `sample` is needed for the stretch by histogram."""
-        levels_changed = (display.limits, display.stretch) != (self.display.limits, self.display.stretch)
-        if levels_changed or display.stretch == "histeq":
-            self._table = make_stretch_table(display.stretch, sample, display.limits)
+        palette = _Palette.of(display, sample)
+        if palette.key != self._palette.key or display.stretch == "histeq":
             for picture in self._pictures.values():
-                picture.indices = picture.image = None
+                picture.indices = None
+        self._palette = palette
         self.display = display
-        self._make_colors()
         self.update()
 
     def set_view(self, view: ViewState) -> None:
@@ -207,8 +227,9 @@ class FrameView(QtWidgets.QWidget):
 
     def set_second(self, frame: Frame | None, display: DisplayState, placement: Affine, split: float = 0.5) -> None:
         """Show another frame right of a line at the fraction `split` of the width (swipe); None to stop."""
-        self._second = None if frame is None else (frame, display, placement, split)
-        self._pictures.pop(1, None)
+        if self._second is None or self._second[0] is not frame or self._second[1].display != display:
+            self._pictures.pop(1, None)
+        self._second = None if frame is None else (frame, _Palette.of(display), placement, split)
         self.update()
 
     def set_crosshair(self, pixel: Point | None) -> None:
@@ -325,7 +346,8 @@ class FrameView(QtWidgets.QWidget):
         if picture is None:
             return
         place = Affine(picture.plan.step, 0, 0, picture.plan.step, *_first_pixel(picture.plan))
-        _paint_image(painter, self._color(picture), to_screen.after(place))
+        palette = self._second[1] if slot and self._second is not None else self._palette
+        _paint_image(painter, self._color(picture, palette), to_screen.after(place))
 
     def _fetch(self, slot: int, frame: Frame, plan: BlockPlan, wait: bool) -> None:
         def work() -> _Picture:
@@ -341,23 +363,16 @@ class FrameView(QtWidgets.QWidget):
         else:
             self._tasks.submit(f"{self._key} {slot}", work, done)
 
-    def _color(self, picture: _Picture) -> QtGui.QImage:
+    def _color(self, picture: _Picture, palette: _Palette) -> QtGui.QImage:
         if picture.indices is None:
-            picture.indices = index_colors(picture.block, self.display.limits, self._table)
-            picture.image = None
-        if picture.image is None:
+            picture.indices = index_colors(picture.block, palette.display.limits, palette.table)
             picture.image = _wrap_padded(picture.indices)
-            picture.image.setColorTable(self._colors)
+            picture.palette = None
+        assert picture.image is not None
+        if picture.palette is not palette:
+            picture.image.setColorTable(palette.colors)
+            picture.palette = palette
         return picture.image
-
-    def _make_colors(self) -> None:
-        table = make_color_table(self.display.color_map, invert=self.display.invert)
-        table = bend_table(table, self.display.contrast, self.display.bias).astype(np.uint32)
-        opaque = 0xFF000000 | (table[:, 0] << 16) | (table[:, 1] << 8) | table[:, 2]
-        self._colors = [0, *opaque.tolist()]
-        for picture in self._pictures.values():
-            if picture.image is not None:
-                picture.image.setColorTable(self._colors)
 
     def _to_screen(self, size: QtCore.QSize, placement: Affine) -> Affine:
         return self.view.to_screen((size.width(), size.height())).after(placement)
