@@ -1,0 +1,536 @@
+"""From files and products to spectra: all layouts of SOFIA, generic FITS, tables and text."""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sofia_engine.errors import InputError
+from sofia_engine.product import Plane, Product, Table
+from sofia_viewers.spectrum.columns import Column, make_spectrum
+from sofia_viewers.spectrum.spectrum import Spectrum, SpectrumFile
+from sofia_viewers.spectrum.text import read_text_columns
+
+__all__ = ["SPECTRUM_FILTER", "make_spectrum_file", "read_spectrum_file"]
+
+SPECTRUM_FILTER = "Spectra (*.fits *.fits.gz *.fit *.ecsv *.csv *.txt *.dat *.asc *.tbl *.vot *.xml);;All files (*)"
+
+_FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz")
+_ASTROPY_TABLES = {".vot": "votable", ".xml": "votable", ".ecsv": "ascii.ecsv"}
+_ORDER = re.compile(r"^(?P<name>.+?)_ORDER_(?P<order>\d+)$", re.IGNORECASE)
+_SPECTRAL = (
+    "WAVEPOS",
+    "SPECTRAL_FLUX",
+    "SPECTRAL_ERROR",
+    "TRANSMISSION",
+    "RESPONSE",
+    "RESPONSE_ERROR",
+    "STANDARD_MODEL",
+)
+_PROFILES = ("SLITPOS", "SPATIAL_PROFILE")
+_MOST_ROWS = 6
+_FIFI_NAMES = {
+    "FLUX": "spectral_flux", "STDDEV": "spectral_error", "ERROR": "spectral_error", "LAMBDA": "wavepos",
+    "ATRAN": "transmission", "UNCORRECTED_FLUX": "uncorrected_flux", "UNCORRECTED_STDDEV": "uncorrected_error",
+    "RESPONSE": "response", "RELATIVE_RESPONSE_ERROR": "response_error",
+}  # fmt: skip
+
+Array = NDArray[Any]
+
+
+def read_spectrum_file(path: str | Path) -> SpectrumFile:
+    """Read the spectra of a file.
+
+    Parameters
+    ----------
+    path : path
+        FITS (any layout of SOFIA, FITS tables, one-dimensional and row images, cubes), ECSV, CSV, VOTable, text, and,
+        if specutils is installed, whatever it reads.
+
+    Returns
+    -------
+    SpectrumFile
+        Its key is the absolute path.
+
+    Raises
+    ------
+    InputError
+        If the file does not exist, cannot be read, or holds no spectrum.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise InputError(f"{source} does not exist, or is no file.")
+    key, suffixes = str(source.absolute()), "".join(source.suffixes[-2:]).lower()
+    try:
+        if suffixes.endswith(_FITS) or _begins_as_fits(source):
+            found = make_spectrum_file(Product.read(source, layout="extensions"), key, source.name)
+        else:
+            found = _read_table(source, key)
+    except InputError as problem:
+        found = _read_with_specutils(source, key, problem)
+    return SpectrumFile(key, source.name, found.spectra, found.header, source, found.pixel_area, found.notes)
+
+
+def make_spectrum_file(product: Product, key: str, name: str = "") -> SpectrumFile:
+    """Take the spectra of a product.
+
+    Parameters
+    ----------
+    product : Product
+        Any product; old layouts are recognised.
+    key : str
+        Identity of the file in a session.
+    name : str
+        What users read; FILENAME by default.
+
+    Raises
+    ------
+    InputError
+        If the product holds no spectrum.
+    """
+    from sofia_engine.layouts import unpack
+
+    unpacked = unpack(product)
+    readers: tuple[Callable[[Product], list[Spectrum]], ...] = (
+        _take_extensions, _take_fifi, _take_tables, _take_rows, _take_cube, _take_photometry,
+    )  # fmt: skip
+    for reader in readers:
+        spectra = [spectrum for spectrum in reader(unpacked) if len(spectrum)]
+        if spectra:
+            header = dict(unpacked.header)
+            return SpectrumFile(
+                key, name or unpacked.name, tuple(spectra), header, None, _find_pixel_area(header), _note(reader)
+            )
+    raise InputError(
+        f"{name or unpacked.name} holds no spectrum: there is no extension SPECTRAL_FLUX, no table with fluxes, and no "
+        "one-dimensional data; open it in the image viewer, or choose another file."
+    )
+
+
+def _note(reader: Callable[[Product], list[Spectrum]]) -> tuple[str, ...]:
+    if reader is _take_cube:
+        return ("Cube: aperture 1 is the sum over the field, aperture 2 the brightest pixel.",)
+    if reader is _take_photometry:
+        return ("Image: one point, the flux of the source in its header.",)
+    return ()
+
+
+# -- layouts of SOFIA ---------------------------------------------------------------------------------------------------
+
+
+def _take_extensions(product: Product) -> list[Spectrum]:
+    """Named planes, of one order or, with a suffix _ORDER_nn, of several."""
+    orders = _group_orders(product)
+    spectra: list[Spectrum] = []
+    for order, planes in sorted(orders.items()):
+        spectra += _split_apertures(planes, order, product)
+    return spectra
+
+
+def _group_orders(product: Product) -> dict[int, dict[str, Plane]]:
+    orders: dict[int, dict[str, Plane]] = {}
+    shared: dict[str, Plane] = {}
+    for name, plane in product.planes.items():
+        found = _ORDER.match(name)
+        plain = (found["name"] if found else name).upper()
+        if plain not in (*_SPECTRAL, *_PROFILES, "FLUX", "ERROR", "BADMASK"):
+            continue
+        if found:
+            orders.setdefault(int(found["order"]), {})[plain] = plane
+        else:
+            shared[plain] = plane
+    if orders:
+        return {number: _as_spectral(planes) for number, planes in orders.items()}
+    return {1: _as_spectral(shared)}
+
+
+def _as_spectral(planes: dict[str, Plane]) -> dict[str, Plane]:
+    """Take one-dimensional FLUX and ERROR as spectra where there is no SPECTRAL_FLUX."""
+    spectral = {name: plane for name, plane in planes.items() if name in (*_SPECTRAL, *_PROFILES)}
+    for plain, name in (("FLUX", "SPECTRAL_FLUX"), ("ERROR", "SPECTRAL_ERROR"), ("BADMASK", "BADMASK")):
+        plane = planes.get(plain)
+        if plane is not None and name not in spectral and "WAVEPOS" in planes and plane.data.ndim == 1:
+            spectral[name] = plane
+    return spectral
+
+
+def _split_apertures(planes: dict[str, Plane], order: int, product: Product) -> list[Spectrum]:
+    wave = planes.get("WAVEPOS")
+    values = [plane for name, plane in planes.items() if name in _SPECTRAL[1:]]
+    if not values or (wave is None and "SPECTRAL_FLUX" not in planes):
+        return []
+    length = (wave or values[0]).shape[-1]
+    rows = max((plane.data.size // length for plane in values if plane.shape[-1] == length), default=0)
+    several_orders = int(_number(product.header.get("NORDERS"), 1)) if order == 1 else 1
+    n_apertures = _count_apertures(product, rows, several_orders)
+    spectra = []
+    for row in range(rows):
+        fields = {
+            name.lower(): np.asarray(plane.data, dtype=float).reshape(-1, length)[
+                row if plane.data.size > length else 0
+            ]
+            for name, plane in planes.items()
+            if plane.shape[-1] == length and plane.data.size in (length, rows * length) and name not in _PROFILES
+        }
+        fields |= _profile_of(planes, row)
+        place = (order, row + 1) if several_orders == 1 else divmod(row, n_apertures)
+        number, aperture = place if several_orders == 1 else (place[0] + 1, place[1] + 1)
+        spectra.append(_trim(Spectrum(fields, _units_of(planes, product.header), number, aperture)))
+    return spectra
+
+
+def _count_apertures(product: Product, rows: int, orders: int) -> int:
+    if orders > 1 and rows % orders == 0:
+        return rows // orders
+    stated = int(_number(product.header.get("NAPS"), 0))
+    if stated > 0 and rows % stated == 0:
+        return stated
+    listed = len([part for part in str(product.header.get("APPOSO01", "")).split(",") if part.strip()])
+    return listed if listed and rows % listed == 0 else max(1, rows)
+
+
+def _profile_of(planes: dict[str, Plane], row: int) -> dict[str, Array]:
+    """Return slit position and spatial profile: fields of another length than the spectrum."""
+    if not all(name in planes for name in _PROFILES):
+        return {}
+    length = planes["SLITPOS"].shape[-1]
+    taken = {}
+    for name in _PROFILES:
+        stack = np.asarray(planes[name].data, dtype=float)
+        if stack.shape[-1] != length:
+            return {}
+        stack = stack.reshape(-1, length)
+        taken[name.lower()] = stack[min(row, len(stack) - 1)]
+    return taken
+
+
+def _units_of(planes: Mapping[str, Plane], header: Mapping[str, Any]) -> dict[str, str]:
+    units = {name.lower(): plane.unit.strip() for name, plane in planes.items()}
+    if "response" in units and not units["response"] and "spectral_flux" in units:
+        raw, flux = str(header.get("RAWUNITS", "")).strip(), units["spectral_flux"]
+        units["response"] = f"{raw}/{flux}" if raw and raw != flux else ("" if raw else "Me / s / Jy")
+    return units
+
+
+def _trim(spectrum: Spectrum) -> Spectrum:
+    """Leave out the padding at the end of orders: pixels without wavelength."""
+    wave = spectrum.wave
+    if wave is None or not np.isnan(wave).any():
+        return spectrum
+    known = np.flatnonzero(np.isfinite(wave))
+    last = int(known[-1]) + 1 if known.size else 0
+    fields = {name: values[:last] if len(values) == len(wave) else values for name, values in spectrum.fields.items()}
+    return Spectrum(fields, spectrum.units, spectrum.order, spectrum.aperture)
+
+
+def _take_fifi(product: Product) -> list[Spectrum]:
+    """Spaxels of FIFI-LS before resampling, each as an aperture."""
+    if "LAMBDA" not in product.planes or "FLUX" not in product.planes:
+        return []
+    wave = np.atleast_2d(product["LAMBDA"])
+    flux = product["FLUX"]
+    if flux.shape[-2:] != wave.shape[-2:]:
+        return []
+    units = {name: product.plane(plane).unit for plane, name in _FIFI_NAMES.items() if plane in product.planes}
+    spectra = []
+    for aperture in range(wave.shape[-1]):
+        fields = {}
+        for plane, name in _FIFI_NAMES.items():
+            if plane in product.planes and product[plane].shape[-2:] == wave.shape[-2:]:
+                stack = product[plane][..., aperture].astype(float)
+                fields[name] = stack if stack.ndim == 1 else _mean(stack.reshape(-1, stack.shape[-1]), 0)
+        spectra.append(Spectrum(fields, units, 1, aperture + 1))
+    return spectra
+
+
+def _take_cube(product: Product) -> list[Spectrum]:
+    """Cubes: the sum over the field and the brightest pixel."""
+    cube = next((plane for plane in product.planes.values() if plane.data.ndim == 3), None)
+    if cube is None:
+        return []
+    wave = _find_cube_axis(product, len(cube.data))
+    if wave is None:
+        return []
+    data = cube.data.astype(float)
+    error = _cube_error(product, cube)
+    brightness = _mean(data, 0)
+    if not np.isfinite(brightness).any():
+        return []
+    place = np.unravel_index(int(np.nanargmax(brightness)), brightness.shape)
+    unit = re.sub(r"\s*/\s*pix(el)?\b", "", cube.unit)
+    units = {"wavepos": wave[1], "spectral_flux": unit, "spectral_error": unit}
+    extra = {
+        name.lower(): plane.data.astype(float)
+        for name, plane in product.planes.items()
+        if name in ("TRANSMISSION", "RESPONSE") and plane.shape == (len(data),)
+    }
+    units |= {name: product.plane(name.upper()).unit for name in extra}
+    spectra = []
+    for aperture, (flux, spread) in enumerate(
+        ((_sum(data), np.sqrt(_sum(error**2))), (data[:, *place], error[:, *place])), start=1
+    ):
+        fields = {"wavepos": wave[0], "spectral_flux": flux, "spectral_error": spread, **extra}
+        spectra.append(Spectrum(fields, units, 1, aperture))
+    return spectra
+
+
+def _cube_error(product: Product, cube: Plane) -> Array:
+    for name in ("ERROR", "STDDEV"):
+        if name in product.planes and product[name].shape == cube.shape:
+            return product[name].astype(float)
+    return np.full(cube.shape, np.nan)
+
+
+def _sum(stack: Array) -> Array:
+    """Sum over the field, NaN where nothing is known."""
+    known = np.isfinite(stack).any(axis=(1, 2))
+    return np.where(known, np.nansum(stack, axis=(1, 2)), np.nan)
+
+
+def _mean(stack: Array, axis: int) -> Array:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanmean(stack, axis=axis))
+
+
+def _find_cube_axis(product: Product, count: int) -> tuple[Array, str] | None:
+    for name in ("WAVELENGTH", "WAVEPOS", "WAVE"):
+        if name in product.planes and product[name].shape == (count,):
+            return product[name].astype(float), product.plane(name).unit or "um"
+        if name in product.tables and len(product.tables[name].data) == count:
+            return np.asarray(product.tables[name].data.field(0), dtype=float), "um"
+    return _linear_axis(product.header, 3, count)
+
+
+def _linear_axis(header: Mapping[str, Any], axis: int, count: int) -> tuple[Array, str] | None:
+    step = header.get(f"CDELT{axis}", header.get(f"CD{axis}_{axis}"))
+    if f"CRVAL{axis}" not in header or step is None:
+        return None
+    values = float(header[f"CRVAL{axis}"]) + (np.arange(count) + 1 - _number(header.get(f"CRPIX{axis}"), 1.0)) * float(
+        step
+    )
+    if "LOG" in str(header.get(f"CTYPE{axis}", "")).upper() and int(_number(header.get("DC-FLAG"), 0)) == 1:
+        values = 10.0**values
+    unit = str(header.get(f"CUNIT{axis}", header.get("XUNITS", header.get("XUNIT", "")))).strip()
+    if unit == "m":
+        return values * 1e6, "um"
+    return values, unit or "um"
+
+
+def _take_photometry(product: Product) -> list[Spectrum]:
+    """One point of a spectral energy distribution: the flux of the source that photometry wrote into the header."""
+    header = product.header
+    wave = next((v for v in (_number(header.get(k), -1.0) for k in ("LAMREF", "WAVECENT", "LAMMEAN")) if v > 0), None)
+    flux = next((v for v in (_number(header.get(k), 0.0) for k in ("SRCFLUX", "STAPFLX", "STPFLUX")) if v), None)
+    if wave is None or flux is None:
+        return []
+    error = next((v for v in (_number(header.get(k), 0.0) for k in ("SRCFLUXE", "STAPFLXE", "STPFLXE")) if v), math.nan)
+    unit = str(header.get("BUNIT", "Jy")).split("/")[0].strip() or "Jy"
+    fields = {"wavepos": [wave], "spectral_flux": [flux], "spectral_error": [error]}
+    return [Spectrum(fields, {"wavepos": "um", "spectral_flux": unit, "spectral_error": unit})]
+
+
+# -- generic FITS -------------------------------------------------------------------------------------------------------
+
+
+def _take_tables(product: Product) -> list[Spectrum]:
+    spectra: list[Spectrum] = []
+    if any(plane.data.ndim > 1 for plane in product.planes.values()):
+        return spectra
+    for order, (name, table) in enumerate(product.tables.items(), start=1):
+        columns = list(_table_columns(table))
+        if not columns:
+            continue
+        try:
+            spectrum = make_spectrum(columns, f"The table {name} of {product.name}", ("um", "Jy"))
+        except InputError:
+            continue
+        if any(column.name for column in columns) and "wavepos" in spectrum:
+            spectra.append(Spectrum(spectrum.fields, spectrum.units, order, 1))
+    return spectra
+
+
+def _table_columns(table: Table) -> Iterable[Column]:
+    for column in table.data.columns:
+        values = np.asarray(table.data[column.name])
+        if values.dtype.kind not in "fiu":
+            continue
+        flat = values[0] if values.ndim == 2 and len(values) == 1 else values
+        if flat.ndim == 1:
+            yield Column(column.name, flat.astype(float), (column.unit or "").strip())
+
+
+def _take_rows(product: Product) -> list[Spectrum]:
+    """Images of one row with a linear axis, and images whose rows are wavelength, flux, error and so on."""
+    plane = next(iter(product.planes.values()), None)
+    if plane is None or (product.empty_primary and plane.data.ndim != 1):
+        return []
+    header = {**product.header, **plane.cards}
+    array = np.atleast_1d(np.squeeze(plane.data)).astype(float)
+    if array.ndim == 1:
+        return _take_single_row(product, array, plane.unit, header)
+    rows = array.shape[-2]
+    if array.ndim > 3 or not 2 <= rows < _MOST_ROWS or array.shape[-1] <= _MOST_ROWS:
+        return []
+    if "CTYPE1" in header and "XUNITS" not in header and "XUNIT" not in header:
+        return []
+    wave, flux = _row_units(header)
+    names = ("wavepos", "spectral_flux", "spectral_error", "transmission", "response")[:rows]
+    units = {"wavepos": wave, "spectral_flux": flux, "spectral_error": flux}
+    stack = array.reshape(-1, rows, array.shape[-1])
+    return [
+        _trim(Spectrum(dict(zip(names, part, strict=True)), units, number if len(stack) > 1 else 1, 1))
+        for number, part in enumerate(stack, start=1)
+    ]
+
+
+def _take_single_row(product: Product, flux: Array, unit: str, header: Mapping[str, Any]) -> list[Spectrum]:
+    axis = _linear_axis(header, 1, len(flux)) or (np.arange(len(flux), dtype=float), "pixel")
+    shown = unit or _row_units(header)[1]
+    fields: dict[str, Array] = {"wavepos": axis[0], "spectral_flux": flux}
+    for name in ("ERROR", "STDDEV", "UNCERT", "NOISE", "SIGMA"):
+        if name in product.planes and product[name].shape == flux.shape:
+            fields["spectral_error"] = product[name].astype(float)
+    return [Spectrum(fields, {"wavepos": axis[1], "spectral_flux": shown, "spectral_error": shown})]
+
+
+def _row_units(header: Mapping[str, Any]) -> tuple[str, str]:
+    wave = str(header.get("XUNITS", header.get("XUNIT", ""))).strip()
+    flux = str(header.get("YUNITS", header.get("YUNIT", header.get("BUNIT", "")))).strip()
+    return wave or "um", flux or "Jy"
+
+
+# -- tables and text ----------------------------------------------------------------------------------------------------
+
+
+def _read_table(path: Path, key: str) -> SpectrumFile:
+    text = _read_text(path)
+    form = _ASTROPY_TABLES.get(path.suffix.lower())
+    if text.startswith("# %ECSV"):
+        form = "ascii.ecsv"
+    elif text.startswith("\\") and "\n|" in text:
+        form = "ascii.ipac"
+    if form is None:
+        columns = read_text_columns(text, path.name)
+        return SpectrumFile(key, path.name, (make_spectrum(columns, path.name),))
+    return _read_astropy_table(path, key, form)
+
+
+def _read_astropy_table(path: Path, key: str, form: str) -> SpectrumFile:
+    from astropy.table import Table as AstropyTable
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            table = AstropyTable.read(path, format=form)
+        except Exception as problem:
+            raise InputError(f"{path.name} cannot be read as a table: {str(problem).splitlines()[0]}.") from problem
+    columns = [
+        Column(name, _as_values(table[name]), str(table[name].unit or ""))
+        for name in table.colnames
+        if table[name].dtype.kind in "fiu" and table[name].ndim == 1 and name.lower() not in ("order", "aperture")
+    ]
+    if not columns:
+        raise InputError(f"{path.name} has no column of numbers.")
+    spectrum = make_spectrum(columns, path.name, ("um", "Jy"))
+    return SpectrumFile(key, path.name, tuple(_split_rows(spectrum, table)), dict(table.meta))
+
+
+def _split_rows(spectrum: Spectrum, table: Any) -> Iterable[Spectrum]:
+    """Split a table with columns of order and aperture, as the viewer itself saves it."""
+    names = {name.lower(): name for name in table.colnames}
+    numbers = [
+        np.asarray(table[names[word]]) if word in names else np.ones(len(table), dtype=int)
+        for word in ("order", "aperture")
+    ]
+    for order, aperture in sorted(set(zip(*(column.tolist() for column in numbers), strict=True))):
+        rows = (numbers[0] == order) & (numbers[1] == aperture)
+        fields = {name: values[rows] for name, values in spectrum.fields.items()}
+        yield Spectrum(fields, spectrum.units, int(order), int(aperture))
+
+
+def _as_values(column: Any) -> Array:
+    values = np.ma.filled(np.ma.asarray(column).astype(float), np.nan)
+    return np.asarray(values)
+
+
+def _read_text(path: Path) -> str:
+    content = path.read_bytes()
+    if b"\0" in content[:4096]:
+        raise InputError(f"{path.name} is neither FITS nor text; save the spectrum as FITS, ECSV, CSV or text.")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _read_with_specutils(path: Path, key: str, problem: InputError) -> SpectrumFile:
+    """Let specutils read what we cannot; without it, or if it cannot either, our own error stands."""
+    import importlib.util
+
+    if importlib.util.find_spec("specutils") is None:
+        raise problem
+    from specutils import Spectrum as Foreign
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            spectrum = Foreign.read(str(path))
+            fields, units = _take_foreign(spectrum)
+    except Exception:  # noqa: BLE001 - whatever its readers raise, our message is the one that helps
+        raise problem from None
+    rows = np.atleast_2d(fields["spectral_flux"])
+    spectra = tuple(
+        Spectrum(
+            {name: np.atleast_2d(v)[min(i, len(np.atleast_2d(v)) - 1)] for name, v in fields.items()}, units, 1, i + 1
+        )
+        for i in range(len(rows))
+    )
+    return SpectrumFile(key, path.name, spectra, dict(getattr(spectrum, "meta", {}) or {}))
+
+
+def _take_foreign(spectrum: Any) -> tuple[dict[str, Array], dict[str, str]]:
+    fields = {"wavepos": np.asarray(spectrum.spectral_axis.value), "spectral_flux": np.asarray(spectrum.flux.value)}
+    units = {"wavepos": str(spectrum.spectral_axis.unit), "spectral_flux": str(spectrum.flux.unit)}
+    if spectrum.uncertainty is not None:
+        from astropy.nddata import StdDevUncertainty
+
+        fields["spectral_error"] = np.asarray(spectrum.uncertainty.represent_as(StdDevUncertainty).array)
+        units["spectral_error"] = units["spectral_flux"]
+    return fields, units
+
+
+# -- small things -------------------------------------------------------------------------------------------------------
+
+
+def _begins_as_fits(path: Path) -> bool:
+    with path.open("rb") as stream:
+        start = stream.read(9)
+    return start == b"SIMPLE  =" or start[:2] == b"\x1f\x8b"
+
+
+def _number(value: Any, default: float) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return default
+    return number if math.isfinite(number) else default
+
+
+def _find_pixel_area(header: Mapping[str, Any]) -> float | None:
+    """Return the solid angle of a pixel, arcsec2: from the world coordinates of the sky, else the pixel scale."""
+    steps = []
+    for axis in (1, 2):
+        if any(word in str(header.get(f"CTYPE{axis}", "")) for word in ("RA-", "DEC-", "LON", "LAT")):
+            steps.append(abs(_number(header.get(f"CDELT{axis}"), 0.0)) * 3600.0)
+    if len(steps) == 2 and all(steps):
+        return steps[0] * steps[1]
+    scale = _number(header.get("PIXSCAL"), 0.0)
+    return scale**2 if scale > 0 else None
