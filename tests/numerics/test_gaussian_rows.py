@@ -14,7 +14,9 @@ def gaussian(x, amplitude, center, sigma):
 
 def test_that_noiseless_gaussians_are_recovered():
     centers, sigmas = np.linspace(30, 40, 11), np.linspace(1.0, 3.0, 11)
-    values = np.stack([gaussian(X, -2.0 if k % 2 else 3.0, c, s) + k for k, (c, s) in enumerate(zip(centers, sigmas, strict=True))])
+    values = np.stack(
+        [gaussian(X, -2.0 if k % 2 else 3.0, c, s) + k for k, (c, s) in enumerate(zip(centers, sigmas, strict=True))]
+    )
     fit = fit_gaussian_rows(X, values, 35.0, 2.0)
     near = np.abs(centers - 35) < 3
     assert fit.converged[near].all()

@@ -30,7 +30,9 @@ def test_that_missing_values_are_outliers_and_lines_are_independent():
 
 
 def test_that_a_line_with_too_few_points_is_not_fitted():
-    state = RejectionState.begin(np.ones((2, 3)), np.array([[True, False, False], [True, True, True]]), RejectionRule(3.0, least=2))
+    state = RejectionState.begin(
+        np.ones((2, 3)), np.array([[True, False, False], [True, True, True]]), RejectionRule(3.0, least=2)
+    )
     np.testing.assert_array_equal(state.active, [False, True])
 
 
@@ -45,7 +47,9 @@ def test_that_points_that_may_not_take_part_never_come_back():
 @pytest.mark.parametrize("rounds", [1, 4])
 def test_that_the_number_of_rounds_is_limited(rounds):
     rng = np.random.default_rng(0)
-    state = RejectionState.begin(np.ones((1, 50)), np.ones((1, 50), dtype=bool), RejectionRule(0.5, tolerance=0.0, maxiters=rounds))
+    state = RejectionState.begin(
+        np.ones((1, 50)), np.ones((1, 50), dtype=bool), RejectionRule(0.5, tolerance=0.0, maxiters=rounds)
+    )
     count = 0
     while state.active.any():
         state, _ = state.advance(rng.normal(size=(1, 50)))

@@ -31,7 +31,9 @@ def test_that_a_diamond_covers_half_of_each_of_four_pixels():
     x = np.array([[4.0, 5.0], [5.0, 6.0]])
     y = np.array([[5.0, 4.0], [6.0, 5.0]])
     overlap = overlap_grid(x, y, (10, 10))
-    areas = {int(pixel): float(area) for area, pixel in zip(overlap.areas[:, 0, 0], overlap.pixels[:, 0, 0], strict=True)}
+    areas = {
+        int(pixel): float(area) for area, pixel in zip(overlap.areas[:, 0, 0], overlap.pixels[:, 0, 0], strict=True)
+    }
     assert {k: v for k, v in areas.items() if v > 0} == pytest.approx({44: 0.5, 45: 0.5, 54: 0.5, 55: 0.5})
     assert overlap.total[0, 0] == pytest.approx(2.0)
 

@@ -51,7 +51,7 @@ class Spectrograph:
         return plan_rectification(self.mask, self.maps, RectificationRule(self.scale, **rule))
 
     def expose(self, spectrum: Callable, profile: Callable, fine: int = 5):
-        """Image, flux per pixel, of spectrum(wave) * profile(slit), both per rectified pixel; integrated over pixels."""
+        """Image, flux per pixel, of spectrum(wave) * profile(slit), integrated over pixels."""
         offsets = (np.arange(fine) + 0.5) / fine - 0.5
         y, x = np.indices(self.shape, dtype=float)
         image = np.zeros(self.shape)

@@ -101,14 +101,18 @@ def test_that_radii_end_at_the_slit_and_say_so():
 
 def test_that_neighbours_are_separated():
     profile = bell(95, 4.0) + bell(107, 4.0)
-    first, second = set_radii(SLIT, profile, [Aperture(95.0), Aperture(107.0)], ApertureWishes(radii=[2.0], psf_radii=[8.0])).apertures
+    first, second = set_radii(
+        SLIT, profile, [Aperture(95.0), Aperture(107.0)], ApertureWishes(radii=[2.0], psf_radii=[8.0])
+    ).apertures
     assert 95 + first.psf_radius < 107 - second.psf_radius + 0.768
     assert first.psf_radius == second.psf_radius < 8.0
 
 
 def test_that_sources_too_close_to_separate_are_refused():
     with pytest.raises(StepError, match="overlap"):
-        set_radii(SLIT, bell(100, 4.0), [Aperture(100.0), Aperture(100.5)], ApertureWishes(radii=[2.0], psf_radii=[8.0]))
+        set_radii(
+            SLIT, bell(100, 4.0), [Aperture(100.0), Aperture(100.5)], ApertureWishes(radii=[2.0], psf_radii=[8.0])
+        )
 
 
 def test_that_a_radius_without_a_pixel_is_refused():

@@ -28,7 +28,9 @@ def test_that_the_quoted_error_is_the_scatter():
     true, transmission, response = 5.0, 0.8, 0.3
     raw = true * transmission * response + rng.normal(0, 0.02, 20_000)
     used = response + rng.normal(0, 0.003, 20_000)
-    values, errors = calibrate(raw, np.full(20_000, 0.02), np.full(20_000, transmission), Response(used, np.full(20_000, 0.003)))
+    values, errors = calibrate(
+        raw, np.full(20_000, 0.02), np.full(20_000, transmission), Response(used, np.full(20_000, 0.003))
+    )
     assert ((values - true) / errors).std() == pytest.approx(1.0, abs=0.05)
 
 

@@ -17,7 +17,9 @@ HEADER = {
 
 def test_that_edges_and_slit_of_a_published_mask_are_read():
     orders = read_orders(HEADER)
-    assert orders.orders == (Order(1, (0.375335, -0.0135417, 8.33468e-05), (251.684, -0.00927207, 9.26218e-05), (0, 255)),)
+    assert orders.orders == (
+        Order(1, (0.375335, -0.0135417, 8.33468e-05), (251.684, -0.00927207, 9.26218e-05), (0, 255)),
+    )
     assert orders.slit.scale == pytest.approx(0.768)
     assert orders.warnings == ()
 
@@ -40,7 +42,9 @@ def test_that_missing_keywords_are_named_in_warnings():
     assert any("RP" in line for line in orders.warnings)
 
 
-@pytest.mark.parametrize(("change", "words"), [({"ODR01_XR": ""}, "column range"), ({"ORDERS": "one"}, "whole numbers")])
+@pytest.mark.parametrize(
+    ("change", "words"), [({"ODR01_XR": ""}, "column range"), ({"ORDERS": "one"}, "whole numbers")]
+)
 def test_that_unusable_headers_are_refused(change, words):
     with pytest.raises(ReferenceDataError, match=words):
         read_orders(HEADER | change)

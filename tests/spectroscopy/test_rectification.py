@@ -25,8 +25,8 @@ def test_that_a_tilted_curved_order_is_straight_afterwards(spectrograph):
     image = spectrograph.expose(spectrum, profile)
     rectify = spectrograph.rectifier()
     out = rectify(image, np.ones_like(image))
-    # flux is per detector pixel, so a rectified pixel has as much as it has area; smoothing by the pixel lowers the peak
-    # of the profile by some per cent, so compare its place and its sum
+    # flux is per detector pixel, so a rectified pixel has as much as it has area; smoothing by the pixel lowers the
+    # peak of the profile by some per cent, so compare its place and its sum
     expected = spectrum(out.wavelength) * profile(out.slit)[:, np.newaxis] * rectify.overlap.total
     position = (out.flux * out.slit[:, np.newaxis]).sum(axis=0) / out.flux.sum(axis=0)
     np.testing.assert_allclose(position, 30.0, atol=0.01)

@@ -19,7 +19,8 @@ def source(center, height=1.0, fwhm=3.5):
 def test_that_a_curved_trace_is_followed():
     (trace,) = trace_apertures(source(RISE), WAVE, SLIT, [Aperture(40.0, 1, 3.0)])
     np.testing.assert_allclose(trace.positions, RISE, atol=0.01)
-    assert trace.x[0] == 3
+    assert set(trace.x) <= set(np.arange(3.0, 160.0, 3.0))
+    assert trace.x.size > 40
     np.testing.assert_allclose(trace.y, (np.interp(trace.x, np.arange(160), RISE) - 4) / 0.768, atol=0.05)
 
 

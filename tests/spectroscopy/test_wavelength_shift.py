@@ -17,7 +17,9 @@ X = np.arange(200.0)
 
 
 def transmission(x, strength=1.0):
-    depth = sum(d * np.exp(-0.5 * ((x - c) / w) ** 2) for c, w, d in ((30, 3, 0.8), (75, 4, 0.5), (140, 3, 1.0), (170, 5, 0.4)))
+    depth = sum(
+        d * np.exp(-0.5 * ((x - c) / w) ** 2) for c, w, d in ((30, 3, 0.8), (75, 4, 0.5), (140, 3, 1.0), (170, 5, 0.4))
+    )
     return np.exp(-strength * depth)
 
 
@@ -34,7 +36,9 @@ def test_that_the_shift_of_a_noiseless_spectrum_is_measured(shift):
 def test_that_the_quoted_error_of_the_shift_is_its_scatter():
     rng = np.random.default_rng(0)
     error = np.full(200, 0.2)
-    fits = [measure_shift(transmission(X + 0.43) * 10 + rng.normal(0, error), error, transmission(X)) for _ in range(300)]
+    fits = [
+        measure_shift(transmission(X + 0.43) * 10 + rng.normal(0, error), error, transmission(X)) for _ in range(300)
+    ]
     pull = np.array([(fit.shift - 0.43) / fit.error for fit in fits])
     assert pull.std() == pytest.approx(1.0, abs=0.1)
     assert abs(pull.mean()) < 0.2
@@ -43,7 +47,9 @@ def test_that_the_quoted_error_of_the_shift_is_its_scatter():
 def test_that_half_pixel_shifts_are_not_favoured_by_noise():
     rng = np.random.default_rng(1)
     error = np.full(200, 0.5)
-    shifts = [measure_shift(transmission(X) * 10 + rng.normal(0, error), error, transmission(X)).shift for _ in range(200)]
+    shifts = [
+        measure_shift(transmission(X) * 10 + rng.normal(0, error), error, transmission(X)).shift for _ in range(200)
+    ]
     assert abs(np.mean(shifts)) < 3 * np.std(shifts) / np.sqrt(200) + 1e-3
 
 
@@ -108,6 +114,11 @@ def test_that_the_error_of_the_water_vapour_grows_with_noise():
     rng = np.random.default_rng(3)
     pwv = np.arange(1.0, 41.0)
     models = np.stack([transmission(X, 0.05 * w) for w in pwv])
-    fits = [fit_water_vapour(models[19] * 10 + rng.normal(0, s, 200), np.full(200, s), models, pwv, ShiftRule(), shift=False) for s in (0.1, 1.5)]
+    fits = [
+        fit_water_vapour(
+            models[19] * 10 + rng.normal(0, s, 200), np.full(200, s), models, pwv, ShiftRule(), shift=False
+        )
+        for s in (0.1, 1.5)
+    ]
     assert fits[1].error > 2 * fits[0].error
     assert abs(fits[1].pwv - 20) < 4 * fits[1].error

@@ -120,7 +120,9 @@ class RejectionState:
         lines: IndexArray = np.flatnonzero(self.active)
         rms = self.rms.copy()
         rms[lines] = _scatter(residual[lines], self.used[lines])
-        inliers = find_inliers(np.where(self.valid[lines], residual[lines], np.nan), self.rule.threshold, self.floor[lines])
+        inliers = find_inliers(
+            np.where(self.valid[lines], residual[lines], np.nan), self.rule.threshold, self.floor[lines]
+        )
         changed = (inliers != self.used[lines]).any(axis=-1)
         with np.errstate(invalid="ignore", divide="ignore"):
             settled = np.abs(self.rms[lines] - rms[lines]) < self.rule.tolerance * self.rms[lines]

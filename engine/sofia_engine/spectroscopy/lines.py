@@ -202,12 +202,14 @@ def measure_lines(flux: ArrayLike, guesses: ArrayLike, search: LineSearch | None
     columns = low[:, np.newaxis] + np.arange(np.ceil(search.window) + 2)
     inside = known[:, np.newaxis] & (columns <= high[:, np.newaxis]) & (columns >= 0) & (columns < data.size)
     values = np.where(inside, data[np.clip(columns, 0, data.size - 1).astype(int)], np.nan)
-    fits = fit_gaussian_rows(columns, values, _find_extremes(columns, values, search.kind, middle)[:, np.newaxis],
-                             search.sigma, weights=inside.astype(float))  # fmt: skip
+    extreme = _find_extremes(columns, values, search.kind, middle)
+    weights = inside.astype(np.float64)
+    fits = fit_gaussian_rows(columns, values, extreme[:, np.newaxis], search.sigma, weights=weights)
     position, height = fits.center[:, 0], fits.amplitude[:, 0]
     with np.errstate(invalid="ignore"):
         first, last = np.maximum(low, 0), np.minimum(high, data.size - 1)
         good = known & fits.converged & (position > first) & (position < last) & (fits.sigma[:, 0] < search.window)
+        good &= (extreme > first) & (extreme < last)  # else the spectrum only rises towards a neighbour
         good &= {"emission": height > 0, "absorption": height < 0}.get(search.kind, np.isfinite(height))
     return LineFits(*(np.where(good, part, np.nan)
                       for part in (position, height, fits.sigma[:, 0], fits.center_error[:, 0])))  # fmt: skip

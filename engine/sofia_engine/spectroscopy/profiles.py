@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sofia_engine.numerics.arrays import FloatArray
 
 __all__ = ["ProfileRule", "SpatialProfile", "make_profiles"]
+
+BRIGHT = 0.1
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,17 @@ class ProfileRule:
         Subtract the median of each column first.
     least_transmission : float
         Columns with less atmospheric transmission take no part; 0 for none.
+    rows : {"bright", "all"}
+        Rows whose median ratio to the profile gives the brightness of each column: ``bright``, those with at least
+        a tenth of the largest profile; ``all``, also the dark ones, whose ratios are noise over noise, as in earlier
+        reductions.
     """
 
     degree: int = 3
     threshold: float = 5.0
     subtract_background: bool = True
     least_transmission: float = 0.0
+    rows: Literal["bright", "all"] = "bright"
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +105,17 @@ def make_profiles(
         raise StepError("There is no signal to make a spatial profile of; check the image and the transmission limit.")
     median = median / total
     with np.errstate(divide="ignore", invalid="ignore"):
-        # rows whose profile is exactly 0 give infinite ratios: they keep their rank in the median
-        spectrum = median_ignoring_nan(data / median[:, np.newaxis], axis=0)
-        normalized = data / spectrum
+        normalized = data / _find_spectrum(data, median, rule.rows)
     normalized[~np.isfinite(normalized)] = np.nan
     fits = fit_rows(x, normalized, rule.degree, threshold=rule.threshold)
     missing = np.flatnonzero(~np.isfinite(median))
     warnings = (f"The spatial profile has no value in {missing.size} rows.",) if missing.size else ()
     return SpatialProfile(median, fits(x), warnings)
+
+
+def _find_spectrum(data: FloatArray, median: FloatArray, rows: Literal["bright", "all"]) -> FloatArray:
+    """Brightness of each column: median ratio to the profile."""
+    size = np.abs(np.nan_to_num(median))
+    chosen = size >= BRIGHT * size.max() if rows == "bright" else np.ones(size.shape, dtype=bool)
+    # rows whose profile is exactly 0 give infinite ratios: they keep their rank in the median
+    return median_ignoring_nan(data[chosen] / median[chosen, np.newaxis], axis=0)

@@ -126,4 +126,5 @@ def _fit_trace(
         fitted = fit_polynomial_robustly(waves[columns[accepted]], center[accepted], rule.degree, rule.threshold)
     except ValueError:
         raise StepError("Trace fit failed. Try fixing to aperture center.") from None
-    return Trace(fitted.polynomial(waves), columns[accepted].astype(np.float64), slit_index(slit, center[accepted]))
+    kept = np.flatnonzero(accepted)[fitted.used]
+    return Trace(fitted.polynomial(waves), columns[kept].astype(np.float64), slit_index(slit, center[kept]))
