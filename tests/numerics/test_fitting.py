@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_engine.numerics.fitting import FWHM_TO_SIGMA, fit_gaussian, minimize_squares
+from sofia_engine.numerics.fitting import FWHM_TO_SIGMA, fit_gaussian
 
 
 def elliptical(x, y, major, minor, angle, shape=(61, 61)):
@@ -39,21 +39,3 @@ def test_that_the_error_of_the_centre_is_its_scatter():
 
 def test_that_an_empty_image_gives_no_fit():
     assert not fit_gaussian(np.full((9, 9), np.nan), 4, 4, 4).converged
-
-
-def test_that_the_minimum_of_a_nonlinear_problem_is_found():
-    def rosenbrock(p):
-        return np.array([10 * (p[1] - p[0] ** 2), 1 - p[0]]), np.array([[-20 * p[0], 10.0], [-1.0, 0.0]])
-
-    fit = minimize_squares(rosenbrock, [-1.2, 1.0])
-    assert fit.converged
-    np.testing.assert_allclose(fit.parameters, [1, 1], atol=1e-6)
-
-
-def test_that_the_covariance_of_a_line_is_the_textbook_value():
-    x = np.arange(50.0)
-    y = 3 + 2 * x + np.random.default_rng(4).normal(0, 1, 50)
-    fit = minimize_squares(lambda p: (p[0] + p[1] * x - y, np.stack([np.ones(50), x], axis=1)), [0.0, 0.0])
-    coefficients, covariance = np.polyfit(x, y, 1, cov=True)
-    np.testing.assert_allclose(fit.parameters, coefficients[::-1], rtol=1e-8)
-    np.testing.assert_allclose(fit.covariance, covariance[::-1, ::-1], rtol=1e-6)

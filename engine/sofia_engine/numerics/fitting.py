@@ -1,93 +1,28 @@
-"""Nonlinear least-squares fits of small models, without the start-up cost of a general optimiser."""
+"""Fits of Gaussian peaks in images."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sofia_engine.numerics.arrays import as_float
+from sofia_engine.numerics.least_squares import LeastSquaresFit, fit_least_squares
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from sofia_engine.numerics.arrays import FloatArray
 
-__all__ = ["FWHM_TO_SIGMA", "GaussianFit", "LeastSquaresFit", "fit_gaussian", "minimize_squares"]
+__all__ = ["FWHM_TO_SIGMA", "GaussianFit", "fit_gaussian"]
 
 FWHM_TO_SIGMA = 1.0 / (2.0 * math.sqrt(2.0 * math.log(2.0)))
 """Standard deviation of a Gaussian over its full width at half maximum."""
 
-LARGEST_DAMPING = 1e12
-
-ResidualFunction = Callable[["FloatArray"], tuple["FloatArray", "FloatArray"]]
-
-
-@dataclass(frozen=True, eq=False)
-class LeastSquaresFit:
-    """Result of `minimize_squares`.
-
-    Attributes
-    ----------
-    parameters : (P,) ndarray
-        Best parameters.
-    covariance : (P, P) ndarray
-        Inverse of JᵀJ, times the sum of squares over the degrees of freedom.
-    sum_of_squares : float
-        Of the residuals at the best parameters.
-    converged : bool
-        Whether the last step changed the sum of squares by less than the tolerance.
-    """
-
-    parameters: FloatArray
-    covariance: FloatArray
-    sum_of_squares: float
-    converged: bool
-
-
-def minimize_squares(
-    evaluate: ResidualFunction, start: ArrayLike, *, maxiters: int = 100, tolerance: float = 1e-10
-) -> LeastSquaresFit:
-    """Minimise a sum of squares with the method of Levenberg and Marquardt.
-
-    Parameters
-    ----------
-    evaluate : callable
-        Takes the (P,) parameters; returns the (N,) residuals and their (N, P) derivatives.
-    start : (P,) array_like
-        First guess.
-    maxiters : int
-        Largest number of trial steps.
-    tolerance : float
-        Relative change of the sum of squares that ends the search.
-
-    References
-    ----------
-    D. W. Marquardt, SIAM J. Appl. Math. 11, 431 (1963).
-    """
-    parameters = np.array(start, dtype=np.float64)
-    residual, jacobian = evaluate(parameters)
-    cost, damping, converged = float(residual @ residual), 1e-3, False
-    for _ in range(maxiters):
-        normal = jacobian.T @ jacobian
-        scale = np.maximum(np.diag(normal), 1e-300)
-        step = np.linalg.lstsq(normal + damping * np.diag(scale), -jacobian.T @ residual, rcond=None)[0]
-        trial = evaluate(parameters + step)
-        trial_cost = float(trial[0] @ trial[0])
-        if trial_cost <= cost:
-            converged = cost - trial_cost <= tolerance * cost
-            parameters, cost, damping = parameters + step, trial_cost, damping / 10
-            residual, jacobian = trial
-        else:
-            damping *= 10
-        if converged or damping > LARGEST_DAMPING:
-            break
-    freedom = max(residual.size - parameters.size, 1)
-    covariance = np.linalg.pinv(jacobian.T @ jacobian, hermitian=True) * cost / freedom
-    return LeastSquaresFit(parameters, covariance, cost, converged)
+_UNBOUNDED = (np.full(7, -np.inf), np.full(7, np.inf))
+_MAX_ITERATIONS = 100
 
 
 @dataclass(frozen=True)
@@ -125,7 +60,7 @@ class GaussianFit:
 def fit_gaussian(image: ArrayLike, x: float, y: float, fwhm: float) -> GaussianFit:
     """Least-squares fit of an elliptical Gaussian to all finite pixels of an image.
 
-    Parameters
+    NDArray[np.float64]
     ----------
     image : (ny, nx) array_like
         NaN is missing.
@@ -152,26 +87,34 @@ def fit_gaussian(image: ArrayLike, x: float, y: float, fwhm: float) -> GaussianF
     narrow = 1.0 / (fwhm * FWHM_TO_SIGMA) ** 2
     start = (values[nearest] - background, x, y, narrow, 0.0, narrow, background)
 
-    def evaluate(p: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def measure(p: NDArray[np.float64]) -> tuple[FloatArray, ...]:
         dx, dy = columns - p[1], rows - p[2]
-        shape = np.exp(np.clip(-0.5 * (p[3] * dx * dx + 2 * p[4] * dx * dy + p[5] * dy * dy), -700.0, 50.0))
+        exponent = -0.5 * (p[3] * dx * dx + 2 * p[4] * dx * dy + p[5] * dy * dy)
+        return dx, dy, np.exp(np.clip(exponent, -700.0, 50.0))
+
+    def residuals(p: NDArray[np.float64]) -> NDArray[np.float64]:
+        residual: NDArray[np.float64] = p[0] * measure(p)[2] + p[6] - values
+        return residual
+
+    def jacobian(p: NDArray[np.float64]) -> NDArray[np.float64]:
+        dx, dy, shape = measure(p)
         body = p[0] * shape
         slopes = (shape, body * (p[3] * dx + p[4] * dy), body * (p[4] * dx + p[5] * dy))
-        widths = (-0.5 * body * dx * dx, -body * dx * dy, -0.5 * body * dy * dy, np.ones_like(body))
-        return body + p[6] - values, np.stack([*slopes, *widths], axis=1)
+        return np.stack([*slopes, -0.5 * body * dx * dx, -body * dx * dy, -0.5 * body * dy * dy, np.ones_like(body)])
 
-    return _describe_gaussian(minimize_squares(evaluate, start))
+    fit = fit_least_squares(residuals, jacobian, start, _UNBOUNDED, max_iterations=_MAX_ITERATIONS)
+    return _describe_gaussian(fit, fit.chi_square / max(rows.size - len(start), 1))
 
 
-def _describe_gaussian(fit: LeastSquaresFit) -> GaussianFit:
-    """Widths and angle from the quadratic form of `fit_gaussian`."""
+def _describe_gaussian(fit: LeastSquaresFit, scatter: float) -> GaussianFit:
+    """Widths and angle from the quadratic form of `fit_gaussian`; scatter is the variance of the residuals."""
     height, x, y, xx, xy, yy, background = (float(value) for value in fit.parameters)
     curvature, axes = np.linalg.eigh(np.array([[xx, xy], [xy, yy]]))
     bounded = bool(curvature[0] > 0)
     major, minor = 1.0 / (FWHM_TO_SIGMA * np.sqrt(np.maximum(curvature, 1e-300)))
     angle = math.degrees(math.atan2(axes[1, 0], axes[0, 0]))
     angle -= 180 * round(angle / 180)
-    errors = np.sqrt(np.maximum(np.diag(fit.covariance), 0))
+    errors = np.sqrt(np.maximum(np.diag(fit.covariance) * scatter, 0))
     return GaussianFit(
         height,
         x,

@@ -13,10 +13,10 @@ from sofia_engine.header.merging import merge_headers
 from sofia_engine.instruments.forcast.configuration import merging_rules
 from sofia_engine.instruments.forcast.frame import is_flux_standard, read_source_position, source_position_cards
 from sofia_engine.instruments.forcast.standards import StandardPhotometry, measure_standard
+from sofia_engine.instruments.imaging_calibration import load_tables, want_tables
 from sofia_engine.numerics.coadd import CombinationRule
 from sofia_engine.numerics.mosaic import Mosaic, MosaicFrame, SkyImage, combine_images, plan_mosaic, resample_images
 from sofia_engine.numerics.tangent_plane import TangentPlane
-from sofia_engine.photometry.lookup import load_tables, want_tables
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run, Wanted
 from sofia_engine.pipeline.step import step

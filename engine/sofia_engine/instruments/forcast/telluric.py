@@ -7,7 +7,7 @@ from astropy.io import fits
 
 from sofia_engine.instruments.forcast.frame import is_flux_standard
 from sofia_engine.instruments.forcast.standards import StandardPhotometry, measure_standard
-from sofia_engine.photometry.lookup import load_tables, want_tables
+from sofia_engine.instruments.imaging_calibration import load_tables, want_tables
 from sofia_engine.photometry.telluric import correct_telluric
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run, Wanted
