@@ -12,27 +12,31 @@ _BLOCK = types.Array(types.float32, 2, "A", readonly=True)
 """Any float32 image: one compilation serves contiguous and strided, writable and read-only arrays."""
 
 
-@numba.njit(
-    (_BLOCK, types.float32, types.float32, types.Array(types.uint8, 1, "A", readonly=True), types.uint8[:, :]),
-    cache=True,
-    nogil=True,
-)
+_TABLE = types.Array(types.uint8, 1, "C", readonly=True)
+_INDICES = types.Array(types.uint8, 2, "C")
+
+
+@numba.njit((_BLOCK, types.float32, types.float32, _TABLE, _INDICES), cache=True, nogil=True)
 def index_colors(block, low, scale, table, out):  # type: ignore[no-untyped-def]
-    """Fill `out` with the table's entry for each value; 0 where the value is NaN."""
+    """Fill `out` with the table's entry for each value; entry 0 is that of NaN, the levels begin at 1.
+
+    Three plain loops per row: the first two become vector instructions, which one loop with branches does not.
+    """
     rows, columns = block.shape
-    last = np.float32(table.size - 1)
+    first, last = np.float32(1), np.float32(table.size - 1)
+    values = np.empty(columns, np.float32)
+    positions = np.empty(columns, np.uint16)
     for row in range(rows):
         for column in range(columns):
-            value = block[row, column]
-            if value != value:
-                out[row, column] = 0
-                continue
-            position = (value - low) * scale
-            if position < 0:
-                position = np.float32(0)
-            elif position > last:
-                position = last
-            out[row, column] = table[int(position)]
+            values[column] = block[row, column]
+        for column in range(columns):
+            position = (values[column] - low) * scale + first
+            position = position if position >= first else first
+            position = position if position <= last else last
+            position = position if values[column] == values[column] else np.float32(0)
+            positions[column] = np.uint16(np.int32(position))
+        for column in range(columns):
+            out[row, column] = table[positions[column]]
 
 
 @numba.njit((_BLOCK, types.int64, types.float32[:, :]), cache=True, nogil=True)

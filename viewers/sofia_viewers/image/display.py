@@ -210,7 +210,7 @@ def _open_limits(low: float, high: float) -> Limits:
 def make_stretch_table(
     stretch: Stretch, sample: NDArray[np.float32] | None = None, limits: Limits = (0.0, 1.0)
 ) -> NDArray[np.uint8]:
-    """Return the colour index (1 to 255) of each of 65536 equal steps between the limits.
+    """Return the colour index of missing values, 0, then those (1 to 255) of 65535 equal steps between the limits.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def make_stretch_table(
     ParameterError
         If the stretch is not known.
     """
-    x = np.linspace(0.0, 1.0, _N_TABLE)
+    x = np.linspace(0.0, 1.0, _N_TABLE - 1)
     if stretch == "histeq":
         y = _equalize(x, sample, limits)
     elif stretch in _FORMULAE:
@@ -239,11 +239,12 @@ def make_stretch_table(
 
 @lru_cache(maxsize=8)
 def _tabulate_formula(stretch: str) -> NDArray[np.uint8]:
-    return _to_index(_FORMULAE[stretch](np.linspace(0.0, 1.0, _N_TABLE)))
+    return _to_index(_FORMULAE[stretch](np.linspace(0.0, 1.0, _N_TABLE - 1)))
 
 
 def _to_index(y: FloatArray) -> NDArray[np.uint8]:
-    return (1 + np.clip(np.floor(y * N_COLORS), 0, N_COLORS - 1)).astype(np.uint8)
+    levels = (1 + np.clip(np.floor(y * N_COLORS), 0, N_COLORS - 1)).astype(np.uint8)
+    return np.concatenate([np.zeros(1, np.uint8), levels])
 
 
 def _equalize(x: FloatArray, sample: NDArray[np.float32] | None, limits: Limits) -> FloatArray:
@@ -292,7 +293,7 @@ def index_colors(block: NDArray[np.float32], limits: Limits, table: NDArray[np.u
     """
     rows, columns = block.shape
     padded = np.empty((rows, -(-columns // 4) * 4), dtype=np.uint8)
-    scale = (_N_TABLE - 1) / (limits[1] - limits[0]) if limits[1] > limits[0] else 0.0
+    scale = (_N_TABLE - 2) / (limits[1] - limits[0]) if limits[1] > limits[0] else 0.0
     _kernels()[0](block, np.float32(limits[0]), np.float32(scale), table, padded)
     return padded[:, :columns]
 
