@@ -183,7 +183,7 @@ class TestReports:
         outcome = run("combine", make_inputs(2))
         assert [(a.name, a.content) for a in outcome.attachments] == [("weights.txt", b"1 2")]
         outcome = run("add", make_inputs(2))
-        assert outcome.quality == ({"mean": 1.0}, {"mean": 2.0})
+        assert [numbers["mean"] for numbers in outcome.quality] == [1.0, 2.0]
         assert all(type(number["mean"]) is float for number in outcome.quality)
         assert "Add: 1.0 added" in list(outcome.products[0].header["HISTORY"])
 

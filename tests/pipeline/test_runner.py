@@ -51,7 +51,7 @@ def test_that_a_run_leaves_products_lists_parameters_log_and_summary(request_of:
     summary = json.loads((out / "outfiles.json").read_text())
     assert summary["status"] == "finished"
     assert [Path(path).name for path in summary["auxiliary"]] == ["STAR.png"]
-    assert summary["steps"][-1]["quality"] == [{"mean": 2.0}]
+    assert summary["steps"][-1]["quality"][0]["mean"] == 2.0
     assert re.fullmatch(r"sofia_desk_\d{8}_\d{6}\.log", Path(result.log_file).name)
     assert read_parameters(out / "sofia_desk_parameters.toml").sections[1].name == "add"
 

@@ -61,11 +61,14 @@ class CombinedStack:
         Variance of `flux`, NaN in the same places.
     count : ndarray of int
         Number of arrays that took part.
+    rejected : float
+        Fraction of the finite values that were clipped as outliers.
     """
 
     flux: FloatArray
     variance: FloatArray
     count: IndexArray
+    rejected: float = 0.0
 
 
 def combine_stack(
@@ -104,8 +107,11 @@ def combine_stack(
     if spread is not None and spread.shape != values.shape:
         raise ValueError(f"values have shape {values.shape} but variances {spread.shape}")
     used = np.isfinite(values)
+    rejected = 0.0
     if rule.robust:
+        offered = np.count_nonzero(used)
         used &= clip_outliers(values, rule.threshold, rule.maxiters)
+        rejected = 1.0 - np.count_nonzero(used) / max(offered, 1)
     weighted = rule.method == "mean" and rule.weighted and spread is not None
     if spread is None:
         spread = _scatter_along_stack(values, used)
@@ -115,7 +121,8 @@ def combine_stack(
     flux, variance = _average_weighted(values, spread, used) if weighted else _average(values, spread, used, rule)
     empty = count == 0
     flux, variance = np.where(empty, np.nan, flux), np.where(empty, np.nan, variance)
-    return CombinedStack(flux.astype(values.dtype, copy=False), variance.astype(spread.dtype, copy=False), count)
+    flux, variance = flux.astype(values.dtype, copy=False), variance.astype(spread.dtype, copy=False)
+    return CombinedStack(flux, variance, count, rejected)
 
 
 def _average_weighted(values: FloatArray, spread: FloatArray, used: BoolArray) -> tuple[FloatArray, FloatArray]:

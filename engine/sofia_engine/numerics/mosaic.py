@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -70,11 +71,15 @@ class MosaicFrame:
 
 @dataclass(frozen=True, eq=False)
 class Mosaic:
-    """Planes of a mosaic: flux, its variance (NaN where there is no value), and exposure (0 there)."""
+    """Planes of a mosaic: flux, its variance (NaN where there is no value), and exposure (0 there).
+
+    ``rejected`` is the fraction of values clipped as outliers; NaN if none were looked for.
+    """
 
     flux: FloatArray
     variance: FloatArray
     exposure: FloatArray
+    rejected: float = math.nan
 
 
 def plan_mosaic(images: Sequence[SkyImage], plane: TangentPlane) -> MosaicFrame:
@@ -148,7 +153,8 @@ def combine_images(images: Sequence[SkyImage], frame: MosaicFrame, rule: Combina
     if len(layers) == 1:
         return layers[0]
     combined = combine_stack([layer.flux for layer in layers], [layer.variance for layer in layers], rule)
-    return Mosaic(combined.flux, combined.variance, exposure)
+    rejected = combined.rejected if rule.robust else math.nan
+    return Mosaic(combined.flux, combined.variance, exposure, rejected)
 
 
 def resample_images(

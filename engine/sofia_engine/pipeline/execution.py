@@ -18,6 +18,7 @@ from sofia_engine.pipeline.run import Attachment, Cancel, ReferenceUse, Run
 from sofia_engine.pipeline.stamping import stamp
 from sofia_engine.pipeline.step import Step
 from sofia_engine.product import Product
+from sofia_engine.quality import measure_quality
 from sofia_engine.reference import ReferenceStore
 
 __all__ = ["Outcome", "Surroundings", "execute"]
@@ -53,6 +54,8 @@ class _Call:
     inputs: tuple[Product, ...]
     outputs: tuple[Product, ...]
     run: Run
+    quality: tuple[dict[str, float], ...]
+    """Numbers of each output."""
 
 
 def execute(
@@ -96,7 +99,7 @@ def _map(
         product = products[position]
         run = _make_run(step, product, around, position=position, count=len(products))
         try:
-            return _Call((product,), _call(step, product, (product,), parameters, run), run)
+            return _describe_call((product,), _call(step, product, (product,), parameters, run), run)
         except CancelledError:
             raise
         except SofiaDeskError as error:
@@ -122,7 +125,7 @@ def _map(
 def _call_all(step: Step, products: Sequence[Product], parameters: Parameters, around: Surroundings) -> _Call:
     inputs = tuple(products)
     run = _make_run(step, inputs[0], around)
-    return _Call(inputs, _call(step, inputs, inputs, parameters, run), run)
+    return _describe_call(inputs, _call(step, inputs, inputs, parameters, run), run)
 
 
 def _call(
@@ -144,6 +147,13 @@ def _call(
     if not made:
         raise StepError(f"{step.label}: nothing usable is left of {inputs[0].name}.")
     return made
+
+
+def _describe_call(inputs: tuple[Product, ...], outputs: tuple[Product, ...], run: Run) -> _Call:
+    """Measure what was made; numbers that the step gave itself win, and hold for all it made."""
+    told = {name: float(value) for name, value in run.quality.items()}
+    measured = ({} if any(output is given for given in inputs) else measure_quality(output) for output in outputs)
+    return _Call(inputs, outputs, run, tuple(numbers | told for numbers in measured))
 
 
 def _make_run(step: Step, product: Product, around: Surroundings, *, position: int = 0, count: int = 1) -> Run:
@@ -207,7 +217,7 @@ def _collect(
         references=tuple({use.role + use.sha256: use for run in runs for use in run.references}.values()),
         attachments=tuple(attachment for run in runs for attachment in run.attachments),
         skipped=tuple(skipped),
-        quality=tuple({name: float(value) for name, value in run.quality.items()} for run in runs),
+        quality=tuple(numbers for call in calls for numbers in call.quality),
     )
 
 

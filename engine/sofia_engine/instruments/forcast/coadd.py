@@ -1,6 +1,7 @@
 """Coadd: combine registered images; of calibrated images the result is a mosaic."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -142,6 +143,8 @@ def coadd(images: Sequence[Product], p: CoaddParameters, run: Run) -> tuple[Prod
         raise InputError(f"{images[0].name}: the images cannot be combined: {error}.") from None
     combined = _combine(layers, frame, p)
     _describe_frame(header, images[0], frame.plane, combined)
+    if math.isfinite(combined.rejected):
+        run.quality["rejected"] = 100.0 * combined.rejected
     run.history(f"Coadd: {len(images)} images, method {p.method}, relative to the {p.reference.lower()}")
     product = images[0].replace(
         header=header,
