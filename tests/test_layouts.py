@@ -77,6 +77,29 @@ class TestTakingApart:
         product = Product.read(write_spectrum(tmp_path / "a.fits", rows))
         np.testing.assert_array_equal(product["SPECTRAL_FLUX"], rows[:, 1])
 
+    @pytest.mark.parametrize("kind", ["rspspec", "response", "instrument_response", "response_spectrum"])
+    def test_that_rows_of_a_response_become_planes(self, tmp_path, kind):
+        rows = np.arange(50.0).reshape(5, 10)
+        header = fits.Header([("XUNITS", "um"), ("YUNITS", "Me/s/Jy"), ("PRODTYPE", kind)])
+        fits.PrimaryHDU(rows, header).writeto(tmp_path / "a.fits")
+        product = Product.read(tmp_path / "a.fits")
+        assert list(product.planes) == ["WAVEPOS", "RESPONSE", "RESPONSE_ERROR", "TRANSMISSION", "STANDARD_MODEL"]
+        assert [p.unit for p in product.planes.values()] == ["um", "Me/s/Jy", "Me/s/Jy", "", "Jy"]
+        product.write(tmp_path / "b.fits", layout=product.layout)
+        np.testing.assert_array_equal(Product.read(tmp_path / "b.fits", layout="extensions")["PRIMARY"], rows)
+
+    def test_that_an_old_rectified_image_gets_its_axes_from_the_header(self, tmp_path):
+        cube = [np.ones((6, 5)), np.full((6, 5), 4.0), np.zeros((6, 5))]
+        cards = {"CRPIX1": 0.5, "CRVAL1": 8.5, "CD1_1": 0.08, "CRPIX2": 0.5, "CRVAL2": 4.0, "CD2_2": 0.5}
+        product = Product.read(write_cube(tmp_path / "a.fits", cube, product_type="rectimage", **cards))
+        np.testing.assert_array_equal(product["ERROR"], 2.0)
+        assert product["BADMASK"].dtype == np.int64
+        np.testing.assert_allclose(product["WAVEPOS"], 8.5 + 0.1 * np.arange(5))
+        np.testing.assert_allclose(product["SLITPOS"], 4.0 + 0.6 * np.arange(6))
+        again = Product.read(product.write(tmp_path / "b.fits", layout=product.layout))
+        np.testing.assert_allclose(again["WAVEPOS"], product["WAVEPOS"])
+        np.testing.assert_array_equal(again["ERROR"], 2.0)
+
     def test_that_a_file_can_be_read_as_it_is(self, tmp_path):
         path = write_cube(tmp_path / "a.fits", np.zeros((2, 4, 4)))
         assert Product.read(path, layout="extensions")["PRIMARY"].shape == (2, 4, 4)
@@ -118,11 +141,22 @@ class TestRoundTrip:
         Product.of(header, planes).write(tmp_path / "a.fits", layout="spectrum")
         assert Product.read(tmp_path / "a.fits")["WAVEPOS"].shape == (2, 9)
 
+    def test_that_one_transmission_curve_serves_all_apertures_and_units_are_told(self, tmp_path):
+        wave, two = np.linspace(5, 8, 9), np.ones((2, 9))
+        planes = {"WAVEPOS": wave, "SPECTRAL_FLUX": two, "SPECTRAL_ERROR": two, "TRANSMISSION": 0.5 * wave}
+        product = Product.of(fits.Header([("CDELT1", 0.375), ("BUNIT", "Jy/pixel")]), planes,
+                             units={"WAVEPOS": "um", "SPECTRAL_FLUX": "Jy", "SPECTRAL_ERROR": "Jy"})  # fmt: skip
+        product.write(tmp_path / "a.fits", layout="spectrum")
+        header = fits.getheader(tmp_path / "a.fits")
+        assert [header[key] for key in ("XUNITS", "YUNITS", "NAPS", "NORDERS", "DISPO01")] == ["um", "Jy", 2, 1, 0.375]
+        assert "BUNIT" not in header
+        np.testing.assert_array_equal(Product.read(tmp_path / "a.fits")["TRANSMISSION"], [0.5 * wave] * 2)
+
 
 class TestRefusals:
     def test_that_an_unknown_layout_is_named_with_those_there_are(self, tmp_path):
         product = Product.of(fits.Header(), {"FLUX": np.ones((2, 2))})
-        with pytest.raises(InputError, match="no file layout 'cubes'; there are extensions, .*spectrum"):
+        with pytest.raises(InputError, match=r"no file layout 'cubes'; there are extensions, .*spectrum"):
             product.write(tmp_path / "a.fits", layout="cubes")
         assert list(tmp_path.iterdir()) == []
 
