@@ -127,4 +127,5 @@ class _Edges:
 def _integrate_clamp(y: FloatArray) -> FloatArray:
     """Integral of clamp(t, 0, 1) from 0 to y."""
     inner = np.clip(y, 0.0, 1.0)
-    return 0.5 * inner * inner + np.maximum(y - 1.0, 0.0)
+    integral: FloatArray = 0.5 * inner * inner + np.maximum(y - 1.0, 0.0)
+    return integral
