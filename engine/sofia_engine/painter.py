@@ -11,14 +11,14 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sofia_engine.quicklook import ImageMap, MapParameters
 
-__all__ = ["COMMAND", "draw_map", "serve", "started"]
+__all__ = ["COMMAND", "draw", "draw_map", "serve", "started"]
 
 COMMAND = "draw-maps"
 """Word of the command line that begins the process; not for users."""
@@ -45,12 +45,21 @@ def started() -> Iterator[None]:
 
 
 def draw_map(content: ImageMap, look: MapParameters | None = None) -> bytes:
-    """Draw a map, in the drawing process if there is one.
+    """Draw a map, in the drawing process if there is one; see `sofia_engine.quicklook.render_map`."""
+    from sofia_engine.quicklook import render_map
+
+    return draw(render_map, content, look)
+
+
+def draw(render: Callable[..., bytes], *arguments: Any) -> bytes:
+    """Draw something, in the drawing process if there is one.
 
     Parameters
     ----------
-    content, look
-        As in `sofia_engine.quicklook.render_map`.
+    render : callable
+        Function of a module, such as `sofia_engine.quicklook.render_map`.
+    *arguments
+        Its arguments; values that can be pickled.
 
     Returns
     -------
@@ -60,16 +69,12 @@ def draw_map(content: ImageMap, look: MapParameters | None = None) -> bytes:
     Raises
     ------
     InputError, ParameterError
-        As `sofia_engine.quicklook.render_map`.
+        As the function.
     """
-    answer = _ask(content, look)
+    answer = _ask(render, *arguments)
     if isinstance(answer, Exception):
         raise answer
-    if answer is not None:
-        return answer
-    from sofia_engine.quicklook import render_map
-
-    return render_map(content, look)
+    return render(*arguments) if answer is None else answer
 
 
 def serve() -> int:
@@ -84,10 +89,10 @@ def serve() -> int:
     with answers:
         while True:
             try:
-                content, look = pickle.load(sys.stdin.buffer)  # noqa: S301 - it comes from the parent process
+                render, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - it comes from the parent process
             except EOFError:
                 return 0
-            _send(answers, _draw(content, look))
+            _send(answers, _draw(render, *arguments))
 
 
 def _begin() -> subprocess.Popen[bytes]:
@@ -117,7 +122,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _ask(content: ImageMap, look: MapParameters | None) -> bytes | Exception | None:
+def _ask(render: Callable[..., bytes], *arguments: Any) -> bytes | Exception | None:
     """Return what the drawing process answers, or None if there is none or it has ended."""
     global _process  # noqa: PLW0603
     with _mutex:
@@ -126,7 +131,7 @@ def _ask(content: ImageMap, look: MapParameters | None) -> bytes | Exception | N
         assert _process.stdin is not None
         assert _process.stdout is not None
         try:
-            _send(_process.stdin, (content, look))
+            _send(_process.stdin, (render, arguments))
             answer: bytes | Exception = pickle.load(_process.stdout)  # noqa: S301 - from the process begun here
         except (OSError, EOFError, pickle.PickleError):
             _end(_process)
@@ -159,12 +164,11 @@ def _get_ready() -> None:
     gc.enable()
 
 
-def _draw(content: ImageMap, look: MapParameters | None) -> bytes | Exception:
+def _draw(render: Callable[..., bytes], *arguments: Any) -> bytes | Exception:
     from sofia_engine.errors import SofiaDeskError
-    from sofia_engine.quicklook import render_map
 
     try:
-        return render_map(content, look)
+        return render(*arguments)
     except SofiaDeskError as error:
         return error
     except Exception as error:  # noqa: BLE001 - told to the process that asked

@@ -353,6 +353,13 @@ class Product:
         write_atomically(target, fill)
         return target
 
+    def encode(self) -> bytes:
+        """Return the content of the file that `write` would write."""
+        stream = io.BytesIO()
+        with quiet_fits():
+            self.to_hdus().writeto(stream)
+        return stream.getvalue()
+
     def to_hdus(self) -> fits.HDUList:
         """Return the product as a list of HDUs of its own (data are shared, headers are copies)."""
         hdus = fits.HDUList()

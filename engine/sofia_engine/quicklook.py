@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sofia_engine.numerics.tangent_plane import TangentPlane
     from sofia_engine.product import Product
 
-__all__ = ["Beam", "ImageMap", "MapParameters", "describe_map", "render_map"]
+__all__ = ["Beam", "ImageMap", "LinearAxes", "MapLook", "MapParameters", "describe_map", "draw_panel", "encode_figure", "render_map"]
 
 FIGURE_SIZE = 8.0
 """Inches."""
@@ -50,6 +50,23 @@ class Beam:
     angle: float = 0.0
 
 
+@dataclass(frozen=True)
+class LinearAxes:
+    """Linear coordinates of the pixels of an image that is not on the sky.
+
+    Attributes
+    ----------
+    start, step : (float, float)
+        Coordinates (x, y) of the first pixel, and from one pixel to the next.
+    labels : (str, str)
+        Of the axes.
+    """
+
+    start: tuple[float, float]
+    step: tuple[float, float]
+    labels: tuple[str, str]
+
+
 @dataclass(frozen=True, eq=False)
 class ImageMap:
     """What a map shows.
@@ -68,6 +85,10 @@ class ImageMap:
         For the labels of the axes.
     beam : Beam or None
         Beam to be drawn.
+    axes : LinearAxes or None
+        Coordinates of an image that is not on the sky.
+    mark : (float, float) or None
+        Pixel (x, y), from 0, at which a cross is drawn.
     """
 
     image: FloatArray
@@ -77,10 +98,12 @@ class ImageMap:
     unit: str = ""
     equinox: float | None = None
     beam: Beam | None = None
+    axes: LinearAxes | None = None
+    mark: tuple[float, float] | None = None
 
 
-class MapParameters(Parameters):
-    """How a map is shown; also the parameters of the steps that make one."""
+class MapLook(Parameters):
+    """How the image in a figure is shown."""
 
     colormap: str = parameter(
         "plasma", label="Color map", help="Name of a Matplotlib color map, such as plasma, viridis or gray."
@@ -101,11 +124,7 @@ class MapParameters(Parameters):
     grid: bool = parameter(
         False, label="Overlay grid", help="Draw lines of equal coordinates; always drawn where north is not up."
     )
-    beam: bool = parameter(True, label="Beam marker", help="Show the beam (BMAJ, BMIN, BPA) in the lower left corner.")
     watermark: str = parameter("", label="Watermark text", help="Text in the lower right corner.", max_length=100)
-    crop_border: bool = parameter(
-        True, label="Crop NaN border", help="Cut off edges of the image that hold no value or zeros only."
-    )
 
     @field_validator("scale")
     @classmethod
@@ -113,6 +132,15 @@ class MapParameters(Parameters):
         if not 0 <= scale[0] < scale[1] <= 100:
             raise ValueError("two percentiles low, high from 0 to 100, the lower one first")
         return scale
+
+
+class MapParameters(MapLook):
+    """How a map is shown; also the parameters of the steps that make one."""
+
+    beam: bool = parameter(True, label="Beam marker", help="Show the beam (BMAJ, BMIN, BPA) in the lower left corner.")
+    crop_border: bool = parameter(
+        True, label="Crop NaN border", help="Cut off edges of the image that hold no value or zeros only."
+    )
 
 
 def describe_map(product: Product, title: str, extension: str = "FLUX", beam: Beam | None = None) -> ImageMap:
@@ -175,23 +203,58 @@ def render_map(content: ImageMap, look: MapParameters | None = None) -> bytes:
     from matplotlib.figure import Figure
 
     look = look or MapParameters()
-    if content.image.ndim != 2 or not np.isfinite(content.image).any():
-        raise InputError(f"{content.subtitle or 'The image'}: there is no finite pixel in an image to show.")
-    box = _find_content(content.image) if look.crop_border else None
-    picture = _Picture.of(content, look, box)
     figure = Figure(figsize=(FIGURE_SIZE, FIGURE_SIZE), dpi=RESOLUTION)
     canvas = FigureCanvasAgg(figure)
-    axes = _add_panel(figure, picture)
+    draw_panel(figure, content, look, PANEL, crop=look.crop_border, beam=look.beam)
+    return encode_figure(canvas)
+
+
+def draw_panel(
+    figure: Figure,
+    content: ImageMap,
+    look: MapLook,
+    panel: tuple[float, float, float, float],
+    *,
+    crop: bool = True,
+    beam: bool = False,
+) -> Axes:
+    """Draw an image with axes, colour bar and title into a part of a figure.
+
+    Parameters
+    ----------
+    figure : Figure
+        Drawn into.
+    content : ImageMap
+        What is shown.
+    look : MapLook
+        How.
+    panel : (float, float, float, float)
+        Left, bottom, width, height of the area for the image, fractions of the figure.
+    crop, beam : bool
+        Cut off empty edges; draw the beam.
+
+    Raises
+    ------
+    InputError
+        If the image has no finite pixel.
+    ParameterError
+        If the colour map or a colour is not known.
+    """
+    if content.image.ndim != 2 or not np.isfinite(content.image).any():
+        raise InputError(f"{content.subtitle or 'The image'}: there is no finite pixel in an image to show.")
+    picture = _Picture.of(content, look, _find_content(content.image) if crop else None)
+    axes = _add_panel(figure, picture, panel)
     _draw_image(axes, picture)
     if look.n_contour > 0:
         _draw_contours(axes, picture, look)
     _draw_axes(axes, content, picture, look)
     _draw_bar(figure, axes, content, picture)
     _write_texts(figure, axes, content, look)
-    if look.beam and content.beam is not None and content.plane is not None:
+    if beam and content.beam is not None and content.plane is not None:
         _draw_beam(axes, content.beam, content.plane, picture)
-    canvas.draw()
-    return _encode(canvas)
+    if content.mark is not None:
+        axes.plot(*content.mark, marker="x", color="gray", markersize=6, linestyle="none")
+    return axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +267,7 @@ class _Picture:
     colors: Any
 
     @classmethod
-    def of(cls, content: ImageMap, look: MapParameters, box: tuple[slice, slice] | None) -> _Picture:
+    def of(cls, content: ImageMap, look: MapLook, box: tuple[slice, slice] | None) -> _Picture:
         rows, columns = box or (slice(0, None), slice(0, None))
         finite = content.image[np.isfinite(content.image)]
         low, high = (float(v) for v in np.percentile(finite, look.scale))
@@ -237,12 +300,13 @@ def _find_content(image: FloatArray) -> tuple[slice, slice] | None:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def _add_panel(figure: Figure, picture: _Picture) -> Axes:
+def _add_panel(figure: Figure, picture: _Picture, panel: tuple[float, float, float, float]) -> Axes:
     """Add axes with the shape of the picture in the middle of the panel."""
-    left, bottom, width, height = PANEL
+    left, bottom, width, height = panel
     ny, nx = picture.pixels.shape
-    scale = min(width / nx, height / ny)
-    wide, high = nx * scale, ny * scale
+    across, up = figure.get_size_inches()
+    scale = min(width * across / nx, height * up / ny)
+    wide, high = nx * scale / across, ny * scale / up
     axes = figure.add_axes((left + (width - wide) / 2, bottom + (height - high) / 2, wide, high))
     axes.set_facecolor("white")
     return axes
@@ -258,7 +322,7 @@ def _draw_image(axes: Axes, picture: _Picture) -> None:
     axes.imshow(table[color], origin="lower", interpolation="nearest", extent=picture.extent, aspect="auto")
 
 
-def _draw_contours(axes: Axes, picture: _Picture, look: MapParameters) -> None:
+def _draw_contours(axes: Axes, picture: _Picture, look: MapLook) -> None:
     levels = np.linspace(*picture.limits, look.n_contour)
     levels = levels if look.n_contour > 1 else np.array([sum(picture.limits) / 2])
     x, y = (start + np.arange(n) for start, n in zip(picture.corner, picture.pixels.shape[::-1], strict=True))
@@ -271,11 +335,14 @@ def _draw_contours(axes: Axes, picture: _Picture, look: MapParameters) -> None:
         raise ParameterError(f"The contour color '{look.contour_color}' cannot be used: {error}.") from None
 
 
-def _draw_axes(axes: Axes, content: ImageMap, picture: _Picture, look: MapParameters) -> None:
+def _draw_axes(axes: Axes, content: ImageMap, picture: _Picture, look: MapLook) -> None:
     from sofia_engine.numerics.sky_ticks import place_ticks
 
     left, right, bottom, top = picture.extent
     axes.tick_params(direction="inout", top=True, right=True, length=5)
+    if content.axes is not None:
+        _draw_linear_axes(axes, content.axes, picture, grid=look.grid)
+        return
     if content.plane is None:
         axes.set_xlabel("x (pixels)")
         axes.set_ylabel("y (pixels)")
@@ -292,6 +359,24 @@ def _draw_axes(axes: Axes, content: ImageMap, picture: _Picture, look: MapParame
     axes.set_ylabel(_name_axis(mesh[second].kind, content.equinox))
     if look.grid or abs(turn) > SMALLEST_TURN:
         _draw_grid(axes, x, y, mesh)
+
+
+def _draw_linear_axes(axes: Axes, linear: LinearAxes, picture: _Picture, *, grid: bool) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    left, right, bottom, top = picture.extent
+    for which, low, high, start, step in (
+        (axes.xaxis, left, right, linear.start[0], linear.step[0]),
+        (axes.yaxis, bottom, top, linear.start[1], linear.step[1]),
+    ):
+        values = MaxNLocator(6).tick_values(start + low * step, start + high * step)
+        places = (values - start) / step
+        inside = (places >= low) & (places <= high)
+        which.set_ticks(places[inside], [f"{value:g}" for value in np.round(values[inside], 9)])
+    axes.set_xlabel(linear.labels[0])
+    axes.set_ylabel(linear.labels[1])
+    if grid:
+        axes.grid(color="white", alpha=0.25, linewidth=0.8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -355,7 +440,7 @@ def _draw_bar(figure: Figure, axes: Axes, content: ImageMap, picture: _Picture) 
     bar.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4))
 
 
-def _write_texts(figure: Figure, axes: Axes, content: ImageMap, look: MapParameters) -> None:
+def _write_texts(figure: Figure, axes: Axes, content: ImageMap, look: MapLook) -> None:
     middle = axes.get_position()
     center, top = (middle.x0 + middle.x1) / 2, middle.y1
     figure.text(0.5, top + 0.055, content.title, ha="center", va="bottom", fontsize=13, parse_math=False)
@@ -389,10 +474,11 @@ def _draw_beam(axes: Axes, beam: Beam, plane: TangentPlane, picture: _Picture) -
     )  # fmt: skip
 
 
-def _encode(canvas: Any) -> bytes:
-    """Encode the drawing, as RGB with light compression: faster than the default and hardly larger."""
+def encode_figure(canvas: Any) -> bytes:
+    """Draw a figure and encode it as PNG: RGB with light compression, faster than the default and hardly larger."""
     from PIL import Image
 
+    canvas.draw()
     stream = io.BytesIO()
     picture = Image.fromarray(np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3]))
     picture.save(stream, "PNG", compress_level=3, dpi=(RESOLUTION, RESOLUTION))

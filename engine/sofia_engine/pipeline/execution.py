@@ -6,7 +6,8 @@ import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from sofia_engine.errors import CancelledError, SofiaDeskError, StepError
@@ -14,7 +15,7 @@ from sofia_engine.pipeline.events import InputSkipped, Progress, Sink, ignore
 from sofia_engine.pipeline.parameters import Parameters
 from sofia_engine.pipeline.recipe import Recipe
 from sofia_engine.pipeline.references import wanted_by
-from sofia_engine.pipeline.run import Attachment, Cancel, ReferenceUse, Run
+from sofia_engine.pipeline.run import Attachment, Cancel, Companion, ReferenceUse, Run
 from sofia_engine.pipeline.stamping import stamp
 from sofia_engine.pipeline.step import Step
 from sofia_engine.product import Product
@@ -215,7 +216,11 @@ def _collect(
         made=tuple(made),
         warnings=tuple(warning for run in runs for warning in run.warnings),
         references=tuple({use.role + use.sha256: use for run in runs for use in run.references}.values()),
-        attachments=tuple(attachment for run in runs for attachment in run.attachments),
+        attachments=tuple(
+            attachment
+            for call in calls
+            for attachment in [*call.run.attachments, *_encode_companions(step, recipe, parameters, call)]
+        ),
         skipped=tuple(skipped),
         quality=tuple(numbers for call in calls for numbers in call.quality),
     )
@@ -227,6 +232,7 @@ def _passes_on(call: _Call, output: Product) -> bool:
 
 def _stamp(step: Step, recipe: Recipe, parameters: Parameters, call: _Call, position: int, taken: set[str]) -> Product:
     output = call.outputs[position]
+    step = _specify(step, call.run)
 
     def finish() -> Product:
         name = _distinct(_name(step, recipe, call, position), taken) if step.makes_products else ""
@@ -236,8 +242,33 @@ def _stamp(step: Step, recipe: Recipe, parameters: Parameters, call: _Call, posi
     return stamped
 
 
+def _specify(step: Step, run: Run) -> Step:
+    """Return the step with the code, type and level that its function has asked for."""
+    if run.kind is None:
+        return step
+    code, product_type, level = run.kind
+    return replace(step, code=code or step.code, product_type=product_type or step.product_type, level=level)
+
+
+def _encode_companions(step: Step, recipe: Recipe, parameters: Parameters, call: _Call) -> Iterator[Attachment]:
+    """Yield the further products of a call as files."""
+    sources = [product.name for product in call.inputs]
+    for companion in call.run.companions:
+        name = recipe.output_name(companion.product.header, sources, companion.code)
+        made = _guard(step, name, call.run, partial(_encode_companion, step, parameters, call, companion, name))
+        yield made
+
+
+def _encode_companion(step: Step, parameters: Parameters, call: _Call, companion: Companion, name: str) -> Attachment:
+    kind = replace(step, code=companion.code, product_type=companion.product_type, level=companion.level)
+    product = stamp(companion.product, kind, parameters, history=call.run.history_lines, name=name)
+    return Attachment(name, product.encode())
+
+
 def _name(step: Step, recipe: Recipe, call: _Call, position: int) -> str:
     same_count = len(call.outputs) == len(call.inputs)
+    if position in call.run.sources:
+        return recipe.output_name(call.outputs[position].header, call.run.sources[position], step.code)
     sources = [call.inputs[position].name] if same_count else [product.name for product in call.inputs]
     return recipe.output_name(call.outputs[position].header, sources, step.code)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import sys
 import zlib
@@ -14,9 +15,10 @@ from astropy.io import fits
 
 from sofia_engine._version import PIPELINE, __version__
 from sofia_engine.errors import InputError
+from sofia_engine.header.cards import quiet_fits
 from sofia_engine.pipeline.state import InputRecord, State
 
-__all__ = ["describe_run", "provenance_lines", "read_provenance"]
+__all__ = ["add_provenance", "describe_run", "provenance_lines", "read_provenance"]
 
 _PREFIX = "Provenance: "
 _WIDTH = 60
@@ -46,6 +48,16 @@ def provenance_lines(provenance: dict[str, Any]) -> list[str]:
     """Return HISTORY lines that hold a provenance (JSON, zlib, base64)."""
     packed = base64.b64encode(zlib.compress(json.dumps(provenance, default=str).encode(), 9)).decode()
     return [_PREFIX + packed[i : i + _WIDTH] for i in range(0, len(packed), _WIDTH)]
+
+
+def add_provenance(content: bytes, lines: Sequence[str]) -> bytes:
+    """Return the content of a FITS file with lines of HISTORY added to its primary header."""
+    stream = io.BytesIO()
+    with quiet_fits(), fits.open(io.BytesIO(content), memmap=False, lazy_load_hdus=False) as hdus:
+        for line in lines:
+            hdus[0].header.add_history(line)
+        hdus.writeto(stream)
+    return stream.getvalue()
 
 
 def read_provenance(header: fits.Header, file: str = "") -> dict[str, Any]:

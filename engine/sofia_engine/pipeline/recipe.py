@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,8 @@ class Recipe:
     load: Callable[[Path], Product] = Product.read
     defaults: Callable[[fits.Header], Mapping[str, Mapping[str, Any]]] = _no_defaults
     columns: tuple[str, ...] = ()
+    old_types: Mapping[str, str] = field(default_factory=dict)
+    """Product types (PRODTYPE, lower case) of old files, with those of today."""
 
     def __post_init__(self) -> None:
         keys = [step.key for step in self.steps]
@@ -96,6 +98,7 @@ class Recipe:
             If the product is the last of the recipe.
         """
         product_type = str(header.get("PRODTYPE", "UNKNOWN")).strip().lower()
+        product_type = self.old_types.get(product_type, product_type)
         for position, made_by in enumerate(self.steps):
             if made_by.makes_products and made_by.product_type.lower() == product_type:
                 if position + 1 == len(self.steps):

@@ -28,7 +28,7 @@ from sofia_engine.pipeline.events import (
 )
 from sofia_engine.pipeline.execution import Outcome, Surroundings, execute
 from sofia_engine.pipeline.parameters import Parameters, Setting
-from sofia_engine.pipeline.provenance import describe_run, provenance_lines
+from sofia_engine.pipeline.provenance import add_provenance, describe_run, provenance_lines
 from sofia_engine.pipeline.recipe import Recipe
 from sofia_engine.pipeline.references import fingerprint, requested_files, wanted_by
 from sofia_engine.pipeline.run import Cancel, Wanted
@@ -533,11 +533,19 @@ class Reduction:
     def _save(self, state: State, step: Step, parameters: Parameters) -> None:
         if self.output is None:
             return
-        for attachment in self.session.read_attachments(state):
-            self._write(attachment.name, step, attachment.write)
-        if not getattr(parameters, "save", False):
+        attachments = self.session.read_attachments(state)
+        saved = getattr(parameters, "save", False)
+        if not (attachments or saved):
             return
         lines = provenance_lines(self.provenance(state))
+        for attachment in attachments:
+            if attachment.is_product:
+                complete = replace(attachment, content=add_provenance(attachment.content, lines))
+                self._write(attachment.name, step, complete.write, "product")
+            else:
+                self._write(attachment.name, step, attachment.write)
+        if not saved:
+            return
         for product, made in zip(self.products_of(state), state.made, strict=True):
             if made:
                 self._write(product.name, step, product.with_cards(history=lines).write, "product")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,10 @@ from sofia_engine.pipeline.events import Log, LogLevel, Progress, Sink, ignore
 from sofia_engine.product import write_atomically
 
 if TYPE_CHECKING:
+    from sofia_engine.product import Product
     from sofia_engine.reference import ReferenceRequest, ReferenceStore
 
-__all__ = ["Attachment", "Cancel", "ReferenceUse", "Run", "Wanted"]
+__all__ = ["Attachment", "Cancel", "Companion", "ReferenceUse", "Run", "Wanted"]
 
 
 class Cancel:
@@ -73,9 +74,34 @@ class Attachment:
     name: str
     content: bytes
 
+    @property
+    def is_product(self) -> bool:
+        """Whether it holds data as FITS (rather than a plot or regions)."""
+        return self.name.endswith(".fits")
+
     def write(self, path: Path) -> None:
         """Write the file: beside its final name first, then renamed."""
         write_atomically(path, lambda stream: stream.write(self.content))
+
+
+@dataclass(frozen=True)
+class Companion:
+    """A further product of a step: a file beside the step's own, which no later step gets.
+
+    Parameters
+    ----------
+    product : Product
+        Its data and header.
+    code, product_type : str
+        As of a step: three letters in the file's name, and PRODTYPE.
+    level : str
+        PROCSTAT; empty for that of the header.
+    """
+
+    product: Product
+    code: str
+    product_type: str
+    level: str = ""
 
 
 @dataclass
@@ -108,6 +134,11 @@ class Run:
     warnings: list[str] = field(default_factory=list)
     references: list[ReferenceUse] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
+    companions: list[Companion] = field(default_factory=list)
+    kind: tuple[str, str, str] | None = None
+    """Code, type and level of the outputs, if they are not those of the step."""
+    sources: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """Names of the inputs that went into an output, by its position; for steps that combine some of their inputs."""
     quality: dict[str, float] = field(default_factory=dict)
     """Numbers that tell the quality of the result, by name (noise, fwhm, ...)."""
 
@@ -147,6 +178,18 @@ class Run:
     def attach(self, name: str, content: bytes) -> None:
         """Hand over an auxiliary file to be saved beside the products."""
         self.attachments.append(Attachment(name, content))
+
+    def accompany(self, companion: Companion) -> None:
+        """Hand over a further product; it is named, stamped and saved like those of steps."""
+        self.companions.append(companion)
+
+    def produce(self, code: str = "", product_type: str = "", level: str = "") -> None:
+        """Tell that the outputs are of another kind than the step's usual ones; an empty word keeps what is there."""
+        self.kind = (code, product_type, level)
+
+    def made_of(self, position: int, names: Sequence[str]) -> None:
+        """Tell which inputs went into an output, if not all did; its file name says so then."""
+        self.sources[position] = tuple(names)
 
     def reference(self, role: str) -> ReferenceUse:
         """Return a reference file.

@@ -445,7 +445,9 @@ def _run(reduction: Reduction, request: RunRequest) -> tuple[Status, str]:
 def _summarise(reduction: Reduction, record: _Record, status: Status, error: str) -> RunResult:
     states = reduction.path_to(reduction.current)[1:]
     products = dict.fromkeys(path for state in states for path in _products_on_disk(reduction, state))
-    auxiliary = dict.fromkeys(path for state in states for path in _attachments_on_disk(reduction, state))
+    auxiliary: dict[str, None] = {}
+    for path in (path for state in states for path in _attachments_on_disk(reduction, state)):
+        (products if path.endswith(".fits") else auxiliary)[path] = None
     for event in record.written:
         (products if event.kind == "product" else auxiliary)[event.path] = None
     return RunResult(

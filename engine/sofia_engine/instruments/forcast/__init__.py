@@ -15,6 +15,6 @@ INSTRUMES = ("FORCAST",)
 
 def recipes() -> tuple[Recipe, ...]:
     """Return the recipes for FORCAST data."""
-    from sofia_engine.instruments.forcast.imaging import RECIPES
+    from sofia_engine.instruments.forcast import grism, imaging
 
-    return RECIPES
+    return (*imaging.RECIPES, *grism.RECIPES)

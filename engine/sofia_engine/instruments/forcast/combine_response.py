@@ -1,0 +1,136 @@
+"""Combine Response: the response of the instrument from those of several observations of standards."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from sofia_engine.header.merging import merge_headers
+from sofia_engine.instruments.forcast.configuration import merging_rules
+from sofia_engine.instruments.forcast.grism_frame import pack_spectrum, require_planes
+from sofia_engine.layouts import unpack
+from sofia_engine.numerics.coadd import CombinationRule
+from sofia_engine.pipeline.parameters import SavedOutput, parameter
+from sofia_engine.pipeline.run import Run
+from sofia_engine.pipeline.step import step
+from sofia_engine.product import Plane, Product
+from sofia_engine.spectroscopy.combination import (
+    combine_curves,
+    combine_spectra,
+    find_scales,
+    require_same_wavelengths,
+    smooth_spectrum,
+)
+
+__all__ = ["ResponseCombination", "combine_response"]
+
+
+class ResponseCombination(SavedOutput):
+    """Parameters of Combine Response."""
+
+    combine_aps: bool = parameter(
+        False,
+        label="Combine apertures",
+        group="General",
+        level="hidden",
+        help="Combine the responses of all apertures too.",
+    )
+    scale_method: Literal["median", "highest", "lowest", "index", "none"] = parameter(
+        "median",
+        label="Scaling method",
+        group="Scaling",
+        help="Which spectrum all others are scaled to first: their median, the highest, the lowest, or the one with "
+        "the number below.",
+    )
+    scale_index: int = parameter(
+        0,
+        label="Index of spectrum to scale to",
+        group="Scaling",
+        ge=0,
+        help="Number of the file, from 0, for the scaling method index.",
+    )
+    method: Literal["mean", "median"] = parameter(
+        "mean", label="Combination method", group="Combination", help="Statistic of the responses."
+    )
+    weighted: bool = parameter(
+        True, label="Weight by errors", group="Combination", help="Weight a mean by inverse variances."
+    )
+    robust: bool = parameter(
+        True,
+        label="Robust combination",
+        group="Combination",
+        help="Leave out values that lie far from the others.",
+    )
+    threshold: float = parameter(
+        8.0,
+        label="Outlier rejection threshold (sigma)",
+        group="Combination",
+        unit="sigma",
+        gt=0,
+        le=1000,
+        help="Values further from the median than this many standard deviations of the stack are left out.",
+    )
+    maxiters: int = parameter(
+        5,
+        label="Maximum sigma-clipping iterations",
+        group="Combination",
+        ge=1,
+        le=100,
+        help="Largest number of rounds of rejection.",
+    )
+    fwhm: float = parameter(
+        2.0,
+        label="Smoothing Gaussian FWHM (pixels)",
+        group="Smoothing",
+        unit="pix",
+        ge=0,
+        le=100,
+        help="Width of the Gaussian by which the response is smoothed; 0 leaves it as it is.",
+    )
+
+
+@step(
+    "combine_response",
+    label="Combine Response",
+    code="IRS",
+    product_type="instrument_response",
+    level="LEVEL_4",
+    saved=True,
+)
+def combine_response(images: Sequence[Product], p: ResponseCombination, run: Run) -> Product:
+    """Scale the responses of several observations to a common level, combine and smooth them."""
+    curves = [unpack(image) for image in images]
+    for curve in curves:
+        require_planes(curve, "WAVEPOS", "RESPONSE", "RESPONSE_ERROR", "TRANSMISSION")
+    require_same_wavelengths([curve["WAVEPOS"] for curve in curves])
+    response, error = _combine(curves, p, run)
+    response, error = smooth_spectrum(response, error, p.fwhm)
+    merged = merge_headers([image.header for image in images], merging_rules(), images[0].header)
+    for warning in merged.warnings:
+        run.warn(warning)
+    unit = str(images[0].header.get("YUNITS", "Me/s/Jy"))
+    combined = Product.of(
+        merged.header,
+        {
+            "WAVEPOS": Plane.of(curves[0]["WAVEPOS"], str(images[0].header.get("XUNITS", "um"))),
+            "RESPONSE": Plane.of(response, unit),
+            "RESPONSE_ERROR": Plane.of(error, unit),
+            "TRANSMISSION": Plane.of(combine_curves([curve["TRANSMISSION"] for curve in curves], p.method)),
+        },
+    )
+    run.quality["response"] = float(np.nanmedian(response))
+    run.history(f"Response: {p.method} of {len(images)} files, smoothed with FWHM {p.fwhm:g} pixels")
+    return pack_spectrum(combined, "response")
+
+
+def _combine(curves: Sequence[Product], p: ResponseCombination, run: Run) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    values = [curve["RESPONSE"] for curve in curves]
+    errors = [curve["RESPONSE_ERROR"] for curve in curves]
+    if len(curves) == 1:
+        return values[0], errors[0]
+    scales = find_scales(np.stack(values), p.scale_method, p.scale_index)
+    run.log(f"Scale factors: {', '.join(f'{scale:.4f}' for scale in scales)}")
+    run.history(f"Response: scaled by {', '.join(f'{scale:.5f}' for scale in scales)} ({p.scale_method})")
+    rule = CombinationRule(p.method, p.weighted, p.robust, p.threshold, p.maxiters)
+    combined = combine_spectra(values, errors, rule, scales)
+    return combined.flux, combined.error

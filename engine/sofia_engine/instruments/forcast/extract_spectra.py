@@ -1,0 +1,130 @@
+"""Extract Spectra: the light of each source summed along the slit."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from astropy.io import fits
+
+from sofia_engine.instruments.forcast.grism_files import (
+    find_resolution,
+    read_atmosphere,
+    require_resolution,
+    want_atmosphere,
+)
+from sofia_engine.instruments.forcast.grism_frame import (
+    accompany_spectrum,
+    make_spectral_plane,
+    require_planes,
+    square_error,
+)
+from sofia_engine.numerics.arrays import FloatArray
+from sofia_engine.pipeline.parameters import SavedOutput, parameter
+from sofia_engine.pipeline.run import Run, Wanted
+from sofia_engine.pipeline.step import step
+from sofia_engine.product import Product
+from sofia_engine.spectroscopy.aperture_keywords import read_apertures
+from sofia_engine.spectroscopy.aperture_mask import read_background
+from sofia_engine.spectroscopy.background import estimate_background_errors
+from sofia_engine.spectroscopy.extraction import BackgroundErrors, ExtractionRule, ExtractionTask, extract_spectra
+
+__all__ = ["ExtractionParameters", "extract"]
+
+
+class ExtractionParameters(SavedOutput):
+    """Parameters of Extract Spectra."""
+
+    save_1d: bool = parameter(
+        False,
+        label="Save extracted 1D spectra",
+        help="Also write the spectra as rows of one array (wavelength, flux, error, transmission), code SPC.",
+    )
+    method: Literal["optimal", "standard"] = parameter(
+        "optimal",
+        label="Extraction method",
+        help="Weight pixels with the spatial profile over their variance, or just sum them.",
+    )
+    use_profile: bool = parameter(
+        False,
+        label="Use median profile instead of spatial map",
+        help="Take the same spatial profile at all wavelengths.",
+    )
+    fix_bad: bool = parameter(
+        True,
+        label="Use spatial profile to fix bad pixels",
+        help="Replace bad pixels and outliers by the profile scaled to the good pixels of the column.",
+    )
+    threshold: float = parameter(
+        10.0,
+        label="Bad pixel threshold (sigma)",
+        unit="sigma",
+        gt=0,
+        le=1000,
+        help="Pixels further from the scaled profile than this are outliers.",
+    )
+
+
+def _want_files(header: fits.Header, _p: ExtractionParameters) -> Mapping[str, Wanted]:
+    return want_atmosphere(header)
+
+
+@step(
+    "extract_spectra",
+    label="Extract Spectra",
+    code="SPM",
+    product_type="spectra",
+    level="LEVEL_2",
+    references=_want_files,
+)
+def extract(image: Product, p: ExtractionParameters, run: Run) -> Product:
+    """Extract the spectrum of each aperture, and add the transmission of the atmosphere."""
+    require_planes(image, "WAVEPOS", "SLITPOS", "SPATIAL_MAP", "SPATIAL_PROFILE", "BADMASK", "APERTURE_MASK")
+    task = _prepare(image, p)
+    spectra = extract_spectra(task, ExtractionRule(p.method, p.fix_bad, p.threshold))
+    missing = int(np.count_nonzero(spectra.failed))
+    if missing:
+        run.log(f"No usable pixel in {missing} columns; the spectrum is missing there.")
+    unit = image.plane("FLUX").unit
+    with np.errstate(divide="ignore", invalid="ignore"):
+        run.quality["signal_to_noise"] = float(np.nanmedian(spectra.flux / spectra.error))
+    used = run.reference("atran")
+    resolution = require_resolution(find_resolution(image.header), image.header)
+    transmission = read_atmosphere(used, resolution, image["WAVEPOS"])
+    product = image.with_cards(("ATRNFILE", used.name, "Model of the atmosphere")).replace(
+        FLUX=spectra.image,
+        ERROR=spectra.image_error,
+        BADMASK=spectra.bad.astype(np.int64),
+        SPECTRAL_FLUX=make_spectral_plane(spectra.flux, unit, image.header),
+        SPECTRAL_ERROR=make_spectral_plane(spectra.error, unit, image.header),
+        TRANSMISSION=make_spectral_plane(np.tile(transmission, (len(spectra.flux), 1)), "", image.header),
+    )
+    run.history(f"Extract: {p.method} extraction of {len(spectra.flux)} apertures")
+    if p.save_1d:
+        run.accompany(accompany_spectrum(product, "SPC", "spectra_1d"))
+    return product
+
+
+def _prepare(image: Product, p: ExtractionParameters) -> ExtractionTask:
+    profile = image["SPATIAL_MAP"]
+    if p.use_profile:
+        profile = np.repeat(image["SPATIAL_PROFILE"][:, np.newaxis], profile.shape[1], axis=1)
+    variance = square_error(image)
+    return ExtractionTask(
+        image["FLUX"],
+        variance,
+        image["BADMASK"] > 0,
+        profile,
+        image["APERTURE_MASK"],
+        [aperture.sign for aperture in read_apertures(image.header)],
+        _estimate_background_errors(image, variance),
+    )
+
+
+def _estimate_background_errors(image: Product, variance: FloatArray) -> BackgroundErrors | None:
+    degree = image.header.get("BGORDER")
+    regions = read_background(image["APERTURE_MASK"])
+    if not isinstance(degree, int) or not regions.any():
+        return None
+    return BackgroundErrors(
+        estimate_background_errors(variance, image["SLITPOS"], regions, degree), np.asarray(image["SLITPOS"])
+    )

@@ -1,0 +1,102 @@
+"""Set Apertures: how far the sources reach along the slit, and where the background is."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from sofia_engine.instruments.forcast.grism_frame import require_planes
+from sofia_engine.pipeline.parameters import SavedOutput, parameter
+from sofia_engine.pipeline.run import Run
+from sofia_engine.pipeline.step import step
+from sofia_engine.product import Product
+from sofia_engine.spectroscopy.aperture_keywords import read_apertures
+from sofia_engine.spectroscopy.aperture_mask import make_aperture_mask
+from sofia_engine.spectroscopy.apertures import (
+    ApertureSizes,
+    ApertureWishes,
+    list_size_cards,
+    make_full_slit_aperture,
+    parse_lists,
+    parse_regions,
+    set_radii,
+)
+
+__all__ = ["ApertureParameters", "set_apertures"]
+
+_LISTS = "commas separate apertures, semicolons files; empty chooses it from the profile."
+
+
+class ApertureParameters(SavedOutput):
+    """Parameters of Set Apertures."""
+
+    full_slit: bool = parameter(
+        False, label="Extract the full slit", help="One aperture over the whole slit and no background regions."
+    )
+    refit: bool = parameter(
+        True,
+        label="Refit apertures for FWHM",
+        help="Fit the width of the sources again; otherwise that of Locate Apertures is taken.",
+    )
+    signs: str = parameter(
+        "", key="apsign", label="Aperture sign", help=f"1 for positive, -1 for negative sources; {_LISTS}"
+    )
+    radii: str = parameter(
+        "",
+        key="aprad",
+        label="Aperture radius",
+        unit="arcsec",
+        help=f"Half width of the part of a source that optimal extraction uses; {_LISTS}",
+    )
+    psf_radii: str = parameter(
+        "", key="psfrad", label="PSF radius", unit="arcsec", help=f"Half width of all of a source; {_LISTS}"
+    )
+    regions: str = parameter(
+        "",
+        key="bgr",
+        label="Background regions",
+        unit="arcsec",
+        help="Parts of the slit without source as start-stop, such as 0-10,45-60; commas separate regions, semicolons "
+        "files; empty chooses them from the profile.",
+    )
+
+
+@step("set_apertures", label="Set Apertures", code="APS", product_type="apertures_set", level="LEVEL_2")
+def set_apertures(image: Product, p: ApertureParameters, run: Run) -> Product:
+    """Choose the radii of the apertures and the background regions, and mark them in a mask."""
+    require_planes(image, "SLITPOS", "SPATIAL_PROFILE", "APERTURE_TRACE")
+    sizes = _size_full_slit(image) if p.full_slit else _size(image, p, run)
+    for warning in sizes.warnings:
+        run.warn(f"{image.name}: {warning}")
+    for aperture in sizes.apertures:
+        run.log(
+            f"Aperture at {aperture.position:.3f}: radius {aperture.radius:.3f}, "
+            f"PSF radius {aperture.psf_radius:.3f} arcsec"
+        )
+    regions = ", ".join(f"{start:.3f}-{stop:.3f}" for start, stop in sizes.background) or "none"
+    run.log(f"Background regions: {regions}")
+    traces = image["APERTURE_TRACE"][: len(sizes.apertures)]
+    mask = make_aperture_mask(image["SLITPOS"], traces, sizes.apertures, sizes.background)
+    return image.with_cards(*list_size_cards(sizes)).replace(APERTURE_MASK=np.asarray(mask), APERTURE_TRACE=_keep(
+        image, len(sizes.apertures)))  # fmt: skip
+
+
+def _keep(image: Product, count: int) -> object:
+    plane = image.plane("APERTURE_TRACE")
+    return plane if len(plane.data) == count else replace(plane, data=plane.data[:count])
+
+
+def _size_full_slit(image: Product) -> ApertureSizes:
+    aperture = read_apertures(image.header)[0]
+    return ApertureSizes((make_full_slit_aperture(image["SLITPOS"], aperture),))
+
+
+def _size(image: Product, p: ApertureParameters, run: Run) -> ApertureSizes:
+    def own(text: str, key: str) -> tuple[float, ...] | None:
+        return parse_lists(text, f"set_apertures.{key}", run.count)[run.position] or None
+
+    wishes = ApertureWishes(own(p.signs, "apsign"), own(p.radii, "aprad"), own(p.psf_radii, "psfrad"), p.refit)
+    sizes = set_radii(image["SLITPOS"], image["SPATIAL_PROFILE"], read_apertures(image.header), wishes)
+    if not p.regions.strip():
+        return sizes
+    regions = parse_regions(p.regions, "set_apertures.bgr", run.count)[run.position]
+    return replace(sizes, background=regions)

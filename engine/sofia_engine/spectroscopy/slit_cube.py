@@ -1,0 +1,250 @@
+"""Spectral cubes from slit scans: slit images at several positions on the sky, resampled on (wavelength, y, x)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sofia_engine.errors import InputError
+from sofia_engine.numerics.resampling import LocalRegression, resample_points
+from sofia_engine.numerics.tangent_plane import TangentPlane
+
+if TYPE_CHECKING:
+    from sofia_engine.numerics.arrays import BoolArray, FloatArray, IndexArray
+
+__all__ = ["CubeGrid", "CubeRule", "SlitImage", "SpectralCube", "add_exposures", "plan_cube", "resample_cube"]
+
+WAVE_WINDOW, WAVE_SMOOTHING = 2.0, 1.0
+"""Window and smoothing along the wavelength, columns."""
+COLUMNS_PER_BLOCK = 16
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class SlitImage:
+    """A rectified spectral image of one slit position.
+
+    Attributes
+    ----------
+    flux, error : (ns, nw) ndarray
+        NaN is bad.
+    plane : TangentPlane
+        Celestial coordinates of pixels (across, along) the slit; the slit lies at 0 across.
+    width : float
+        Of the slit, pixels.
+    exposure : float
+        Seconds.
+    offset : (float, float)
+        Added to positions (x, y) in the cube, pixels, for example against the motion of the target.
+    """
+
+    flux: FloatArray
+    error: FloatArray
+    plane: TangentPlane
+    width: float
+    exposure: float
+    offset: tuple[float, float] = (0.0, 0.0)
+
+    def locate(self, plane: TangentPlane, across: FloatArray, along: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Positions (x, y) on another plane of positions on this one."""
+        x, y = plane.to_pixel(*self.plane.to_sky(across, along))
+        return x + self.offset[0], y + self.offset[1]
+
+
+@dataclass(frozen=True)
+class CubeRule:
+    """How the cube is resampled.
+
+    Attributes
+    ----------
+    order : int
+        Degree of the local polynomials.
+    window, smoothing : float
+        Radius of the spatial window and standard deviation of the spatial distance weights, pixels.
+    edge_threshold : float
+        How far from the samples' middle points may lie, see `sofia_engine.numerics.resampling.LocalRegression`.
+    weighted : bool
+        Weight samples with their inverse variances.
+    """
+
+    order: int = 0
+    window: float = 7.0
+    smoothing: float = 2.0
+    edge_threshold: float = 0.0
+    weighted: bool = True
+
+
+@dataclass(frozen=True)
+class CubeGrid:
+    """Shape (ny, nx) of the images of a cube, their coordinates, and the columns of the slit images it covers."""
+
+    shape: tuple[int, int]
+    plane: TangentPlane
+    columns: slice
+
+
+@dataclass(frozen=True, eq=False)
+class SpectralCube:
+    """Flux and error (nw, ny, nx) per pixel; NaN where there is none. Counts of the samples of each value are not kept."""
+
+    flux: FloatArray
+    error: FloatArray
+
+
+def plan_cube(images: Sequence[SlitImage]) -> CubeGrid:
+    """Lay the grid: north up, east to the left, pixels as large as the rows of the slit, around all good rows.
+
+    Parameters
+    ----------
+    images : sequence of SlitImage
+        Slit images of equal wavelengths; the first gives the reference position.
+
+    Raises
+    ------
+    InputError
+        If there is no good pixel.
+    """
+    first = images[0].plane
+    scale = math.hypot(first.matrix[0][1], first.matrix[1][1])
+    upright = TangentPlane((0.0, 0.0), first.sky, ((-scale, 0.0), (0.0, scale)))
+    places = []
+    used = np.zeros(images[0].flux.shape[1], dtype=bool)
+    for image in images:
+        good = np.isfinite(image.flux) & np.isfinite(image.error)
+        used |= good.any(axis=0)
+        rows = np.flatnonzero(good.any(axis=1)).astype(float)
+        places.append(np.stack(image.locate(upright, np.zeros_like(rows), rows)))
+    points = np.concatenate(places, axis=1)
+    if not points.size:
+        raise InputError("There is no good pixel in any of the images; no cube can be made.")
+    low, high = points.min(axis=1), points.max(axis=1)
+    width, height = (int(n) for n in np.ceil(high - ROUNDING) - np.floor(low + ROUNDING) + 1)
+    columns = np.flatnonzero(used)
+    plane = replace(upright, pixel=(-float(low[0]), -float(low[1])))
+    return CubeGrid((height, width), plane, slice(int(columns[0]), int(columns[-1]) + 1))
+
+
+def resample_cube(
+    images: Sequence[SlitImage], grid: CubeGrid, rule: CubeRule, progress: Callable[[int, int], None] | None = None
+) -> SpectralCube:
+    """Resample slit images on the grid of a cube.
+
+    Parameters
+    ----------
+    images : sequence of SlitImage
+        All slit positions.
+    grid : CubeGrid
+        See `plan_cube`.
+    rule : CubeRule
+        Windows and weights.
+    progress : callable, optional
+        Called with the number of finished columns and of all.
+
+    Returns
+    -------
+    SpectralCube
+        Flux per slit pixel, the light of the width of the slit, divided by that width: so it is flux per pixel.
+
+    Notes
+    -----
+    Blocks of wavelengths are resampled one after the other, each from its own columns and those within the window
+    beside it; only points with a sample within the window are looked at. So the memory needed is that of the cube
+    and one block.
+    """
+    samples = _Samples.collect(images, grid)
+    pixels = _find_near(samples, grid, rule.window)
+    count = grid.columns.stop - grid.columns.start
+    cube = SpectralCube(*(np.full((count, *grid.shape), np.nan) for _ in range(2)))
+    regression = LocalRegression(
+        window=(rule.window, rule.window, WAVE_WINDOW),
+        order=rule.order,
+        smoothing=(rule.smoothing, rule.smoothing, WAVE_SMOOTHING),
+        edge_threshold=(rule.edge_threshold, rule.edge_threshold, 0.0),
+        error_weighting=rule.weighted,
+    )
+    for start in range(0, count, COLUMNS_PER_BLOCK):
+        stop = min(start + COLUMNS_PER_BLOCK, count)
+        _resample_block(cube, samples, pixels, (start, stop), regression)
+        if progress is not None:
+            progress(stop, count)
+    return cube
+
+
+@dataclass(frozen=True, eq=False)
+class _Samples:
+    """Rows of all slits: positions x, y (n), flux and error (n, nw) per pixel."""
+
+    x: FloatArray
+    y: FloatArray
+    flux: FloatArray
+    error: FloatArray
+
+    @classmethod
+    def collect(cls, images: Sequence[SlitImage], grid: CubeGrid) -> _Samples:
+        parts = []
+        for image in images:
+            rows = np.arange(len(image.flux), dtype=np.float64)
+            x, y = image.locate(grid.plane, np.zeros_like(rows), rows)
+            columns = grid.columns
+            parts.append((x, y, image.flux[:, columns] / image.width, image.error[:, columns] / image.width))
+        return cls(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _find_near(samples: _Samples, grid: CubeGrid, window: float) -> IndexArray:
+    """Rows and columns (2, n) of the pixels with a sample within the window."""
+    ny, nx = grid.shape
+    near = np.zeros((ny, nx), dtype=bool)
+    reach = math.ceil(window)
+    steps = np.arange(-reach, reach + 1)
+    columns = np.rint(samples.x).astype(int)[:, np.newaxis, np.newaxis] + steps
+    rows = np.rint(samples.y).astype(int)[:, np.newaxis, np.newaxis] + steps[:, np.newaxis]
+    distance = np.hypot(columns - samples.x[:, np.newaxis, np.newaxis], rows - samples.y[:, np.newaxis, np.newaxis])
+    rows, columns = np.broadcast_arrays(rows, columns)
+    inside: BoolArray = (distance <= window) & (rows >= 0) & (rows < ny) & (columns >= 0) & (columns < nx)
+    near[rows[inside], columns[inside]] = True
+    return np.stack(np.nonzero(near))
+
+
+def _resample_block(
+    cube: SpectralCube, samples: _Samples, pixels: IndexArray, block: tuple[int, int], rule: LocalRegression
+) -> None:
+    """Fill wavelengths start to stop of the cube."""
+    start, stop = block
+    reach = math.ceil(WAVE_WINDOW)
+    low, high = max(start - reach, 0), min(stop + reach, samples.flux.shape[1])
+    flux, error = samples.flux[:, low:high], samples.error[:, low:high]
+    good = np.isfinite(flux) & np.isfinite(error) & (error > 0)
+    if not good.any():
+        return
+    row, column = np.nonzero(good)
+    coordinates = np.stack([samples.x[row], samples.y[row], (column + low).astype(np.float64)])
+    waves = np.arange(start, stop, dtype=np.float64)
+    points = np.empty((3, waves.size, pixels.shape[1]))
+    points[0], points[1], points[2] = pixels[1], pixels[0], waves[:, np.newaxis]
+    fit = resample_points(coordinates, flux[good], points.reshape(3, -1), rule, error[good])
+    shape = points.shape[1:]
+    cube.flux[start:stop, pixels[0], pixels[1]] = fit.values.reshape(shape)
+    cube.error[start:stop, pixels[0], pixels[1]] = fit.errors.reshape(shape)
+
+
+def add_exposures(images: Sequence[SlitImage], grid: CubeGrid) -> FloatArray:
+    """Sum the exposure times of the slits over each pixel.
+
+    Returns
+    -------
+    (ny, nx) ndarray
+        Seconds; a slit counts for the pixels whose centres it covers.
+    """
+    ny, nx = grid.shape
+    y, x = np.indices((ny, nx), dtype=np.float64)
+    total = np.zeros((ny, nx))
+    for image in images:
+        sky = grid.plane.to_sky(x - image.offset[0], y - image.offset[1])
+        across, along = image.plane.to_pixel(*sky)
+        covered = (np.abs(across) <= image.width / 2) & (along >= -0.5) & (along < len(image.flux) - 0.5)
+        total[covered] += image.exposure
+    return total
