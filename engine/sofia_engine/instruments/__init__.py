@@ -1,8 +1,8 @@
 """The instruments: each folder registers its recipes, and nothing outside the folder knows it.
 
-A folder is a package with a function ``recipes() -> tuple[Recipe, ...]`` and a tuple ``INSTRUMES`` of the values of
+A folder is a package with a function ``recipes() -> Iterable[Recipe]`` and a tuple ``INSTRUMES`` of the values of
 the INSTRUME keyword it understands (upper case). It imports its steps only inside ``recipes``, so that looking for
-instruments costs nothing.
+instruments costs nothing. As a generator, ``recipes`` imports those of one mode without the modes after it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from sofia_engine.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from astropy.io import fits
 
     from sofia_engine.pipeline.recipe import Recipe
@@ -36,14 +38,12 @@ def known_instruments() -> dict[str, str]:
 @cache
 def recipes_of(folder: str) -> tuple[Recipe, ...]:
     """Return the recipes of an instrument's folder."""
-    found: tuple[Recipe, ...] = importlib.import_module(f"{__name__}.{folder}").recipes()
-    return found
+    return tuple(_load_recipes(folder))
 
 
 def all_recipes() -> tuple[Recipe, ...]:
     """Return the recipes of all instruments."""
-    folders = sorted(set(known_instruments().values()))
-    return tuple(recipe for folder in folders for recipe in recipes_of(folder))
+    return tuple(recipe for folder in _list_folders() for recipe in recipes_of(folder))
 
 
 def find_recipe(name: str) -> Recipe:
@@ -54,9 +54,10 @@ def find_recipe(name: str) -> Recipe:
     InputError
         If there is none.
     """
-    for recipe in all_recipes():
-        if recipe.name == name:
-            return recipe
+    for folder in _list_folders():
+        for recipe in _load_recipes(folder):
+            if recipe.name == name:
+                return recipe
     raise InputError(f"There is no recipe {name}; there are {', '.join(r.name for r in all_recipes())}.")
 
 
@@ -75,7 +76,17 @@ def recipe_for(header: fits.Header) -> Recipe:
     if folder is None:
         supported = ", ".join(sorted(known_instruments()))
         raise InputError(f"the instrument {instrument} is not supported (supported: {supported})")
-    for recipe in recipes_of(folder):
+    for recipe in _load_recipes(folder):
         if recipe.accepts(header):
             return recipe
     raise InputError(f"{instrument} data of this kind are not supported yet")
+
+
+def _list_folders() -> list[str]:
+    return sorted(set(known_instruments().values()))
+
+
+def _load_recipes(folder: str) -> Iterable[Recipe]:
+    """Give the recipes of an instrument one after the other; its modules are imported as far as one goes."""
+    recipes: Iterable[Recipe] = importlib.import_module(f"{__name__}.{folder}").recipes()
+    return recipes

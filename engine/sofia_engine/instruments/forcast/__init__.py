@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sofia_engine.pipeline.recipe import Recipe
 
 __all__ = ["INSTRUMES", "recipes"]
@@ -13,8 +15,11 @@ INSTRUMES = ("FORCAST",)
 """Values of INSTRUME of its data."""
 
 
-def recipes() -> tuple[Recipe, ...]:
-    """Return the recipes for FORCAST data."""
-    from sofia_engine.instruments.forcast import grism, imaging
+def recipes() -> Iterator[Recipe]:
+    """Give the recipes for FORCAST data; the steps of spectroscopy are imported only if images are passed by."""
+    from sofia_engine.instruments.forcast import imaging
 
-    return (*imaging.RECIPES, *grism.RECIPES)
+    yield from imaging.RECIPES
+    from sofia_engine.instruments.forcast import grism
+
+    yield from grism.RECIPES
