@@ -31,8 +31,8 @@ def index_colors(block, low, scale, table, out):  # type: ignore[no-untyped-def]
             values[column] = block[row, column]
         for column in range(columns):
             position = (values[column] - low) * scale + first
-            position = position if position >= first else first
-            position = position if position <= last else last
+            position = position if position >= first else first  # noqa: FURB136 - NaN must stay out of max and min
+            position = position if position <= last else last  # noqa: FURB136
             position = position if values[column] == values[column] else np.float32(0)
             positions[column] = np.uint16(np.int32(position))
         for column in range(columns):

@@ -359,16 +359,24 @@ def fetch_block(frame: Frame, region: tuple[slice, slice], step: int = 1) -> NDA
 
 def _open_mapped(path: Path) -> ImageFile:
     try:
-        hdus = fits.open(path, memmap=True, lazy_load_hdus=False)
-    except (OSError, fits.VerifyError, ValueError, TypeError) as error:
-        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
-    with warnings.catch_warnings(), hdus:
-        warnings.simplefilter("ignore")
-        try:
-            planes = dict(_mapped_planes(hdus))
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"{path} cannot be read: it is truncated or damaged ({error}).") from error
-        return ImageFile(path.name, hdus[0].header.copy(), _required(planes, path.name), path=path)
+        with path.open("rb") as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("error", message=".*truncated.*")
+            with fits.open(stream, memmap=True, lazy_load_hdus=False) as hdus:
+                planes = dict(_mapped_planes(hdus))
+                header = hdus[0].header.copy()
+    except (OSError, fits.VerifyError, ValueError, TypeError, KeyError, UserWarning) as error:
+        raise InputError(f"{path} cannot be read: {_why_unreadable(path, error)}") from error
+    return ImageFile(path.name, header, _required(planes, path.name), path=path)
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return "permission denied."
+    with path.open("rb") as stream:
+        if not stream.read(6).startswith(b"SIMPLE"):
+            return "it is not a FITS file."
+    return "it is truncated or damaged; fetch it again."
 
 
 def _mapped_planes(hdus: fits.HDUList) -> Iterable[tuple[str, PlaneSource]]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sofia_engine.errors import InputError
 from sofia_viewers.image.drawing import Drawing, Label, Mark
 from sofia_viewers.image.geometry import sky_directions
+from sofia_viewers.image.readout import find_sky_frame
 from sofia_viewers.image.regions import Region
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def _round_values(low: float, high: float, step_arcsec: float) -> FloatArray:
 def _to_sky(wcs: Any, x: FloatArray, y: FloatArray, system: str) -> tuple[FloatArray, FloatArray]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        sky = wcs.pixel_to_world(x, y).transform_to(system)
+        sky = wcs.pixel_to_world(x, y).frame.transform_to(find_sky_frame(system))
     return np.asarray(sky.spherical.lon.deg), np.asarray(sky.spherical.lat.deg)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from sofia_viewers.image.frame import Frame
 
-__all__ = ["SKY_SYSTEMS", "Readout", "format_degrees", "format_sexagesimal", "read_out"]
+__all__ = ["SKY_SYSTEMS", "Readout", "find_sky", "find_sky_frame", "format_degrees", "format_sexagesimal", "read_out"]
 
 SKY_SYSTEMS = ("icrs", "fk5", "galactic")
 
@@ -135,7 +135,7 @@ def _rotation(wcs: Any, system: str) -> NDArray[np.float64]:
 @lru_cache(maxsize=64)
 def _find_rotation(longitude: str, radesys: str, equinox: float, system: str) -> NDArray[np.float64]:
     """Return the matrix between two systems; B1950 positions are exact to 0.1 arcsec (terms of aberration)."""
-    from astropy.coordinates import FK4, FK5, ICRS, CartesianRepresentation, Galactic, SkyCoord
+    from astropy.coordinates import FK4, FK5, ICRS, CartesianRepresentation, Galactic
     from astropy.time import Time
 
     besselian = radesys.startswith("fk4")
@@ -148,9 +148,16 @@ def _find_rotation(longitude: str, radesys: str, equinox: float, system: str) ->
         source = FK5(equinox=epoch)
     elif besselian:
         source = FK4(equinox=epoch)
-    axes = SkyCoord(CartesianRepresentation(np.eye(3)), frame=source).transform_to(system)
+    axes = source.realize_frame(CartesianRepresentation(np.eye(3))).transform_to(find_sky_frame(system))
     matrix: NDArray[np.float64] = axes.cartesian.xyz.value
     return matrix
+
+
+def find_sky_frame(system: str) -> Any:
+    """Return the frame of astropy of one of `SKY_SYSTEMS`; equinox 2000 whatever that of the image is."""
+    from astropy.coordinates import FK5, ICRS, Galactic
+
+    return {"icrs": ICRS(), "fk5": FK5(equinox="J2000"), "galactic": Galactic()}[system]
 
 
 def format_sexagesimal(lon: float, lat: float) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sofia_engine.errors import InputError
+from sofia_viewers.image.readout import find_sky_frame
 
 if TYPE_CHECKING:
     from sofia_viewers.image.geometry import Affine
@@ -388,6 +389,7 @@ def _frame_name(system: str) -> str:
 
 def _read_with_package(line: str, system: str, style: dict[str, Any], wcs: Any) -> list[Region]:
     import regions
+    from astropy.wcs.utils import wcs_to_celestial_frame
 
     plain = line.partition("#")[0].strip()
     with warnings.catch_warnings():
@@ -401,7 +403,7 @@ def _read_with_package(line: str, system: str, style: dict[str, Any], wcs: Any) 
             if isinstance(region, regions.SkyRegion):
                 if wcs is None:
                     raise InputError("no world coordinates")
-                region = region.to_pixel(wcs)  # noqa: PLW2901
+                region = _in_frame(region, wcs_to_celestial_frame(wcs)).to_pixel(wcs)  # noqa: PLW2901
             pixels.append(_from_package(region, style))
     return pixels
 
@@ -490,7 +492,7 @@ def _format_region(region: Region, system: System, wcs: Any) -> str:
         return _format_vector(region, system, wcs) + " " + " ".join(style)
     made = _to_package(region)
     if system != "image":
-        made = _in_frame(made.to_sky(wcs), system)
+        made = _in_frame(made.to_sky(wcs), find_sky_frame(system))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         text = made.serialize(format="ds9", precision=9)
@@ -498,31 +500,38 @@ def _format_region(region: Region, system: System, wcs: Any) -> str:
     return body.partition("#")[0].strip().rpartition(";")[2].strip() + " # " + " ".join(style)
 
 
-def _in_frame(sky: Any, system: System) -> Any:
+def _in_frame(sky: Any, frame: Any) -> Any:
+    """Return a region of the package in other sky coordinates, its angle, which the package leaves, turned too."""
+    from astropy.coordinates import SkyCoord
+
     changes = {}
     for name in ("center", "start", "end", "vertices"):
         where = getattr(sky, name, None)
         if where is not None:
-            changes[name] = where.transform_to(system)
+            changes[name] = SkyCoord(where.frame.transform_to(frame))
     if hasattr(sky, "angle"):
-        changes["angle"] = sky.angle + _turn_between(sky.center, system)
+        changes["angle"] = sky.angle + _turn_between(sky.center, frame)
     return sky.copy(**changes)
 
 
-def _turn_between(center: Any, system: System) -> Any:
-    """Return by how much the direction of north differs between two systems at a point."""
+def _turn_between(center: Any, frame: Any) -> Any:
+    """Return the position angle, in a frame, of the direction that is north in the frame of the centre."""
     from astropy import units as u
+    from astropy.coordinates import SkyCoord
 
     north = center.directional_offset_by(0 * u.deg, 1 * u.arcsec)
-    turn = center.transform_to(system).position_angle(north.transform_to(system))
-    return turn.wrap_at(180 * u.deg)
+    here, there = (SkyCoord(position.frame.transform_to(frame)) for position in (center, north))
+    return here.position_angle(there).wrap_at(180 * u.deg)
 
 
 def _format_vector(region: Region, system: System, wcs: Any) -> str:
     (x, y) = region.points[0]
     if system == "image":
         return f"# vector({x + 1:.9g},{y + 1:.9g},{region.sizes[0]:.9g},{region.angle:.9g}) vector=1"
-    tail, head = (wcs.pixel_to_world(*p).transform_to(system) for p in (region.points[0], region.head))
+    from astropy.coordinates import SkyCoord
+
+    frame = find_sky_frame(system)
+    tail, head = (SkyCoord(wcs.pixel_to_world(*p).frame.transform_to(frame)) for p in (region.points[0], region.head))
     lon, lat = tail.spherical.lon.deg, tail.spherical.lat.deg
     angle = (tail.position_angle(head).deg + 90.0) % 360.0
     return f'# vector({lon:.9f},{lat:.9f},{tail.separation(head).arcsec:.9g}",{angle:.9g}) vector=1'
