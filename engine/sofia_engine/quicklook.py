@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     from sofia_engine.numerics.tangent_plane import TangentPlane
     from sofia_engine.product import Product
 
-__all__ = ["Beam", "ImageMap", "LinearAxes", "MapLook", "MapParameters", "describe_map", "draw_panel", "encode_figure", "render_map"]
+__all__ = [
+    "Beam",
+    "ImageMap",
+    "LinearAxes",
+    "MapLook",
+    "MapParameters",
+    "describe_map",
+    "draw_panel",
+    "encode_figure",
+    "render_map",
+]
 
 FIGURE_SIZE = 8.0
 """Inches."""
@@ -313,13 +323,19 @@ def _add_panel(figure: Figure, picture: _Picture, panel: tuple[float, float, flo
 
 
 def _draw_image(axes: Axes, picture: _Picture) -> None:
-    """Draw the pixels in colours found here: Matplotlib would map a much larger, resampled image."""
+    """Draw the pixels in colours found here: Matplotlib would map a much larger, resampled image, in floating point."""
+    from matplotlib.image import PcolorImage
+
     low, high = picture.limits
     index = np.nan_to_num((picture.pixels - low) / (high - low), nan=-1.0)
     table = (picture.colors(np.arange(256) / 255.0) * 255).round().astype(np.uint8)
     table = np.concatenate([table, np.array([[255, 255, 255, 0]], dtype=np.uint8)])
     color = np.where(np.isfinite(picture.pixels), np.clip(index * 256, 0, 255), 256).astype(np.intp)
-    axes.imshow(table[color], origin="lower", interpolation="nearest", extent=picture.extent, aspect="auto")
+    left, right, bottom, top = picture.extent
+    ny, nx = picture.pixels.shape
+    edges = np.linspace(left, right, nx + 1), np.linspace(bottom, top, ny + 1)
+    axes.add_image(PcolorImage(axes, *edges, table[color]))
+    axes.set(xlim=(left, right), ylim=(bottom, top))
 
 
 def _draw_contours(axes: Axes, picture: _Picture, look: MapLook) -> None:
@@ -480,6 +496,7 @@ def encode_figure(canvas: Any) -> bytes:
 
     canvas.draw()
     stream = io.BytesIO()
-    picture = Image.fromarray(np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3]))
+    size = canvas.get_width_height()
+    picture = Image.frombuffer("RGBA", size, canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
     picture.save(stream, "PNG", compress_level=3, dpi=(RESOLUTION, RESOLUTION))
     return stream.getvalue()
