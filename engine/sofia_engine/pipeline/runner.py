@@ -93,6 +93,8 @@ class StepSummary:
     warnings: tuple[str, ...]
     quality: tuple[dict[str, float], ...]
     references: tuple[dict[str, str], ...]
+    products: tuple[str, ...] = ()
+    """Names of the products, in the order of ``quality``."""
 
 
 @dataclass(frozen=True)
@@ -478,7 +480,9 @@ def _attachments_on_disk(reduction: Reduction, state: State) -> Iterator[str]:
 
 def _describe(state: State) -> StepSummary:
     references = tuple({"role": r.role, "name": r.name, "sha256": r.sha256} for r in state.references)
-    return StepSummary(state.step, state.label, state.seconds, state.warnings, state.quality, references)
+    return StepSummary(
+        state.step, state.label, state.seconds, state.warnings, state.quality, references, state.products
+    )
 
 
 def _write_files(reduction: Reduction, options: RunOptions, result: RunResult) -> None:
