@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 
 __all__ = ["main"]
 
@@ -28,7 +27,6 @@ def main(files: list[str] | None = None) -> int:
     from sofia_viewers.theme import apply_theme
 
     application = start_application()
-    sys.setswitchinterval(0.002)  # threads that read headers leave the window its share
     preferences = Preferences.load()
     if preferences.session_folder:
         os.environ.setdefault("SOFIA_DESK_SESSIONS", preferences.session_folder)

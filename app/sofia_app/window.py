@@ -11,6 +11,7 @@ from sofia_app.actions import ACTIONS, MENUS
 from sofia_app.commands import Commands
 from sofia_app.desk import Desk, ErrorReport
 from sofia_app.models.products import OpenedState
+from sofia_app.views.buttons import make_button
 from sofia_app.views.data_panel import DataPanel, dropped_paths
 from sofia_app.views.dialogs import ErrorDialog, SessionsDialog
 from sofia_app.views.help_view import HelpView
@@ -18,6 +19,7 @@ from sofia_app.views.image_area import ImageArea
 from sofia_app.views.log_panel import LogPanel, ProblemsPanel
 from sofia_app.views.parameter_panel import ParameterPanel
 from sofia_app.views.pipeline_panel import PipelinePanel
+from sofia_app.views.postponed import Postponed
 from sofia_app.views.progress_bar import RunProgress
 from sofia_app.views.tables_panel import QualityPanel, ReferencesPanel
 from sofia_app.views.view_area import HeaderView, ProvenanceView, TableView
@@ -47,6 +49,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.desk = desk
         self.shown = OpenedState("", "", ())
         self.qactions: dict[str, QtGui.QAction] = {}
+        self.comparisons: list[Any] = []
         self.commands = Commands(self)
         self.setWindowTitle("SOFIA Desk")
         self.setAcceptDrops(True)
@@ -156,7 +159,7 @@ class MainWindow(QtWidgets.QMainWindow):
 
     def _connect(self) -> None:
         desk = self.desk
-        desk.conditions_changed.connect(self.refresh_actions)
+        desk.conditions_changed.connect(Postponed(self, self.refresh_actions, delay=0))
         desk.status.connect(lambda text: self.statusBar().showMessage(text, _STATUS_TIME))
         desk.failed.connect(self.show_error)
         desk.state_opened.connect(self.show_state)
@@ -286,7 +289,17 @@ class MainWindow(QtWidgets.QMainWindow):
         from sofia_app.views.compare_view import CompareView
 
         view = CompareView(self.desk, left, right)
-        self.tabs.setCurrentIndex(self.tabs.addTab(view, "Compare"))
+        place = self.tabs.addTab(view, "Compare")
+        close = make_button("Close the comparison", lambda: self._close_comparison(view), "remove")
+        self.tabs.tabBar().setTabButton(place, QtWidgets.QTabBar.ButtonPosition.RightSide, close)
+        self.tabs.setCurrentIndex(place)
+        self.comparisons.append(view)
+
+    def _close_comparison(self, view: Any) -> None:
+        self.comparisons.remove(view)
+        self.tabs.removeTab(self.tabs.indexOf(view))
+        view.close_viewer()
+        view.deleteLater()
 
     def reduce_groups(self) -> None:
         """Reduce every group of the list."""
@@ -395,7 +408,8 @@ class MainWindow(QtWidgets.QMainWindow):
         """Remember the layout, and end all threads and the process."""
         self._remember_layout()
         self.desk.save_preferences()
-        self.image.close_viewer()
+        for view in (self.image, *self.comparisons):
+            view.close_viewer()
         self.desk.close()
         event.accept()
 

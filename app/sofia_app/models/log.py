@@ -18,7 +18,7 @@ _LIMIT = 100_000
 _MOST_PROBLEMS = 5_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LogEntry:
     """One line of the log."""
 
@@ -154,5 +154,7 @@ class LogModel:
     def _passes(self, entry: LogEntry) -> bool:
         if LEVELS.index(entry.level) < LEVELS.index(self._level) or (self._step and entry.step != self._step):
             return False
+        if not self._words:
+            return True
         text = entry.text.lower()
         return all(word in text for word in self._words)

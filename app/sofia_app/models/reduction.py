@@ -95,6 +95,7 @@ class ReductionModel:
 
     def clear(self) -> None:
         """Forget the reduction."""
+        self._rows: tuple[StepRow, ...] | None = None
         self.snapshot: Snapshot | None = None
         self.recipe: Recipe | None = None
         self.failure: Failure | None = None
@@ -103,7 +104,7 @@ class ReductionModel:
         self._cached: set[str] = set()
         self._saved: dict[str, list[str]] = {}
         self._pending_files: dict[str, list[str]] = {}
-        self.changed.emit()
+        self._tell()
 
     # --- what there is ---
 
@@ -179,6 +180,11 @@ class ReductionModel:
     @property
     def rows(self) -> tuple[StepRow, ...]:
         """All steps with what is to be said of them."""
+        if self._rows is None:
+            self._rows = self._make_rows()
+        return self._rows
+
+    def _make_rows(self) -> tuple[StepRow, ...]:
         by_index = {state.index: state for state in self.path if state.step}
         stale = self.first_stale
         return tuple(self._row(index, by_index.get(index), stale) for index in range(len(self.steps)))
@@ -186,6 +192,10 @@ class ReductionModel:
     def step_settings(self, index: int) -> Mapping[str, Any]:
         """Return the values of a step's parameters, by name."""
         return self.snapshot.steps[index].values if self.snapshot else {}
+
+    def _tell(self) -> None:
+        self._rows = None
+        self.changed.emit()
 
     # --- what happens ---
 
@@ -195,14 +205,14 @@ class ReductionModel:
             self.clear()
         self.snapshot, self.recipe = snapshot, recipe
         self._states = {state.key: state for state in snapshot.states}
-        self.changed.emit()
+        self._tell()
 
     def note(self, event: Event) -> None:
         """Take over an event of the running reduction."""
         if isinstance(event, StepStarted):
             self.failure = None
             self.progression = Progression(event.label, event.index, event.total_steps, started=self._clock())
-            self.changed.emit()
+            self._tell()
         elif isinstance(event, Progress):
             self._note_progress(event)
         elif isinstance(event, FileWritten):
@@ -213,19 +223,19 @@ class ReductionModel:
             self._pending_files.clear()
             if not event.cancelled:
                 self.failure = Failure(event.index, event.reason)
-            self.changed.emit()
+            self._tell()
 
     def end_work(self, details: str = "") -> None:
         """Note that the engine does nothing any more."""
         self.progression = None
         if self.failure is not None and details:
             self.failure = Failure(self.failure.index, self.failure.reason, details)
-        self.changed.emit()
+        self._tell()
 
     def forget_failure(self) -> None:
         """Take the mark of failure off."""
         self.failure = None
-        self.changed.emit()
+        self._tell()
 
     def _note_progress(self, event: Progress) -> None:
         if self.progression is None:
@@ -238,7 +248,7 @@ class ReductionModel:
         if event.cached:
             self._cached.add(event.state)
         self._saved[event.state] = self._pending_files.pop(event.step, [])
-        self.changed.emit()
+        self._tell()
 
     # --- rows ---
 

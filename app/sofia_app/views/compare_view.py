@@ -17,6 +17,14 @@ from sofia_viewers.qt import Qt, QtWidgets
 
 __all__ = ["CompareView"]
 
+_MODES = {
+    "side": "Side by side",
+    "blink": "Blink",
+    "swipe": "Swipe",
+    "difference": "Difference",
+    "ratio": "Ratio",
+}
+
 
 class CompareView(QtWidgets.QWidget):
     """Compares two states of a reduction.
@@ -55,13 +63,26 @@ class CompareView(QtWidgets.QWidget):
         splitter = QtWidgets.QSplitter(Qt.Orientation.Vertical)
         splitter.addWidget(self.image)
         splitter.addWidget(tables)
-        splitter.setStretchFactor(0, 3)
+        splitter.setStretchFactor(0, 4)
         splitter.setStretchFactor(1, 1)
+        splitter.setSizes([500, 150])
+        self.mode = QtWidgets.QComboBox()
+        for value, text in _MODES.items():
+            self.mode.addItem(text, value)
+        self.mode.setAccessibleName("How to compare")
+        self.product = QtWidgets.QComboBox()
+        self.product.setAccessibleName("Product")
+        self.product.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        for box in (self.mode, self.product):
+            box.activated.connect(lambda _index: self._show_pair())
+        row = QtWidgets.QHBoxLayout()
+        row.addWidget(self.mode)
+        row.addWidget(self.product, 1)
+        row.addWidget(self.message, 2)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(self.message)
-        layout.addWidget(splitter)
-        layout.setStretchFactor(splitter, 1)
+        layout.addLayout(row)
+        layout.addWidget(splitter, 1)
 
     def refresh(self) -> None:
         """Open both states in a thread and show what differs."""
@@ -87,11 +108,22 @@ class CompareView(QtWidgets.QWidget):
     def _show(self, loaded: tuple[OpenedState, OpenedState, Product | None, str]) -> None:
         left, right, self._difference, problem = loaded
         self._opened = (left, right)
-        products = [*left.products[:1], *right.products[:1], *([self._difference] if self._difference else [])]
-        self.image.show_products(products, "comparison")
-        if left.products and right.products:
-            self.headers.set_rows(compare_headers(left.products[0].header, right.products[0].header))
         self.message.setText(f"{self.message.text()}  {problem}".rstrip())
+        self.product.clear()
+        self.product.addItems([product.name for product in left.products[: len(right.products)]])
+        self._show_pair()
+
+    def _show_pair(self) -> None:
+        place = self.product.currentIndex()
+        if self._opened is None or place < 0:
+            return
+        left, right = (opened.products[place] for opened in self._opened)
+        self.headers.set_rows(compare_headers(left.header, right.header))
+        self.image.compare(left, right, self.mode.currentData(), (f"A: {left.name}", f"B: {right.name}"))
+
+    def close_viewer(self) -> None:
+        """End the threads of the viewer."""
+        self.image.close_viewer()
 
     @property
     def difference(self) -> Product | None:

@@ -8,6 +8,7 @@ from typing import Any
 from sofia_app.desk import Desk
 from sofia_app.models.files import FileGroup, FileRecord, FilterError
 from sofia_app.views.item_models import FileTree
+from sofia_app.views.postponed import Postponed
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 
 __all__ = ["DataPanel", "dropped_paths"]
@@ -44,7 +45,7 @@ class DataPanel(QtWidgets.QWidget):
         self._lay_out(actions)
         self.setAcceptDrops(True)
         self.filter.textChanged.connect(self._filter)
-        desk.files.changed.connect(self.refresh)
+        desk.files.changed.connect(Postponed(self, self.refresh))
         self.refresh()
 
     def _set_up_tree(self, actions: dict[str, QtGui.QAction]) -> None:

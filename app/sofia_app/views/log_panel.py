@@ -199,6 +199,7 @@ def _set_up_table(table: QtWidgets.QTableView, model: Any, name: str) -> None:
     table.setShowGrid(False)
     table.setWordWrap(False)
     table.verticalHeader().hide()
+    table.verticalHeader().setSectionResizeMode(QtWidgets.QHeaderView.ResizeMode.Fixed)
     table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 5)
     table.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectionBehavior.SelectRows)
     table.horizontalHeader().setStretchLastSection(True)

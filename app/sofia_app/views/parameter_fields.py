@@ -45,7 +45,7 @@ class SwitchEditor(FieldEditor):
         self.box = QtWidgets.QCheckBox()
         self._hold(self.box)
         self._layout.addStretch()
-        self.box.clicked.connect(self.edited.emit)
+        self.box.clicked.connect(lambda checked: self.edited.emit(checked))  # noqa: PLW0108 - the signal itself would lose the value
 
     def show_value(self, value: Any) -> None:
         """Show a switch."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sofia_app.desk import Desk
 from sofia_app.models.parameters import ORIGINS, FieldState, ParameterForm
 from sofia_app.views.parameter_fields import FieldEditor, make_editor
+from sofia_app.views.postponed import Postponed
 from sofia_engine.pipeline.parameters import ParameterInfo
 from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
 from sofia_viewers.theme import current_theme, icon
@@ -108,7 +109,7 @@ class ParameterPanel(QtWidgets.QWidget):
         self.rerun.clicked.connect(actions["run_to_selected"].trigger)
         self._expert_action = actions["toggle_expert"]
         self._expert_action.toggled.connect(lambda _on: self._filter())
-        desk.conditions_changed.connect(self._refresh_banner)
+        desk.conditions_changed.connect(Postponed(self, self._refresh_banner))
         self.show_form(None)
 
     def _lay_out(self, actions: dict[str, QtGui.QAction]) -> None:

@@ -8,6 +8,7 @@ from sofia_app.desk import Desk
 from sofia_app.models.history import HistoryNode, build_history
 from sofia_app.models.reduction import StepRow
 from sofia_app.views.item_models import Column, HistoryTree, RowTable
+from sofia_app.views.postponed import Postponed
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from sofia_viewers.theme import current_theme
 
@@ -61,7 +62,7 @@ class PipelinePanel(QtWidgets.QWidget):
         self._set_up_steps(actions)
         self._set_up_history(actions)
         self._lay_out(actions)
-        desk.reduction.changed.connect(self.refresh)
+        desk.reduction.changed.connect(Postponed(self, self.refresh))
         self.refresh()
 
     def _set_up_steps(self, actions: dict[str, QtGui.QAction]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sofia_app.desk import Desk
+from sofia_app.views.postponed import Postponed
 from sofia_viewers.qt import QtCore, QtGui, QtWidgets
 
 __all__ = ["RunProgress", "format_seconds"]
@@ -38,9 +39,10 @@ class RunProgress(QtWidgets.QWidget):
             row.addWidget(widget)
         self._timer = QtCore.QTimer(self, interval=_TICK)
         self._timer.timeout.connect(self.refresh)
-        desk.reduction.changed.connect(self.refresh)
-        desk.reduction.progressed.connect(self.refresh)
-        desk.conditions_changed.connect(self.refresh)
+        later = Postponed(self, self.refresh)
+        desk.reduction.changed.connect(later)
+        desk.reduction.progressed.connect(later)
+        desk.conditions_changed.connect(later)
         self.refresh()
 
     def refresh(self) -> None:

@@ -8,6 +8,7 @@ from sofia_app.desk import Desk
 from sofia_app.models.quality import QualityRow, collect_columns, collect_quality, format_quality
 from sofia_app.views.buttons import make_button
 from sofia_app.views.item_models import Column, RowTable
+from sofia_app.views.postponed import Postponed
 from sofia_app.worker.protocol import ReferenceRow
 from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
 from sofia_viewers.theme import current_theme
@@ -34,7 +35,7 @@ class QualityPanel(QtWidgets.QWidget):
         layout.addWidget(self.stack)
         layout.addWidget(copy, 0, Qt.AlignmentFlag.AlignRight)
         self.table.doubleClicked.connect(lambda index: desk.show_state(self.rows[index.row()].state_key))
-        desk.reduction.changed.connect(self.refresh)
+        desk.reduction.changed.connect(Postponed(self, self.refresh))
 
     def refresh(self) -> None:
         """Take over what the reduction holds now."""

@@ -10,6 +10,7 @@ from sofia_app.desk import Desk
 from sofia_app.models.products import Card, list_cards, search_cards
 from sofia_app.views.buttons import make_button
 from sofia_app.views.item_models import Column, RowTable
+from sofia_app.views.postponed import Postponed
 from sofia_engine.product import Product
 from sofia_viewers.qt import Qt, QtGui, QtWidgets
 
@@ -176,7 +177,7 @@ class ProvenanceView(QtWidgets.QWidget):
         layout.addWidget(self.tree)
         layout.addWidget(copy, 0, Qt.AlignmentFlag.AlignRight)
         self._shown: dict[str, Any] = {}
-        desk.reduction.changed.connect(self.refresh)
+        desk.reduction.changed.connect(Postponed(self, self.refresh))
 
     def showEvent(self, event: QtGui.QShowEvent) -> None:  # noqa: N802
         """Make sure that what comes into view is up to date."""

@@ -39,6 +39,7 @@ class EngineBridge(QtCore.QObject):
         self.client = EngineClient(self._take, instrument_folders)
         self._lock = threading.Lock()
         self._waiting: list[Message] = []
+        self._closed = False
         self._timer = QtCore.QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_INTERVAL)
@@ -55,6 +56,7 @@ class EngineBridge(QtCore.QObject):
 
     def close(self) -> None:
         """End the process and the threads; later messages are dropped."""
+        self._closed = True
         self._timer.stop()
         self.client.close()
 
@@ -68,7 +70,7 @@ class EngineBridge(QtCore.QObject):
 
     @Slot()
     def _wake(self) -> None:
-        if not self._timer.isActive():
+        if not self._timer.isActive() and not self._closed:
             self._timer.start()
 
     @Slot()

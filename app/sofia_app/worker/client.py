@@ -195,10 +195,11 @@ class EngineClient:
             ready = wait([worker.connection, worker.process.sentinel])
             if worker.connection in ready:
                 try:
-                    message = worker.connection.recv()
+                    messages = worker.connection.recv()
                 except (EOFError, OSError):
                     return
-                self._receive(message)
+                for message in messages:
+                    self._receive(message)
             else:
                 return
 

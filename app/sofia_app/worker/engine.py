@@ -30,7 +30,7 @@ from sofia_app.worker.protocol import (
     UnsetParameters,
 )
 from sofia_engine.errors import CancelledError, SofiaDeskError, StepError
-from sofia_engine.pipeline.events import Event, Log, Progress, StepFinished
+from sofia_engine.pipeline.events import Event, Log, Progress, StepFinished, StepStarted
 from sofia_engine.pipeline.parameters import Setting
 from sofia_engine.pipeline.reduction import Reduction
 from sofia_engine.pipeline.run import Cancel
@@ -51,6 +51,7 @@ class Engine:
         self._send = send
         self._reduction: Reduction | None = None
         self._notes: list[str] = []
+        self._described = ""
         self.cancel = Cancel()
         self._handlers: dict[type[Command], Callable[[Any], None]] = {
             OpenReduction: self._open,
@@ -206,11 +207,15 @@ class Engine:
         return self._reduction
 
     def _tell(self, event: Event) -> None:
+        went_back = self._reduction is not None and self._reduction.current.key != self._described
+        if isinstance(event, StepStarted) and went_back:
+            self._describe()
         self._send(EngineEvent(event))
         if isinstance(event, StepFinished):
             self._describe()
 
     def _describe(self) -> None:
         if self._reduction is not None:
+            self._described = self._reduction.current.key
             self._send(describe_reduction(self._reduction, self._notes))
             self._notes.clear()

@@ -7,6 +7,7 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
@@ -14,6 +15,10 @@ from typing import Any
 from sofia_app.worker.protocol import CancelRunning, Command, Message, Shutdown, WorkerReady
 
 __all__ = ["run_worker"]
+
+_BATCH_SECONDS = 0.02
+_BATCH_SIZE = 200
+_MOST_WAITING = 1000
 
 
 def run_worker(connection: Connection, instrument_folders: Sequence[str] = ()) -> None:
@@ -35,7 +40,7 @@ def run_worker(connection: Connection, instrument_folders: Sequence[str] = ()) -
     sofia_engine.instruments.__path__.extend(instrument_folders)
     outbox = _Outbox(connection)
     engine = Engine(outbox.send)
-    inbox = _Inbox(connection, engine)
+    inbox = _Inbox(connection, engine, outbox)
     outbox.send(WorkerReady(os.getpid()))
     while (command := inbox.next()) is not None:
         engine.cancel.clear()
@@ -43,6 +48,7 @@ def run_worker(connection: Connection, instrument_folders: Sequence[str] = ()) -
             engine.handle(command)
         inbox.end()
     engine.shut_down()
+    outbox.close()
 
 
 def _quieten() -> None:
@@ -55,26 +61,44 @@ def _quieten() -> None:
 
 
 class _Outbox:
-    """Sends messages; several threads of a step may do so at once."""
+    """Sends messages in batches; a step that writes more than some 10,000 lines a second has to wait."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._lock = threading.Lock()
+        self._waiting: queue.Queue[Message | None] = queue.Queue(_MOST_WAITING)
+        self._thread = threading.Thread(target=self._deliver, name="messages", daemon=True)
+        self._thread.start()
 
     def send(self, message: Message) -> None:
-        with self._lock:
+        """Queue a message; several threads may do so at once."""
+        self._waiting.put(message)
+
+    def close(self) -> None:
+        """Send what is left."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _deliver(self) -> None:
+        while True:
+            batch = [self._waiting.get()]
+            time.sleep(_BATCH_SECONDS)
+            while not self._waiting.empty() and len(batch) < _BATCH_SIZE:
+                batch.append(self._waiting.get())
             try:
-                self._connection.send(message)
+                self._connection.send([message for message in batch if message is not None])
             except (BrokenPipeError, OSError):
                 os._exit(0)  # nobody listens any more; all finished states are on disk
+            if None in batch:
+                return
 
 
 class _Inbox:
     """Receives commands; those that stop others take effect at once."""
 
-    def __init__(self, connection: Connection, engine: Any) -> None:
+    def __init__(self, connection: Connection, engine: Any, outbox: _Outbox) -> None:
         self._connection = connection
         self._engine = engine
+        self._outbox = outbox
         self._waiting: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._running = 0
@@ -93,7 +117,7 @@ class _Inbox:
             if command.number in self._cancelled:
                 self._cancelled.discard(command.number)
                 finished = CommandFinished(command.number, type(command).__name__, "Stopped by the user.", "", "", True)
-                self._connection.send(finished)
+                self._outbox.send(finished)
                 return False
             self._running = command.number
             return True

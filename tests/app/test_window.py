@@ -1,0 +1,869 @@
+"""The window with real widgets and the real engine's process."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytest.importorskip("PySide6")
+
+from sofia_app.actions import ACTIONS
+from sofia_app.desk import Desk, ErrorReport
+from sofia_app.models.preferences import OpenSessions, Preferences
+from sofia_app.views.dialogs import CommandPalette, ErrorDialog, PreferencesDialog, SweepDialog, TextDialog
+from sofia_app.views.help_view import format_help
+from sofia_app.views.parameter_fields import make_editor
+from sofia_app.views.parameter_panel import ParameterPanel
+from sofia_app.views.postponed import Postponed
+from sofia_app.views.progress_bar import format_seconds
+from sofia_app.window import MainWindow
+from sofia_engine.instruments import all_recipes
+from sofia_engine.product import Product
+from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets
+
+CHECK, ADD, WORK, SUM = range(4)
+PATIENCE = 20_000
+
+
+class Driver:
+    """Does what a user does, and waits for what follows."""
+
+    def __init__(self, window: MainWindow, qtbot) -> None:
+        self.window, self.desk, self.qtbot = window, window.desk, qtbot
+
+    def wait(self, condition: Callable[[], bool], timeout: int = PATIENCE) -> None:
+        self.qtbot.waitUntil(condition, timeout=timeout)
+
+    def settle(self) -> None:
+        """Wait until nothing runs and the current state is shown."""
+        self.wait(lambda: not self.desk.is_busy and self.desk.tasks.is_idle)
+        self.wait(self._is_shown)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Wait until all panels show what there is."""
+        self.wait(self._is_refreshed)
+
+    def _is_refreshed(self) -> bool:
+        return not any(postponed.is_due for postponed in self.window.findChildren(Postponed))
+
+    def _is_shown(self) -> bool:
+        reduction = self.desk.reduction
+        return reduction.snapshot is None or self.window.shown.key == reduction.snapshot.current
+
+    def open(self, files: list[Path]) -> None:
+        self.desk.open_paths(files)
+        self.wait(lambda: self.desk.reduction.is_open)
+        self.settle()
+
+    def do(self, name: str) -> None:
+        """Trigger an action, which must be enabled."""
+        self.wait(self._is_refreshed)
+        action = self.window.qactions[name]
+        assert action.isEnabled(), f"{name} is disabled"
+        action.trigger()
+
+    def run(self, name: str) -> None:
+        self.do(name)
+        self.settle()
+
+    @property
+    def states(self) -> list[str]:
+        return [row.state for row in self.desk.reduction.rows]
+
+    @property
+    def form(self) -> ParameterPanel:
+        return self.window.parameters
+
+    def enter(self, name: str, text: str) -> None:
+        """Type into the field of a parameter of the selected step."""
+        line = self.form.rows[name].editor.line
+        line.setFocus()
+        line.selectAll()
+        self.qtbot.keyClicks(line, text)
+
+    def select(self, index: int) -> None:
+        self.window.pipeline.select_step(index)
+
+    def dialog(self, kind: type) -> QtWidgets.QDialog:
+        self.wait(lambda: any(isinstance(w, kind) and w.isVisible() for w in QtWidgets.QApplication.topLevelWidgets()))
+        return next(w for w in QtWidgets.QApplication.topLevelWidgets() if isinstance(w, kind) and w.isVisible())
+
+
+def make_window(lab: Path, tmp_path: Path) -> MainWindow:
+    preferences = Preferences.load()
+    preferences.output_rule, preferences.output_folder = "fixed", str(tmp_path / "out")
+    window = MainWindow(Desk(preferences=preferences, instrument_folders=[lab]))
+    window.show()
+    window.desk.start()
+    return window
+
+
+@pytest.fixture
+def empty(qtbot, lab: Path, tmp_path: Path) -> Iterator[Driver]:
+    window = make_window(lab, tmp_path)
+    qtbot.waitExposed(window)
+    yield Driver(window, qtbot)
+    for widget in QtWidgets.QApplication.topLevelWidgets():
+        if isinstance(widget, QtWidgets.QDialog):
+            widget.close()
+    window.close()
+    window.deleteLater()
+    QtWidgets.QApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+
+
+@pytest.fixture
+def driver(empty: Driver, files: list[Path]) -> Driver:
+    empty.open(files)
+    return empty
+
+
+class TestFiles:
+    def test_that_files_of_one_group_start_a_reduction(self, driver: Driver) -> None:
+        assert driver.desk.reduction.title == "LAB Imaging, 2 files"
+        assert "LAB Imaging" in driver.window.windowTitle()
+        assert driver.window.data.model.rowCount() == 1
+        assert driver.window.data.stack.currentWidget() is driver.window.data.tree
+
+    def test_that_files_of_two_groups_are_listed_and_one_is_chosen(self, empty: Driver, make_file) -> None:
+        empty.desk.open_paths([make_file("a.fits", FILTER="F1"), make_file("b.fits", FILTER="F2")])
+        empty.wait(lambda: len(empty.desk.files) == 2 and empty.desk.tasks.is_idle)
+        empty.refresh()
+        assert "2 groups" in empty.window.statusBar().currentMessage()
+        assert not empty.window.qactions["start_reduction"].isEnabled()
+        data = empty.window.data
+        data.tree.setCurrentIndex(data.model.index(1, 0))
+        assert [path.name for path in data.selected_paths()] == ["b.fits"]
+        empty.do("start_reduction")
+        empty.wait(lambda: empty.desk.reduction.is_open)
+        assert empty.desk.reduction.snapshot.inputs[0].endswith("b.fits")
+
+    def test_that_dropped_files_are_opened(self, empty: Driver, files: list[Path]) -> None:
+        data = QtCore.QMimeData()
+        data.setUrls([QtCore.QUrl.fromLocalFile(str(path)) for path in files])
+        copy, nothing, left = Qt.DropAction.CopyAction, Qt.KeyboardModifier.NoModifier, Qt.MouseButton.LeftButton
+        target = empty.window.data
+        enter = QtGui.QDragEnterEvent(QtCore.QPoint(5, 5), copy, data, left, nothing)
+        QtWidgets.QApplication.sendEvent(target, enter)
+        assert enter.isAccepted()
+        QtWidgets.QApplication.sendEvent(target, QtGui.QDropEvent(QtCore.QPointF(5, 5), copy, data, left, nothing))
+        empty.wait(lambda: empty.desk.reduction.is_open)
+
+    def test_that_text_cannot_be_dropped(self, empty: Driver) -> None:
+        data = QtCore.QMimeData()
+        data.setText("no file")
+        enter = QtGui.QDragEnterEvent(
+            QtCore.QPoint(5, 5),
+            Qt.DropAction.CopyAction,
+            data,
+            Qt.MouseButton.LeftButton,
+            Qt.KeyboardModifier.NoModifier,
+        )
+        enter.setAccepted(False)
+        QtWidgets.QApplication.sendEvent(empty.window.data, enter)
+        assert not enter.isAccepted()
+
+    def test_that_the_filter_hides_files_and_says_what_is_wrong_with_it(self, driver: Driver) -> None:
+        data = driver.window.data
+        data.filter.setText("0002")
+        driver.refresh()
+        assert [record.path.name for record in data.model.groups[0].records] == ["raw_0002.fits"]
+        data.filter.setText("EXPTIME>x")
+        assert data.message.isVisible()
+        assert "must be a number" in data.message.text()
+        data.filter.clear()
+        driver.refresh()
+        assert not data.message.isVisible()
+        assert len(data.model.groups[0].records) == 2
+
+    def test_that_a_click_on_a_heading_sorts(self, driver: Driver) -> None:
+        header = driver.window.data.tree.header()
+        header.setSortIndicator(0, Qt.SortOrder.DescendingOrder)
+        driver.refresh()
+        names = [record.path.name for record in driver.window.data.model.groups[0].records]
+        assert names == ["raw_0002.fits", "raw_0001.fits"]
+
+    def test_that_selected_files_are_removed_from_the_list(self, driver: Driver) -> None:
+        data = driver.window.data
+        data.tree.setCurrentIndex(data.model.index(0, 0, data.model.index(0, 0)))
+        driver.do("remove_files")
+        assert len(driver.desk.files) == 1
+        driver.do("clear_files")
+        driver.refresh()
+        assert data.stack.currentWidget() is data.empty
+
+    def test_that_a_file_that_is_no_fits_file_is_reported(self, empty: Driver, tmp_path: Path) -> None:
+        path = tmp_path / "bad.fits"
+        path.write_text("nonsense")
+        empty.desk.open_paths([path])
+        assert "bad.fits" in empty.dialog(ErrorDialog).cause.text()
+        assert empty.window.data.model.groups[0].heading == "Cannot be reduced"
+
+    def test_that_recent_files_are_offered(self, driver: Driver) -> None:
+        driver.window._fill_recent()
+        assert "raw_0001.fits and 1 more" in driver.window.recent_menu.actions()[0].text()
+
+    def test_that_a_double_click_shows_a_file(self, driver: Driver, files: list[Path]) -> None:
+        data = driver.window.data
+        data.tree.doubleClicked.emit(data.model.index(1, 0, data.model.index(0, 0)))
+        driver.wait(lambda: driver.window.shown.label == "raw_0002.fits")
+
+    def test_that_the_tree_model_is_sound(self, driver: Driver, qtmodeltester) -> None:
+        qtmodeltester.check(driver.window.data.model, force_py=True)
+
+
+class TestSteps:
+    def test_that_step_undo_and_redo_move_along_the_recipe(self, driver: Driver) -> None:
+        driver.run("do_step")
+        driver.run("do_step")
+        assert driver.states == ["done", "done", "ready", "waiting"]
+        driver.run("undo_step")
+        assert driver.states == ["done", "ready", "waiting", "waiting"]
+        driver.run("redo_step")
+        assert driver.states == ["done", "done", "ready", "waiting"]
+
+    def test_that_reduce_does_all_and_reset_goes_back(self, driver: Driver, tmp_path: Path) -> None:
+        driver.run("reduce_all")
+        assert driver.states == ["done"] * 4
+        assert not driver.window.qactions["do_step"].isEnabled()
+        assert (tmp_path / "out" / "LAB_SUM_0001-0002.fits").exists()
+        driver.run("reset_reduction")
+        assert driver.states == ["ready", "waiting", "waiting", "waiting"]
+
+    def test_that_run_to_here_does_the_selected_step_too(self, driver: Driver) -> None:
+        driver.select(WORK)
+        driver.run("run_to_selected")
+        assert driver.states == ["done", "done", "done", "ready"]
+
+    def test_that_the_table_shows_time_saved_products_and_warnings(self, driver: Driver) -> None:
+        driver.select(SUM)
+        driver.form.rows["fail"].editor.box.setCurrentText("warn")
+        driver.form.rows["fail"].editor.box.activated.emit(driver.form.rows["fail"].editor.box.currentIndex())
+        driver.run("reduce_all")
+        model = driver.window.pipeline.step_model
+        texts = [[model.data(model.index(row, column)) for column in range(4)] for row in range(4)]
+        assert texts[ADD][0] == "2. Add Amount"
+        assert texts[ADD][1].endswith(" s")
+        assert texts[ADD][2] == "2"
+        assert texts[SUM][3] == "1"
+        assert driver.window.docks["problems"].windowTitle() == "Problems (1)"
+        driver.window.pipeline.steps.doubleClicked.emit(model.index(SUM, 3))
+        assert driver.window.problems.table.currentIndex().row() == 0
+
+    def test_that_the_selection_follows_the_next_step(self, driver: Driver) -> None:
+        assert driver.desk.selection["step"] == CHECK
+        driver.run("do_step")
+        assert driver.desk.selection["step"] == ADD
+        driver.select(SUM)
+        driver.run("do_step")
+        assert driver.desk.selection["step"] == SUM
+
+    def test_that_products_of_the_current_state_are_shown(self, driver: Driver) -> None:
+        driver.run("do_step")
+        driver.run("do_step")
+        assert driver.window.shown.label == "Add Amount"
+        assert driver.window.header.product.itemText(0) == "LAB_ADD_0001.fits"
+        driver.window.header.search.setText("PRODTYPE")
+        assert driver.window.header.model.rows[0].value == "added"
+        assert driver.window.header.count.text().startswith("1 of ")
+
+    def test_that_the_state_of_a_step_done_is_shown_by_a_double_click(self, driver: Driver) -> None:
+        driver.run("reduce_all")
+        model = driver.window.pipeline.step_model
+        driver.window.pipeline.steps.doubleClicked.emit(model.index(ADD, 0))
+        driver.wait(lambda: driver.window.shown.label == "Add Amount")
+
+    def test_that_actions_that_make_no_sense_are_disabled(self, empty: Driver) -> None:
+        enabled = {action.id for action in ACTIONS if empty.window.qactions[action.id].isEnabled()}
+        assert "open_files" in enabled
+        assert not enabled & {"do_step", "undo_step", "stop_running", "apply_parameters", "close_reduction"}
+
+    def test_that_closing_the_reduction_empties_the_window(self, driver: Driver) -> None:
+        driver.run("close_reduction")
+        assert not driver.desk.reduction.is_open
+        assert driver.window.pipeline.step_model.rowCount() == 0
+        assert driver.form.form is None
+
+
+class TestHistory:
+    def make_branches(self, driver: Driver) -> None:
+        driver.run("reduce_all")
+        driver.select(ADD)
+        driver.enter("amount", "5")
+        driver.run("run_to_selected")
+        driver.run("reduce_all")
+
+    def test_that_changed_parameters_make_a_branch_and_one_can_go_back(self, driver: Driver) -> None:
+        self.make_branches(driver)
+        nodes = driver.window.pipeline.history_model._nodes
+        labels = [node.label for node in nodes]
+        assert "Add Amount: addamount = 1.0" in labels
+        assert "Add Amount: addamount = 5.0" in labels
+        old = next(node.state.key for node in nodes if node.label == "Add Amount: addamount = 1.0")
+        driver.window.pipeline.state_activated.emit(old)
+        driver.settle()
+        assert driver.desk.reduction.current.key == old
+
+    def test_that_two_states_are_compared(self, driver: Driver) -> None:
+        self.make_branches(driver)
+        finals = [state.key for state in driver.desk.reduction.states.values() if state.step == "sum"]
+        driver.window.pipeline._select_states(tuple(finals))
+        driver.do("compare_states")
+        view = driver.window.tabs.currentWidget()
+        driver.wait(lambda: view.difference is not None)
+        assert abs(view.difference["FLUX"].mean()) == pytest.approx(8.0)
+        assert [row[1] for row in view.parameters.rows] == ["addamount"]
+
+    def test_that_the_tree_model_is_sound(self, driver: Driver, qtmodeltester) -> None:
+        self.make_branches(driver)
+        qtmodeltester.check(driver.window.pipeline.history_model, force_py=True)
+
+    def test_that_a_sweep_makes_branches(self, driver: Driver) -> None:
+        driver.desk.sweep(ADD, "amount", (1.0, 2.0, 3.0), SUM)
+        driver.settle()
+        assert sum(state.step == "sum" for state in driver.desk.reduction.states.values()) == 3
+
+
+class TestParameters:
+    def test_that_the_next_run_applies_what_was_typed(self, driver: Driver) -> None:
+        driver.select(ADD)
+        driver.enter("amount", "42")
+        assert "1 edit not applied" in driver.form.summary.text()
+        driver.run("run_to_selected")
+        assert driver.desk.reduction.current.parameters["addamount"] == 42.0
+        assert driver.window.shown.products[0]["FLUX"].mean() == pytest.approx(43.0, abs=0.2)
+
+    def test_that_an_invalid_value_shows_its_error_and_cannot_be_applied(self, driver: Driver) -> None:
+        driver.select(ADD)
+        driver.enter("amount", "500")
+        row = driver.form.rows["amount"]
+        assert row.error.isVisible()
+        assert "≤ 100" in row.error.text()
+        driver.do("apply_parameters")
+        dialog = driver.dialog(ErrorDialog)
+        assert "addamount" in dialog.cause.text()
+        assert driver.desk.reduction.snapshot.steps[ADD].values["amount"] == 1.0
+        dialog.reject()
+        driver.do("revert_parameters")
+        assert row.editor.line.text() == "1.0"
+        assert not row.error.isVisible()
+
+    def test_that_an_invalid_value_stops_the_run(self, driver: Driver) -> None:
+        driver.select(ADD)
+        driver.enter("amount", "x")
+        driver.do("reduce_all")
+        driver.dialog(ErrorDialog)
+        assert not driver.desk.is_busy
+        assert driver.states[0] == "ready"
+
+    def test_that_each_control_of_the_form_does_what_it_says(self, driver: Driver, qtbot) -> None:
+        driver.select(ADD)
+        rows = driver.form.rows
+        driver.do("toggle_expert")
+        driver.enter("times", "3")
+        driver.enter("limit", "7.5")
+        driver.enter("names", "one, two")
+        rows["method"].editor.box.setCurrentIndex(1)
+        rows["method"].editor.box.activated.emit(1)
+        qtbot.mouseClick(rows["save"].editor.box, Qt.MouseButton.LeftButton, pos=QtCore.QPoint(8, 8))
+        driver.run("apply_parameters")
+        values = driver.desk.reduction.snapshot.steps[ADD].values
+        assert (values["times"], values["limit"], values["names"]) == (3, 7.5, ("one", "two"))
+        assert (values["method"], values["save"]) == ("median", False)
+        qtbot.mouseClick(rows["times"].reset, Qt.MouseButton.LeftButton)
+        driver.run("apply_parameters")
+        assert driver.desk.reduction.snapshot.steps[ADD].values["times"] == 1
+
+    def test_that_defaults_are_restored(self, driver: Driver) -> None:
+        driver.select(ADD)
+        driver.enter("amount", "9")
+        driver.run("apply_parameters")
+        assert driver.form.form.field("amount").origin == "user"
+        driver.do("restore_defaults")
+        assert driver.form.rows["amount"].editor.line.text() == "1.0"
+        driver.run("restore_all_defaults")
+        assert driver.form.form.field("amount").origin == "built-in"
+
+    def test_that_defaults_of_the_data_are_marked(self, empty: Driver, make_file) -> None:
+        empty.open([make_file(OBJECT="BRIGHT")])
+        empty.select(ADD)
+        field = empty.form.form.field("amount")
+        assert (field.value, field.origin) == (2.0, "data")
+        assert "default for these data" in empty.form.rows["amount"].editor.toolTip()
+
+    def test_that_expert_parameters_are_hidden_until_wanted_or_searched(self, driver: Driver) -> None:
+        driver.select(ADD)
+        names = driver.form.rows["names"]
+        assert not names.isVisible()
+        driver.form.search.setText("words")
+        assert names.isVisible()
+        assert not driver.form.rows["amount"].isVisible()
+        driver.form.search.clear()
+        driver.do("toggle_expert")
+        assert names.isVisible()
+        assert "secret" not in driver.form.rows
+
+    def test_that_groups_without_a_match_are_hidden(self, driver: Driver) -> None:
+        driver.select(ADD)
+        assert driver.form.groups["Details"].isVisible()
+        driver.form.search.setText("addamount")
+        assert not driver.form.groups["Details"].isVisible()
+
+    def test_that_a_changed_step_is_stale_and_can_be_run_again(self, driver: Driver, qtbot) -> None:
+        driver.run("reduce_all")
+        driver.select(ADD)
+        driver.enter("amount", "3")
+        driver.run("apply_parameters")
+        assert driver.states == ["done", "stale", "stale", "stale"]
+        assert driver.form.banner.isVisible()
+        qtbot.mouseClick(driver.form.rerun, Qt.MouseButton.LeftButton)
+        driver.settle()
+        assert driver.states == ["done", "done", "ready", "waiting"]
+
+    @pytest.mark.parametrize("suffix", ["toml", "cfg"])
+    def test_that_parameter_files_are_saved_and_loaded(self, driver: Driver, tmp_path: Path, suffix: str) -> None:
+        driver.select(ADD)
+        driver.enter("amount", "33")
+        driver.run("apply_parameters")
+        path = tmp_path / f"p.{suffix}"
+        driver.window.commands.write_parameters(path)
+        driver.run("restore_all_defaults")
+        driver.desk.load_parameters(str(path))
+        driver.settle()
+        field = driver.form.form.field("amount")
+        assert (field.value, field.origin) == (33.0, "file")
+
+    def test_that_a_bad_parameter_file_is_reported_with_its_line(self, driver: Driver, tmp_path: Path) -> None:
+        path = tmp_path / "p.toml"
+        path.write_text("[add]\naddamountt = 3\n")
+        driver.desk.load_parameters(str(path))
+        text = driver.dialog(ErrorDialog).cause.text()
+        assert "addamount" in text
+        assert "2" in text
+
+    def test_that_the_preview_shows_the_edited_values_and_keeps_nothing(self, driver: Driver) -> None:
+        driver.run("do_step")
+        driver.select(ADD)
+        driver.enter("amount", "70")
+        driver.do("preview_step")
+        driver.wait(lambda: driver.window.shown.kind == "preview")
+        assert driver.window.shown.products[0]["FLUX"].mean() == pytest.approx(71.0, abs=0.2)
+        assert driver.states == ["done", "ready", "waiting", "waiting"]
+        assert driver.form.form.is_edited
+
+    def test_that_the_live_preview_follows_the_edits(self, driver: Driver) -> None:
+        driver.run("do_step")
+        driver.select(ADD)
+        driver.do("toggle_live_preview")
+        driver.enter("amount", "60")
+        driver.wait(lambda: driver.window.shown.kind == "preview")
+        driver.wait(lambda: abs(float(driver.window.shown.products[0]["FLUX"].mean()) - 61) < 0.5)
+
+
+def all_steps() -> list:
+    return [pytest.param(step, id=f"{r.name}-{step.key}") for r in all_recipes() for step in r.steps]
+
+
+@pytest.mark.parametrize("step", all_steps())
+def test_that_the_widgets_of_every_step_show_the_values_they_are_given(qtbot, step) -> None:
+    for info in step.parameters.infos():
+        if info.level == "hidden":
+            continue
+        editor = make_editor(info)
+        qtbot.addWidget(editor)
+        heard: list[object] = []
+        editor.edited.connect(heard.append)
+        value = getattr(step.parameters(), info.name)
+        editor.show_value(value)
+        assert not heard, "showing a value is no edit"
+        assert step.parameters.make({info.name: _setting(_read(editor))}) == step.parameters()
+
+
+def _read(editor) -> object:
+    if hasattr(editor, "line"):
+        return editor.line.text()
+    return editor.box.isChecked() if isinstance(editor.box, QtWidgets.QCheckBox) else editor.box.currentData()
+
+
+def _setting(value: object):
+    from sofia_engine.pipeline.parameters import Setting
+
+    return Setting(value)
+
+
+class TestErrors:
+    def set_fail(self, driver: Driver, kind: str) -> None:
+        driver.select(SUM)
+        box = driver.form.rows["fail"].editor.box
+        box.setCurrentText(kind)
+        box.activated.emit(box.currentIndex())
+
+    def test_that_a_failed_step_is_marked_explained_and_retried_after_a_change(self, driver: Driver, qtbot) -> None:
+        self.set_fail(driver, "error")
+        driver.do("reduce_all")
+        dialog = driver.dialog(ErrorDialog)
+        driver.settle()
+        assert "nothing can be combined" in dialog.cause.text()
+        assert dialog.report.title == "Combine could not be done"
+        assert driver.states == ["done", "done", "done", "failed"]
+        change = next(b for b in dialog.buttons.buttons() if b.text() == "Change parameters")
+        qtbot.mouseClick(change, Qt.MouseButton.LeftButton)
+        assert driver.form.form.step.key == "sum"
+        self.set_fail(driver, "no")
+        driver.run("do_step")
+        assert driver.states == ["done"] * 4
+
+    def test_that_retry_does_the_step_again(self, driver: Driver, qtbot) -> None:
+        self.set_fail(driver, "error")
+        driver.do("reduce_all")
+        dialog = driver.dialog(ErrorDialog)
+        driver.settle()
+        self.set_fail(driver, "no")
+        retry = next(b for b in dialog.buttons.buttons() if b.text() == "Retry")
+        qtbot.mouseClick(retry, Qt.MouseButton.LeftButton)
+        driver.settle()
+        assert driver.states == ["done"] * 4
+
+    def test_that_an_unforeseen_error_is_a_sentence_that_can_be_copied(self, driver: Driver, qtbot) -> None:
+        self.set_fail(driver, "bug")
+        driver.do("reduce_all")
+        dialog = driver.dialog(ErrorDialog)
+        assert "nobody foresaw" in dialog.cause.text()
+        copy = next(b for b in dialog.buttons.buttons() if b.text() == "Copy")
+        qtbot.mouseClick(copy, Qt.MouseButton.LeftButton)
+        assert "nobody foresaw" in QtGui.QGuiApplication.clipboard().text()
+
+    def test_that_errors_stand_among_the_problems_and_lead_to_the_step(self, driver: Driver) -> None:
+        self.set_fail(driver, "error")
+        driver.do("reduce_all")
+        driver.dialog(ErrorDialog)
+        driver.settle()
+        driver.select(CHECK)
+        problems = driver.window.problems
+        assert problems.model.rows[-1].step == "sum"
+        problems.table.doubleClicked.emit(problems.model.index(len(problems.model.rows) - 1, 0))
+        assert driver.desk.selection["step"] == SUM
+
+
+class TestLog:
+    def test_that_levels_words_and_search_work(self, driver: Driver) -> None:
+        driver.run("reduce_all")
+        log = driver.window.log
+        assert log.model.rowCount() == len(driver.desk.log.shown) > 5
+        log.words.setText("Wrote")
+        assert all("Wrote" in entry.message for entry in driver.desk.log.shown)
+        log.words.clear()
+        log.search.setText("started")
+        log.find_next()
+        first = log.table.currentIndex().row()
+        log.find_next()
+        assert log.table.currentIndex().row() > first
+        log.find_previous()
+        assert log.table.currentIndex().row() == first
+        log.search.setText("no such words")
+        log.find_next()
+        assert log.found.text() == "not found"
+        log.level.setCurrentIndex(3)
+        assert log.model.rowCount() == 0
+
+    def test_that_lines_are_copied_and_saved(self, driver: Driver, tmp_path: Path) -> None:
+        driver.run("reduce_all")
+        log = driver.window.log
+        log.table.selectRow(0)
+        log.copy()
+        assert QtGui.QGuiApplication.clipboard().text().count("\n") == 1
+        log.save(tmp_path / "log.txt")
+        assert (tmp_path / "log.txt").read_text().count("\n") == len(driver.desk.log.shown)
+        log.save(tmp_path / "nowhere" / "log.txt")
+        assert "cannot be written" in driver.desk.log.problems[-1].message
+
+    def test_that_a_talkative_step_does_not_block_the_window(self, driver: Driver) -> None:
+        driver.select(WORK)
+        driver.enter("lines", "20000")
+        gap = measure_gap(driver, lambda: driver.run("run_to_selected"))
+        assert len(driver.desk.log) > 20_000
+        assert gap < 0.05
+
+
+class Heartbeat:
+    """Measures the longest time in which the window did nothing, in seconds."""
+
+    def __init__(self) -> None:
+        self.timer = QtCore.QTimer()
+        self.timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self.timer.setInterval(2)
+        self.timer.timeout.connect(self.beat)
+        self.largest_gap, self.last = 0.0, 0.0
+
+    def beat(self) -> None:
+        now = time.perf_counter()
+        self.largest_gap = max(self.largest_gap, now - self.last)
+        self.last = now
+
+    def __enter__(self) -> "Heartbeat":
+        self.last = time.perf_counter()
+        self.timer.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.timer.stop()
+
+
+def measure_gap(driver: Driver, work: Callable[[], None], attempts: int = 3) -> float:
+    """Return the largest gap while something runs: the best of some attempts, because other programs make gaps too."""
+    gaps: list[float] = []
+    for attempt in range(attempts):
+        if attempt:
+            driver.desk.forms[CHECK].edit("abort", bool(attempt % 2 - 1))  # so that nothing is taken from the history
+        with Heartbeat() as heart:
+            work()
+        gaps.append(heart.largest_gap)
+        if gaps[-1] < 0.05:
+            break
+    return min(gaps)
+
+
+class TestEngine:
+    @pytest.mark.parametrize("style", ["crunch", "chatter"])
+    def test_that_the_window_lives_while_a_heavy_step_runs(self, driver: Driver, style: str, record_property) -> None:
+        driver.select(WORK)
+        driver.run("run_to_selected")
+        driver.select(WORK)
+        driver.enter("seconds", "2")
+        driver.form.form.edit("style", style)
+
+        def run() -> None:
+            driver.do("run_to_selected")
+            driver.wait(lambda: driver.states[WORK] == "running")
+            driver.settle()
+
+        gap = measure_gap(driver, run)
+        record_property("largest_gap", gap)
+        assert gap < 0.05
+
+    def test_that_a_step_that_ignores_the_wish_is_stopped_within_a_second(self, driver: Driver) -> None:
+        driver.select(WORK)
+        driver.enter("seconds", "600")
+        driver.form.form.edit("style", "deaf")
+        driver.do("run_to_selected")
+        driver.wait(lambda: driver.states[WORK] == "running")
+        driver.qtbot.wait(300)
+        started = time.perf_counter()
+        driver.do("stop_running")
+        driver.wait(lambda: not driver.desk.is_busy)
+        elapsed = time.perf_counter() - started
+        assert elapsed < 1.0
+        driver.wait(lambda: "runs again" in driver.desk.log.shown[-1].message)
+        assert driver.states[:3] == ["done", "done", "ready"]
+        driver.enter("seconds", "0")
+        driver.run("reduce_all")
+        assert driver.states == ["done"] * 4
+
+    def test_that_a_killed_engine_costs_the_running_step_only_and_the_window_says_so(self, driver: Driver) -> None:
+        driver.select(WORK)
+        driver.enter("seconds", "600")
+        driver.do("run_to_selected")
+        driver.wait(lambda: driver.states[WORK] == "running")
+        os.kill(driver.desk.bridge.client.pid, signal.SIGKILL)
+        driver.wait(lambda: any("running step is lost" in entry.message for entry in driver.desk.log.problems))
+        driver.wait(lambda: "runs again, at the last finished step" in driver.desk.log.shown[-1].message)
+        assert driver.states == ["done", "done", "ready", "waiting"]
+        driver.enter("seconds", "0")
+        driver.run("reduce_all")
+        assert driver.states == ["done"] * 4
+
+    def test_that_progress_and_time_left_are_shown_while_a_step_runs(self, driver: Driver) -> None:
+        driver.select(WORK)
+        driver.enter("seconds", "30")
+        driver.do("run_to_selected")
+        progress = driver.window.progress
+        driver.wait(lambda: progress.isVisible() and progress.left.text().endswith("left"))
+        driver.wait(lambda: progress.label.text().startswith("3/4 Work Hard"))
+        driver.do("stop_running")
+        driver.settle()
+        assert not progress.isVisible()
+
+
+class TestWindow:
+    def test_that_every_action_is_in_a_menu_with_its_keys(self, empty: Driver) -> None:
+        shown = {a.objectName() for menu in empty.window.menuBar().actions() for a in menu.menu().actions()}
+        assert {action.id for action in ACTIONS} <= shown
+        assert empty.window.qactions["do_step"].shortcut().toString() == "F8"
+
+    def test_that_the_palette_finds_and_does_an_action(self, driver: Driver, qtbot) -> None:
+        driver.do("show_palette")
+        palette = driver.dialog(CommandPalette)
+        qtbot.keyClicks(palette.line, "remaining steps")
+        assert palette.list.count() == 1
+        qtbot.keyClick(palette.line, Qt.Key.Key_Return)
+        driver.wait(lambda: driver.states == ["done"] * 4)
+
+    def test_that_keys_do_what_the_menu_says(self, driver: Driver, qtbot) -> None:
+        driver.window.activateWindow()
+        qtbot.keyClick(driver.window, Qt.Key.Key_F8)
+        driver.wait(lambda: driver.states[0] == "done")
+
+    def test_that_the_layout_comes_back(self, empty: Driver, lab: Path, tmp_path: Path, qtbot) -> None:
+        empty.window.docks["quality"].hide()
+        empty.window.docks["data"].setFloating(True)
+        empty.window.close()
+        again = make_window(lab, tmp_path)
+        qtbot.addWidget(again)
+        assert again.docks["quality"].isHidden()
+        assert again.docks["data"].isFloating()
+        Driver(again, qtbot).do("reset_layout")
+        assert not again.docks["quality"].isHidden()
+        assert not again.docks["data"].isFloating()
+        again.close()
+
+    def test_that_panels_and_tabs_are_brought_up(self, driver: Driver) -> None:
+        for name, tab in (("show_header", "header"), ("show_provenance", "provenance"), ("show_help", "help")):
+            driver.do(name)
+            assert driver.window.tabs.currentWidget() is getattr(driver.window, tab)
+        driver.window.docks["log"].hide()
+        driver.do("show_log")
+        assert driver.window.docks["log"].isVisible()
+
+    def test_that_provenance_names_inputs_steps_and_values(self, driver: Driver) -> None:
+        driver.run("reduce_all")
+        driver.do("show_provenance")
+        tree = driver.window.provenance.tree
+        found = tree.findItems("addamount", Qt.MatchFlag.MatchExactly | Qt.MatchFlag.MatchRecursive, 0)
+        assert [item.text(1) for item in found] == ["1.0"]
+
+    def test_that_help_tells_the_step_and_its_parameters(self, driver: Driver) -> None:
+        driver.select(ADD)
+        text = driver.window.help.toPlainText()
+        assert "Add an amount to all pixels." in text
+        assert "addamount" in text
+        assert "≤ 100" in text
+
+    def test_that_quality_numbers_are_listed(self, driver: Driver) -> None:
+        driver.run("reduce_all")
+        quality = driver.window.quality
+        titles = [column.title for column in quality.model.columns]
+        assert set(titles) >= {"Step", "Product", "background", "noise"}
+        assert quality.model.rowCount() >= 4
+        quality.copy()
+        assert QtGui.QGuiApplication.clipboard().text().startswith("step,product,")
+
+    def test_that_products_shown_are_saved(self, driver: Driver, tmp_path: Path) -> None:
+        driver.run("reduce_all")
+        (tmp_path / "mine").mkdir()
+        driver.window.save_shown(tmp_path / "mine")
+        driver.settle()
+        assert Product.read(tmp_path / "mine" / "LAB_SUM_0001-0002.fits").header["PRODTYPE"] == "summed"
+
+    def test_that_commands_are_exported(self, driver: Driver) -> None:
+        driver.run("reduce_all")
+        driver.do("export_commands")
+        dialog = driver.dialog(TextDialog)
+        assert dialog.text.startswith("sofia-desk reduce ")
+        dialog.tabs.setCurrentIndex(1)
+        assert "reduction.run_to('sum')" in dialog.text
+
+    def test_that_preferences_are_edited(self, qtbot) -> None:
+        preferences = Preferences()
+        dialog = PreferencesDialog(None, preferences)
+        qtbot.addWidget(dialog)
+        dialog.theme.setCurrentIndex(2)
+        dialog.text_size.setValue(14)
+        dialog.jobs.setValue(2)
+        dialog.rule.setCurrentIndex(1)
+        dialog.folder.setText("/data")
+        dialog.accept()
+        assert (preferences.theme, preferences.text_size, preferences.jobs) == ("dark", 14, 2)
+        assert (preferences.output_rule, preferences.output_folder) == ("fixed", "/data")
+
+    def test_that_a_sweep_is_refused_until_its_values_are_allowed(self, qtbot, driver: Driver) -> None:
+        dialog = SweepDialog(driver.window, driver.desk.reduction.steps, ADD)
+        qtbot.addWidget(dialog)
+        ok = dialog.buttons.button(QtWidgets.QDialogButtonBox.StandardButton.Ok)
+        assert not ok.isEnabled()
+        dialog.parameter.setCurrentIndex(dialog.parameter.findData("amount"))
+        dialog.values.setText("1; 200")
+        assert not ok.isEnabled()
+        assert "≤ 100" in dialog.error.text()
+        dialog.values.setText("1; 2;3")
+        assert ok.isEnabled()
+        assert dialog.read_values() == [1.0, 2.0, 3.0]
+
+    def test_that_the_theme_changes_colours_at_once(self, empty: Driver) -> None:
+        for theme, dark in (("dark", True), ("light", False)):
+            empty.desk.preferences.theme = theme
+            empty.window.apply_preferences()
+            color = empty.window.grab().toImage().pixelColor(5, empty.window.height() - 5)
+            assert (color.lightness() < 128) is dark
+
+    def test_that_files_cannot_be_fetched_without_network_and_the_window_says_so(self, driver: Driver) -> None:
+        assert "no reference files" in driver.window.references.summary.text()
+        assert not driver.window.references.fetch.isEnabled()
+
+    def test_that_time_left_is_told_in_words(self) -> None:
+        assert [format_seconds(s) for s in (5, 300, 7200)] == ["5 s", "5 min", "2.0 h"]
+
+    def test_that_an_error_without_step_offers_no_retry(self, qtbot) -> None:
+        dialog = ErrorDialog(None, ErrorReport("Title", "cause"))
+        qtbot.addWidget(dialog)
+        assert {button.text().replace("&", "") for button in dialog.buttons.buttons()} == {"Copy", "Close"}
+
+    def test_that_help_of_every_step_can_be_shown(self) -> None:
+        for recipe in all_recipes():
+            for step in recipe.steps:
+                assert step.label in format_help(step)
+
+
+class TestEnd:
+    def test_that_nothing_is_left_after_closing(self, qtbot, lab: Path, files: list[Path], tmp_path: Path) -> None:
+        threads = threading.active_count()
+        driver = Driver(make_window(lab, tmp_path), qtbot)
+        driver.open(files)
+        driver.select(WORK)
+        driver.enter("seconds", "600")
+        driver.do("run_to_selected")
+        driver.wait(lambda: driver.states[WORK] == "running")
+        pid = driver.desk.bridge.client.pid
+        gone: list[bool] = []
+        driver.window.destroyed.connect(lambda: gone.append(True))
+        driver.window.close()
+        assert not psutil.pid_exists(pid)
+        assert threading.active_count() == threads
+        driver.window.deleteLater()
+        QtWidgets.QApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+        assert gone
+        assert not list((tmp_path / "config" / "open").glob("*.json"))
+
+    def test_that_the_session_of_a_killed_program_is_offered_at_the_next_start(
+        self, qtbot, lab: Path, files: list[Path], tmp_path: Path
+    ) -> None:
+        first = Driver(make_window(lab, tmp_path), qtbot)
+        first.open(files)
+        first.run("do_step")
+        first.run("do_step")
+        session = first.desk.reduction.snapshot.session
+        first.window.close()
+        OpenSessions(pid=99_999_999).note(session)  # as a program leaves it that was killed
+        second = Driver(make_window(lab, tmp_path), qtbot)
+        second.window.offer_interrupted()
+        dialog = second.window.restore_dialog
+        assert dialog.chosen == session
+        qtbot.mouseClick(dialog.open_button, Qt.MouseButton.LeftButton)
+        second.wait(lambda: second.desk.reduction.is_open)
+        second.settle()
+        assert second.states == ["done", "done", "ready", "waiting"]
+        second.window.close()
+
+    def test_that_none_keeps_its_references(self, empty: Driver) -> None:
+        import sys
+
+        label = QtWidgets.QLabel()
+        before = sys.getrefcount(None)
+        for _ in range(500):
+            label.setText("x")
+            label.resize(10, 10)
+        assert abs(sys.getrefcount(None) - before) < 200
