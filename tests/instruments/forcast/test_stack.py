@@ -87,7 +87,7 @@ def test_that_the_residual_background_is_subtracted(make_chopped, drive):
     assert np.median(stacked["FLUX"]) == pytest.approx(0, abs=1e-12)
     assert stacked["FLUX"][128, 128] == pytest.approx(100 * TO_MEGA)
     assert stacked.header["BGSUB"] is True
-    assert run.quality["background"] == pytest.approx(7 * TO_MEGA)
+    assert run.quality["subtracted_background"] == pytest.approx(7 * TO_MEGA)
 
 
 def test_that_the_statistic_can_be_the_most_frequent_value():

@@ -186,7 +186,7 @@ def _subtract_background(frames: Frames, p: StackParameters, unit: str, run: Run
         run.warn("The background section holds no valid pixels; no residual background is subtracted.")
         return frames
     run.history(f"Stack: residual background of {level:.8g} {unit} ({p.statistic} of the section) subtracted")
-    run.quality["background"] = level
+    run.quality["subtracted_background"] = level
     return Frames(frames.flux - frames.flux.dtype.type(level), frames.variance)
 
 
