@@ -161,7 +161,7 @@ def remove_row_pattern(image: ArrayLike, period: int = 16) -> FloatArray:
 def remove_row_pattern_by_median(image: ArrayLike, period: int = 16, width: int = 21) -> FloatArray:
     """Remove a repeating pattern as `remove_row_pattern`, with a running median below it, as earlier reductions did.
 
-    The window of the median holds some channels twice, so that up to a quarter of the pattern stays.
+    The window of the median holds some channels twice, so that part of the pattern stays.
 
     Parameters
     ----------

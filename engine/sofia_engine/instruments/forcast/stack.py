@@ -75,7 +75,7 @@ class StackParameters(SavedOutput):
         label="Baseline below the stripes",
         level="expert",
         help="What is taken for sky and source below the stripes: a running mean over one period removes stripes of "
-        "any strength, the running median of earlier reductions leaves up to a quarter of them.",
+        "any strength, the running median of earlier reductions leaves part of them.",
     )
 
 
