@@ -195,8 +195,12 @@ class RadialProfile:
 
     def measure_fwhm(self) -> float:
         """Return twice the radius where the mean falls to half its height above the outermost rings; NaN if never."""
+        if len(self.mean) < _LEAST_PIXELS:
+            return math.nan
         base = float(np.nanmedian(self.mean[-3:]))
-        level = (self.mean - base) / (self.mean[0] - base)
+        inner, next_one = self.radius[0] ** 2, self.radius[1] ** 2
+        center = self.mean[0] + (self.mean[0] - self.mean[1]) * inner / (next_one - inner)
+        level = (self.mean - base) / (center - base)
         below = np.flatnonzero(level < 0.5)
         if below.size == 0 or below[0] == 0:
             return math.nan

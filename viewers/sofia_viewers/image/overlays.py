@@ -214,20 +214,29 @@ def _to_pixels(wcs: Any, lon: FloatArray, lat: FloatArray, system: str) -> Float
 
 
 def _label_line(line: FloatArray, bounds: tuple[float, float, float, float], text: str, *, bottom: bool) -> list[Label]:
-    """Put the label where the line enters: at the lower edge for longitudes, at the left for latitudes."""
-    across, along = (0, 1) if bottom else (1, 0)
-    edge = bounds[2] if bottom else bounds[0]
-    margin = 0.02 * ((bounds[3] - bounds[2]) if bottom else (bounds[1] - bounds[0]))
-    order = np.argsort(line[:, along])
-    if len(order) < 2:
-        return []
-    level = edge + margin
-    at = float(np.interp(level, line[order, along], line[order, across]))
-    inside = (bounds[0], bounds[1]) if bottom else (bounds[2], bounds[3])
-    width = inside[1] - inside[0]
-    if not inside[0] + 0.01 * width <= at <= inside[1] - 0.12 * width:
-        return []
-    return [Label((at, level) if bottom else (level, at), text, (3.0, -3.0))]
+    """Put the label where the line enters: at the lower edge for longitudes, at the left for latitudes, if it does."""
+    for axis in (1, 0) if bottom else (0, 1):
+        at = _find_crossing(line, bounds, axis)
+        if at is not None:
+            return [Label(at, text, (3.0, -3.0))]
+    return []
+
+
+def _find_crossing(
+    line: FloatArray, bounds: tuple[float, float, float, float], axis: int
+) -> tuple[float, float] | None:
+    """Return where a line crosses the level just above the lower end of an axis, not too near a corner; else None."""
+    low, high = bounds[2 * axis : 2 * axis + 2]
+    level = low + 0.02 * (high - low)
+    order = np.argsort(line[:, axis])
+    along, across = line[order, axis], line[order, 1 - axis]
+    if len(order) == 0 or not along[0] <= level <= along[-1]:
+        return None
+    at = float(np.interp(level, along, across))
+    first, last = bounds[2 - 2 * axis : 4 - 2 * axis]
+    if not first + 0.01 * (last - first) <= at <= last - 0.12 * (last - first):
+        return None
+    return (level, at) if axis == 0 else (at, level)
 
 
 def _format_longitude(lon: float, hours: bool, step: float) -> str:
