@@ -705,6 +705,7 @@ class TestWindow:
 
     def test_that_keys_do_what_the_menu_says(self, driver: Driver, qtbot) -> None:
         driver.window.activateWindow()
+        driver.wait(driver.window.isActiveWindow)
         qtbot.keyClick(driver.window, Qt.Key.Key_F8)
         driver.wait(lambda: driver.states[0] == "done")
 

@@ -12,7 +12,13 @@ from sofia_viewers.theme import current_theme, icon
 
 __all__ = ["FieldRow", "ParameterPanel"]
 
-_BUTTONS = ("apply_parameters", "revert_parameters", "restore_defaults", "preview_step")
+_BUTTONS = {
+    "apply_parameters": "Apply",
+    "revert_parameters": "Revert",
+    "restore_defaults": "Defaults",
+    "preview_step": "Preview",
+}
+"""Actions of the buttons under the form, with the short texts they have there."""
 
 
 class FieldRow(QtWidgets.QWidget):
@@ -123,11 +129,11 @@ class ParameterPanel(QtWidgets.QWidget):
         self.summary.setProperty("role", "muted")
         self.summary.setWordWrap(True)
         buttons = QtWidgets.QHBoxLayout()
-        for name in _BUTTONS:
+        for name, short in _BUTTONS.items():
             button = QtWidgets.QToolButton()
             button.setDefaultAction(actions[name])
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-            button.setText(actions[name].iconText())
+            button.setText(short)
             buttons.addWidget(button)
         buttons.addStretch()
         layout = QtWidgets.QVBoxLayout(self)

@@ -107,6 +107,7 @@ class PipelinePanel(QtWidgets.QWidget):
         bar.setIconSize(QtCore.QSize(18, 18))
         for name in _BUTTONS:
             bar.addAction(actions[name])
+        bar.setMinimumWidth(220)
         below = QtWidgets.QWidget()
         row = QtWidgets.QHBoxLayout()
         row.addWidget(QtWidgets.QLabel("History"))

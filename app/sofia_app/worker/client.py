@@ -78,6 +78,7 @@ class EngineClient:
         self._jobs = 0
         self._resuming = 0
         self._stopping = 0
+        self._timer: threading.Timer | None = None
         self._announced_late = False
         self._deaths: list[float] = []
         self._closing = threading.Event()
@@ -110,9 +111,17 @@ class EngineClient:
             target = next(iter(self._pending), 0)
         if target:
             self._outgoing.put(CancelRunning(target))
-            timer = threading.Timer(_PATIENCE, self._insist, [target])
-            timer.daemon = True
-            timer.start()
+            self._drop_timer()
+            self._timer = threading.Timer(_PATIENCE, self._insist, [target])
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _drop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+            if timer is not threading.current_thread():
+                timer.join(_FAREWELL)
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -129,6 +138,7 @@ class EngineClient:
     def close(self) -> None:
         """End the process, if need be by force after a while, and the threads."""
         self._closing.set()
+        self._drop_timer()
         self._outgoing.put(Shutdown())
         self._outgoing.put(None)
         for thread in self._threads:

@@ -1,0 +1,179 @@
+"""A robot does whatever can be done, at random; the program must bear it."""
+
+import gc
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytest.importorskip("PySide6")
+
+from sofia_app.actions import ACTIONS
+from sofia_app.desk import Desk
+from sofia_app.models.preferences import Preferences
+from sofia_app.window import MainWindow
+from sofia_viewers.qt import QtCore, QtWidgets
+
+_ASKING = {
+    "open_files", "open_folder", "add_files", "open_session", "set_output", "save_products", "show_preferences",
+    "quit_program", "sweep_parameter", "load_parameters", "save_parameters", "reduce_groups",
+}  # fmt: skip
+"""Actions that open a dialog of the system or end the program: the robot does what they would lead to."""
+_MOST_GROWTH = 200e6
+
+
+class Robot:
+    """Does valid things to a window, in an order given by a seed."""
+
+    def __init__(self, window: MainWindow, files: list[Path], seed: int, folder: Path) -> None:
+        self.window, self.desk, self.files = window, window.desk, files
+        self.random = random.Random(seed)
+        self.folder = folder
+        self.done: list[str] = []
+
+    def act(self) -> None:
+        """Do one thing."""
+        acts: list[Callable[[], str]] = [
+            *[self.trigger] * 8, *[self.edit] * 4, *[self.select_step] * 3, self.select_states, self.filter,
+            self.search_log, self.open, self.sweep, self.show_file, self.save_parameters, self.resize,
+        ]  # fmt: skip
+        self.done.append(self.random.choice(acts)())
+
+    def trigger(self) -> str:
+        enabled = [a.id for a in ACTIONS if a.id not in _ASKING and self.window.qactions[a.id].isEnabled()]
+        name = self.random.choice(enabled)
+        self.window.qactions[name].trigger()
+        return name
+
+    def edit(self) -> str:
+        form = self.window.parameters.form
+        if form is None or not form.infos:
+            return "edit nothing"
+        info = self.random.choice(form.infos)
+        values = {
+            "bool": [True, False],
+            "choice": list(info.choices) if info.name != "style" else ["polite", "crunch"],
+            "float": ["0.1", "0.3", "7", "nonsense", "1e99"] if info.name == "seconds" else ["0", "1.5", "500", "x"],
+            "int": ["0", "1", "3", "-1", "x"],
+            "list": ["1, 2", "", "a"],
+        }.get(info.kind, ["", "words", "{caldata}/x"])
+        value = self.random.choice(values)
+        if info.name == "seconds":
+            value = self.random.choice(["0", "0.1", "0.3", "x"])
+        form.edit(info.name, value)
+        return f"edit {info.name} = {value}"
+
+    def select_step(self) -> str:
+        count = len(self.desk.reduction.steps)
+        if count:
+            self.window.pipeline.select_step(self.random.randrange(count))
+        return "select a step"
+
+    def select_states(self) -> str:
+        keys = list(self.desk.reduction.states)
+        self.window.pipeline.history.clearSelection()
+        self.window.pipeline._select_states(tuple(self.random.sample(keys, min(len(keys), self.random.choice([1, 2])))))
+        return "select states"
+
+    def filter(self) -> str:
+        self.window.data.filter.setText(self.random.choice(["", "raw", "0001", "EXPTIME>2", "EXPTIME>x", "zzz"]))
+        return "filter"
+
+    def search_log(self) -> str:
+        self.window.log.search.setText(self.random.choice(["add", "zzz", ""]))
+        self.window.log.find_next()
+        self.window.log.level.setCurrentIndex(self.random.randrange(4))
+        return "search the log"
+
+    def open(self) -> str:
+        if not self.desk.is_busy and self.random.random() < 0.3:
+            self.desk.open_paths(self.random.choice([self.files, self.files[:1]]))
+        return "open"
+
+    def sweep(self) -> str:
+        if self.desk.reduction.is_open and not self.desk.is_busy:
+            self.desk.sweep(1, "amount", (1.0, self.random.random() * 10), 3)
+        return "sweep"
+
+    def show_file(self) -> str:
+        self.window.data.activated.emit(self.files[:1])
+        return "show a file"
+
+    def save_parameters(self) -> str:
+        self.window.commands.write_parameters(self.folder / self.random.choice(["p.toml", "p.cfg"]))
+        return "save parameters"
+
+    def resize(self) -> str:
+        self.window.resize(self.random.randrange(900, 1600), self.random.randrange(600, 1000))
+        return "resize"
+
+
+def close_dialogs(window: MainWindow) -> None:
+    for widget in QtWidgets.QApplication.topLevelWidgets():
+        if isinstance(widget, QtWidgets.QDialog) and widget.isVisible():
+            widget.close()
+    while len(window.comparisons) > 1:
+        window._close_comparison(window.comparisons[0])
+
+
+def memory() -> float:
+    gc.collect()
+    return float(psutil.Process().memory_info().rss)
+
+
+def run_robot(qtbot, lab: Path, files: list[Path], tmp_path: Path, *, seed: int, seconds: float) -> tuple[float, int]:
+    """Let the robot work; return the growth of memory in bytes and the number of things done."""
+    (tmp_path / "out").mkdir(exist_ok=True)
+    preferences = Preferences(output_rule="fixed", output_folder=str(tmp_path / "out"))
+    window = MainWindow(Desk(preferences=preferences, instrument_folders=[lab]))
+    window.show()
+    window.desk.start()
+    window.desk.open_paths(files)
+    qtbot.waitUntil(lambda: window.desk.reduction.is_open, timeout=20_000)
+    robot = Robot(window, files, seed, tmp_path)
+    warm_up, end = time.monotonic() + min(seconds / 3, 60), time.monotonic() + seconds
+    before, threads = 0.0, 0
+    try:
+        while time.monotonic() < end:
+            robot.act()
+            qtbot.wait(robot.random.choice([1, 5, 20, 60]))
+            close_dialogs(window)
+            if not before and time.monotonic() > warm_up:
+                before, threads = memory(), threading.active_count()
+        window.desk.stop()
+        qtbot.waitUntil(lambda: not window.desk.is_busy and window.desk.tasks.is_idle, timeout=60_000)
+        growth = memory() - before
+        assert threading.active_count() <= threads + 1
+    finally:
+        close_dialogs(window)
+        window.close()
+        window.deleteLater()
+        QtWidgets.QApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+    return growth, len(robot.done)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_that_a_short_robot_run_leaves_the_program_whole(qtbot, lab: Path, files, tmp_path: Path, seed: int) -> None:
+    threads = threading.active_count()
+    growth, count = run_robot(qtbot, lab, files, tmp_path, seed=seed, seconds=12)
+    assert count > 50
+    assert growth < _MOST_GROWTH
+    assert threading.active_count() == threads
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [int(os.environ.get("SOFIA_DESK_ROBOT_SEED", "7"))])
+def test_that_a_robot_run_of_ten_minutes_leaves_the_program_whole(
+    qtbot, lab: Path, files, tmp_path: Path, seed: int, record_property
+) -> None:
+    threads = threading.active_count()
+    growth, count = run_robot(qtbot, lab, files, tmp_path, seed=seed, seconds=600)
+    record_property("growth_megabytes", growth / 1e6)
+    record_property("actions", count)
+    assert growth < _MOST_GROWTH
+    assert threading.active_count() == threads
