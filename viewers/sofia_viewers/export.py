@@ -1,4 +1,4 @@
-"""Pictures of views as PNG, PDF or SVG, and the numbers behind them as ECSV or CSV."""
+"""Pictures of views as PNG, PDF or SVG, and the numbers behind them as ECSV, VOTable or CSV."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["PICTURE_SUFFIXES", "export_widget", "make_table", "paint_picture", "write_table"]
 
 PICTURE_SUFFIXES = (".png", ".pdf", ".svg")
-TABLE_SUFFIXES = (".ecsv", ".csv")
+_TABLE_FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".vot": "votable"}
+TABLE_SUFFIXES = tuple(_TABLE_FORMATS)
 
 _DOTS_PER_INCH = 96
 
@@ -62,6 +63,10 @@ def export_widget(widget: QtWidgets.QWidget, path: str | Path, size: tuple[int, 
     own = (widget.width(), widget.height())
 
     def paint(painter: QtGui.QPainter, rect: QtCore.QRect) -> None:
+        if isinstance(widget, QtWidgets.QGraphicsView):
+            painter.fillRect(rect, widget.backgroundBrush())
+            widget.render(painter, QtCore.QRectF(rect), widget.viewport().rect())
+            return
         factor = min(rect.width() / own[0], rect.height() / own[1])
         painter.scale(factor, factor)
         widget.render(painter, QtCore.QPoint(0, 0))
@@ -92,19 +97,19 @@ def make_table(rows: Sequence[Mapping[str, Any]], meta: Mapping[str, Any] | None
 
 
 def write_table(table: Table, path: str | Path) -> Path:
-    """Write a table as ECSV (with units and types) or plain CSV, by the suffix.
+    """Write a table as ECSV or VOTable (with units and types) or plain CSV, by the suffix.
 
     Raises
     ------
     InputError
-        If the suffix is neither, or the file cannot be written.
+        If the suffix is none of these, or the file cannot be written.
     """
     target = Path(path)
     suffix = target.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
         raise InputError(f"{target} cannot be written: tables end with {', '.join(TABLE_SUFFIXES)}.")
     try:
-        table.write(target, format="ascii.ecsv" if suffix == ".ecsv" else "ascii.csv", overwrite=True)
+        table.write(target, format=_TABLE_FORMATS[suffix], overwrite=True)
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror or error}.") from error
     return target
