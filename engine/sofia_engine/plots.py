@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from sofia_engine.quicklook import RESOLUTION, encode_figure
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ class Curve:
     x: FloatArray
     y: FloatArray
     name: str = ""
-    style: Literal["line", "points"] = "line"
+    style: Literal["line", "points", "scatter"] = "line"
     strong: bool = False
 
 
@@ -53,7 +51,7 @@ def render_plot(*plots: CurvePlot) -> bytes:
 
     figure = Figure(figsize=(8, 1 + 4 * len(plots)), dpi=RESOLUTION, layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    axes: Sequence[Axes] = figure.subplots(len(plots), squeeze=False)[:, 0]
+    axes: Sequence[Axes] = list(figure.subplots(len(plots), squeeze=False)[:, 0])
     for panel, plot in zip(axes, plots, strict=True):
         _draw(panel, plot)
     return encode_figure(canvas)
@@ -61,10 +59,14 @@ def render_plot(*plots: CurvePlot) -> bytes:
 
 def _draw(axes: Axes, plot: CurvePlot) -> None:
     for curve in plot.curves:
-        marker = {"marker": "o", "markersize": 3} if curve.style == "points" else {}
-        line = "none" if curve.style == "points" and curve.x.size > 1 and np.any(np.diff(curve.x) < 0) else "-"
         axes.plot(
-            curve.x, curve.y, linestyle=line, linewidth=2.0 if curve.strong else 0.8, label=curve.name or None, **marker
+            curve.x,
+            curve.y,
+            linestyle="none" if curve.style == "scatter" else "-",
+            marker=None if curve.style == "line" else "o",
+            markersize=3,
+            linewidth=2.0 if curve.strong else 0.8,
+            label=curve.name or None,
         )
     axes.set_title(plot.title, fontsize=10, parse_math=False)
     axes.set_xlabel(plot.x_label)

@@ -385,7 +385,7 @@ def _draw_linear_axes(axes: Axes, linear: LinearAxes, picture: _Picture, *, grid
         (axes.xaxis, left, right, linear.start[0], linear.step[0]),
         (axes.yaxis, bottom, top, linear.start[1], linear.step[1]),
     ):
-        values = MaxNLocator(6).tick_values(start + low * step, start + high * step)
+        values = np.asarray(MaxNLocator(6).tick_values(start + low * step, start + high * step))
         places = (values - start) / step
         inside = (places >= low) & (places <= high)
         which.set_ticks(places[inside], [f"{value:g}" for value in np.round(values[inside], 9)])

@@ -232,11 +232,15 @@ def _set_range(axes: Axes, curves: list[SpectrumCurve], look: SpectralMapParamet
 
 
 def _draw_transmission(axes: Axes, curves: list[SpectrumCurve]) -> None:
-    drawn = [curve for curve in curves if curve.transmission is not None and np.isfinite(curve.transmission).any()]
+    drawn = [
+        (curve.wavelength, curve.transmission)
+        for curve in curves
+        if curve.transmission is not None and np.isfinite(curve.transmission).any()
+    ]
     if not drawn:
         return
     second = axes.twinx()
-    for curve in drawn:
-        second.plot(curve.wavelength, curve.transmission, color="gray", linestyle=":", linewidth=0.6)
+    for wavelength, transmission in drawn:
+        second.plot(wavelength, transmission, color="gray", linestyle=":", linewidth=0.6)
     second.set_ylabel("Atmospheric Transmission", color="gray")
     second.tick_params(axis="y", labelcolor="gray", color="gray")

@@ -89,7 +89,7 @@ class CubeGrid:
 
 @dataclass(frozen=True, eq=False)
 class SpectralCube:
-    """Flux and error (nw, ny, nx) per pixel; NaN where there is none. Counts of the samples of each value are not kept."""
+    """Flux and error (nw, ny, nx) per pixel; NaN where there is none."""
 
     flux: FloatArray
     error: FloatArray

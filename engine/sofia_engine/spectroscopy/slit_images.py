@@ -80,8 +80,8 @@ def shift_along_slit(flux: FloatArray, variance: FloatArray, shift: float, rows:
     sums = [np.zeros_like(total), np.zeros_like(total)]
     for step, weight in ((base, 1 - part), (base + 1, part)):
         total += np.nan_to_num(_place(good.astype(np.float64), step, rows)) * weight
-        for array, values in zip(sums, (flux, variance), strict=True):
-            array += np.nan_to_num(_place(np.where(good, values, 0.0), step, rows)) * weight
+        for summed, values in zip(sums, (flux, variance), strict=True):
+            np.add(summed, np.nan_to_num(_place(np.where(good, values, 0.0), step, rows)) * weight, out=summed)
     enough = total >= LEAST_WEIGHT - ROUNDING
     flux_moved, variance_moved = (np.where(enough, array / np.where(enough, total, 1.0), np.nan) for array in sums)
     return flux_moved, variance_moved

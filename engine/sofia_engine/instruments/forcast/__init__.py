@@ -23,3 +23,6 @@ def recipes() -> Iterator[Recipe]:
     from sofia_engine.instruments.forcast import grism
 
     yield from grism.RECIPES
+    from sofia_engine.instruments.forcast import grism_calibration
+
+    yield from grism_calibration.RECIPES

@@ -9,6 +9,7 @@ from sofia_engine.header.merging import merge_headers
 from sofia_engine.instruments.forcast.configuration import merging_rules
 from sofia_engine.instruments.forcast.grism_frame import pack_spectrum, require_planes
 from sofia_engine.layouts import unpack
+from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.numerics.coadd import CombinationRule
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run
@@ -123,7 +124,7 @@ def combine_response(images: Sequence[Product], p: ResponseCombination, run: Run
     return pack_spectrum(combined, "response")
 
 
-def _combine(curves: Sequence[Product], p: ResponseCombination, run: Run) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _combine(curves: Sequence[Product], p: ResponseCombination, run: Run) -> tuple[FloatArray, FloatArray]:
     values = [curve["RESPONSE"] for curve in curves]
     errors = [curve["RESPONSE_ERROR"] for curve in curves]
     if len(curves) == 1:

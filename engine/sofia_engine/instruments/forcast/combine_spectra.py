@@ -304,7 +304,8 @@ def _make_cube(images: Sequence[Product], header: fits.Header, p: CombinationPar
     run.history(
         f"Combine: cube of {len(images)} slit positions, {cube.flux.shape[0]} wavelengths, "
         f"{grid.shape[1]} x {grid.shape[0]} pixels; registration: {p.registration.lower()}",
-        f"Combine: local polynomials of degree {p.fit_order}, window {p.fit_window:g}, smoothing {p.smoothing:g} pixels",
+        f"Combine: local polynomials of degree {p.fit_order}, window {p.fit_window:g} pixels, "
+        f"smoothing {p.smoothing:g} pixels",
     )
     planes = {
         "FLUX": Plane.of(cube.flux, unit),
@@ -312,7 +313,7 @@ def _make_cube(images: Sequence[Product], header: fits.Header, p: CombinationPar
         "EXPOSURE": Plane.of(exposure, "s"),
         "WAVEPOS": Plane.of(images[0]["WAVEPOS"][grid.columns], images[0].plane("WAVEPOS").unit),
     }
-    curves = _combine_curves(images, _spectral_axis(header, images[0].header, grid), "mean", grid.columns)
+    curves = _combine_curves(images, _spectral_axis(images[0].header, grid), "mean", grid.columns)
     return Product.of(header, planes | curves)
 
 
@@ -327,7 +328,7 @@ def _orient(slits: list[SlitImage], images: Sequence[Product], p: CombinationPar
     return [replace(slit, offset=offset) for slit, offset in zip(slits, found, strict=True)]
 
 
-def _spectral_axis(header: fits.Header, source: fits.Header, grid: CubeGrid) -> fits.Header:
+def _spectral_axis(source: fits.Header, grid: CubeGrid) -> fits.Header:
     """Wavelength coordinates of the curves of a cube."""
     cards = fits.Header()
     for keyword in ("CTYPE1", "CUNIT1", "CRPIX1", "CRVAL1", "CDELT1", "SPECSYS"):

@@ -18,6 +18,7 @@ from sofia_engine.instruments.forcast.grism_files import (
     want_water_vapour_series,
 )
 from sofia_engine.instruments.forcast.grism_frame import accompany_spectrum, make_spectral_plane, require_planes
+from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run, Wanted
 from sofia_engine.pipeline.step import step
@@ -44,7 +45,8 @@ class CalibrationParameters(SavedOutput):
         False,
         label="Save calibrated 1D spectra",
         group="General",
-        help="Also write the spectrum as rows of one array (wavelength, flux, error, transmission, response), code CAL.",
+        help="Also write the spectrum as rows of one array (wavelength, flux, error, transmission, response), code "
+        "CAL.",
     )
     skip: bool = parameter(
         False,
@@ -226,7 +228,7 @@ def _compare_bias(header: fits.Header, curve: ResponseCurve, run: Run) -> None:
         )
 
 
-def _interpolate(curve: ResponseCurve | None, wavelength: np.ndarray) -> Response:  # type: ignore[type-arg]
+def _interpolate(curve: ResponseCurve | None, wavelength: FloatArray) -> Response:
     if curve is None:
         return Response.unity(wavelength.size)
     return interpolate_response(curve.wavelength, curve.values, curve.error, wavelength)

@@ -58,7 +58,8 @@ def find_grism_defaults(header: fits.Header) -> Mapping[str, Mapping[str, Any]]:
     """
     filled, standard, fitted = is_extended(header), is_standard(header), find_mode(header) != "G111"
     return {
-        "stack": {"bgsub": False},
+        # a running mean follows lines and bands of a spectrum badly, and would leave a pattern of its own
+        "stack": {"bgsub": False, "jailbar_baseline": "Running median"},
         "make_profiles": {"bg_sub": not filled},
         "locate_apertures": {"method": "fix to center" if filled else "auto"},
         "trace_continuum": {"method": "fix to aperture position" if filled else "fit to continuum"},
@@ -101,7 +102,8 @@ _EXTRACTION = (
 _STEPS = (*PREPARATION, *_EXTRACTION, combine_spectra, specmap)
 _RESPONSE_STEPS = (*PREPARATION, *_EXTRACTION, make_response, combine_response)
 KNOWN_TYPES = {
-    "", "raw", "unknown", *LEGACY_TYPES, *(made.product_type for made in (*_STEPS, *_RESPONSE_STEPS) if made.makes_products)
+    "", "raw", "unknown", *LEGACY_TYPES,
+    *(made.product_type for made in (*_STEPS, *_RESPONSE_STEPS) if made.makes_products),
 }  # fmt: skip
 
 

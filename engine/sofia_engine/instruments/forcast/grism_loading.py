@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sofia_engine.instruments.forcast.make_profiles import halving
 from sofia_engine.instruments.forcast.grism_frame import is_extended
+from sofia_engine.instruments.forcast.make_profiles import halving
 from sofia_engine.product import Plane, Product
 from sofia_engine.spectroscopy.profiles import ProfileRule, make_profiles
 

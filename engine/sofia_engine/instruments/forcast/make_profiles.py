@@ -37,7 +37,15 @@ from sofia_engine.spectroscopy.rectification import (
 )
 from sofia_engine.spectroscopy.rectified_wcs import list_rectified_wcs
 
-__all__ = ["ProfileParameters", "add_profiles", "halving", "make_spatial_profiles"]
+__all__ = [
+    "ProfileParameters",
+    "SimulatedProfileParameters",
+    "TestedProfileParameters",
+    "UncorrectedProfileParameters",
+    "add_profiles",
+    "halving",
+    "make_spatial_profiles",
+]
 
 
 class ProfileParameters(SavedOutput):
@@ -92,6 +100,12 @@ class ProfileParameters(SavedOutput):
         label="Simulate calibrations",
         help="Leave the image on the grid of the detector; wavelength and slit position are pixel numbers.",
     )
+    correct_slit: bool = parameter(
+        True,
+        label="Correct for the slit",
+        level="hidden",
+        help="Divide by the slit correction; not where one is to be made.",
+    )
     test: bool = parameter(
         False,
         key="testwavecal",
@@ -105,10 +119,55 @@ def _want_files(header: fits.Header, p: ProfileParameters) -> Mapping[str, Wante
     wanted = {"order_mask": Wanted(request_grism_file(header, "order_mask", "order mask"), p.order_file)}
     if not (p.simulate or p.test):
         wanted["wave_cal"] = Wanted(request_grism_file(header, "wave_cal", "wavelength calibration"), p.wavelength_file)
-        wanted["slit_function"] = Wanted(request_grism_file(header, "slit_function", "slit correction"), p.slit_file)
+        if p.correct_slit:
+            request = request_grism_file(header, "slit_function", "slit correction")
+            wanted["slit_function"] = Wanted(request, p.slit_file)
         if p.least_transmission > 0:
             wanted.update(want_atmosphere(header))
     return wanted
+
+
+class SimulatedProfileParameters(ProfileParameters):
+    """The same for calibrations made of images on the grid of the detector."""
+
+    subtract_background: bool = parameter(
+        False, key="bg_sub", label="Subtract median background", level="hidden", help="Not for calibrations."
+    )
+    simulate: bool = parameter(
+        True, key="simwavecal", label="Simulate calibrations", level="hidden", help="Keep the grid of the detector."
+    )
+
+
+class TestedProfileParameters(ProfileParameters):
+    """The same for the verification of a new calibration."""
+
+    wavelength_file: str = parameter(
+        "", key="wavefile", label="Wave/space calibration file", level="hidden", help="Not used.", pick="file"
+    )
+    slit_file: str = parameter(
+        "", key="slitfile", label="Slit correction file", level="hidden", help="Not used.", pick="file"
+    )
+    subtract_background: bool = parameter(
+        False, key="bg_sub", label="Subtract median background", level="hidden", help="Not for calibrations."
+    )
+    simulate: bool = parameter(
+        False, key="simwavecal", label="Simulate calibrations", level="hidden", help="Not for a verification."
+    )
+    test: bool = parameter(
+        True, key="testwavecal", label="Test new calibrations", level="hidden", help="Use the new calibration."
+    )
+
+
+class UncorrectedProfileParameters(ProfileParameters):
+    """The same for an image of which a slit correction is to be made."""
+
+    slit_file: str = parameter(
+        "", key="slitfile", label="Slit correction file", level="hidden", help="Not used.", pick="file"
+    )
+    subtract_background: bool = parameter(
+        False, key="bg_sub", label="Subtract median background", help="Not for a source that fills the slit."
+    )
+    correct_slit: bool = parameter(False, label="Correct for the slit", level="hidden", help="None is known yet.")
 
 
 @step(
@@ -131,8 +190,9 @@ def make_spatial_profiles(image: Product, p: ProfileParameters, run: Run) -> Pro
     else:
         maps = _find_maps(image, orders, p, run)
         rectified = _rectify(image, orders, maps, run)
-        rectified = _correct_slit(rectified, run)
-        rectified = _halve(rectified, image.header, run)
+        if not p.test:
+            rectified = _correct_slit(rectified, run) if p.correct_slit else rectified
+            rectified = _halve(rectified, image.header, run)
     cards += _list_coordinates(rectified, image.header, maps)
     product = _assemble(image, rectified, cards, pixels=p.simulate)
     return add_profiles(product, p, run)
@@ -237,13 +297,14 @@ def _divide(rectified: RectifiedImage, divisor: FloatArray | np.float64) -> Rect
 
 def _list_coordinates(rectified: RectifiedImage, header: fits.Header, maps: CalibrationMaps | None) -> list[Card]:
     units = ("pixel", "pixel") if maps is None else ("um", "arcsec")
-    slit_map = None if maps is None else maps.slit
+    on_sky = str(header.get("CTYPE1", "RA---TAN")).strip() != "LINEAR"
+    slit_map = maps.slit if maps is not None and on_sky else None
     return list_rectified_wcs(rectified.wavelength, rectified.slit, header, slit_map, units)
 
 
 def _assemble(image: Product, rectified: RectifiedImage, cards: list[Card], *, pixels: bool) -> Product:
     header = image.header.copy()
-    for keyword in [k for k in header if is_wcs(k) and k not in ("EQUINOX",)]:
+    for keyword in [k for k in header if is_wcs(k) and k != "EQUINOX"]:
         del header[keyword]
     for keyword, value, comment in cards:
         header[keyword] = (value, comment)

@@ -26,8 +26,8 @@ class ResponseParameters(SavedOutput):
         "",
         label="Standard model file",
         pick="file",
-        help="FITS file with rows wavelength (um) and flux (Jy) of the standard, or a folder of such files in which the "
-        "one for OBJECT and date is looked for.",
+        help="FITS file with rows wavelength (um) and flux (Jy) of the standard, or a folder of such files in which "
+        "the one for OBJECT and date is looked for.",
     )
 
 
@@ -45,7 +45,7 @@ def _want_model(header: fits.Header, p: ResponseParameters) -> Mapping[str, Want
     saved=True,
     references=_want_model,
 )
-def make_response(image: Product, p: ResponseParameters, run: Run) -> Product:
+def make_response(image: Product, _p: ResponseParameters, run: Run) -> Product:
     """Divide the spectrum of a standard star, as it was before flux calibration, by the model of the star."""
     require_planes(image, "WAVEPOS", "SPECTRAL_FLUX", "SPECTRAL_ERROR", "RESPONSE", "RESPONSE_ERROR")
     used = run.reference("standard_model")

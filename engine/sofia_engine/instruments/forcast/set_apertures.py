@@ -2,13 +2,11 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from sofia_engine.instruments.forcast.grism_frame import require_planes
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
-from sofia_engine.product import Product
+from sofia_engine.product import Plane, Product
 from sofia_engine.spectroscopy.aperture_keywords import read_apertures
 from sofia_engine.spectroscopy.aperture_mask import make_aperture_mask
 from sofia_engine.spectroscopy.apertures import (
@@ -76,11 +74,12 @@ def set_apertures(image: Product, p: ApertureParameters, run: Run) -> Product:
     run.log(f"Background regions: {regions}")
     traces = image["APERTURE_TRACE"][: len(sizes.apertures)]
     mask = make_aperture_mask(image["SLITPOS"], traces, sizes.apertures, sizes.background)
-    return image.with_cards(*list_size_cards(sizes)).replace(APERTURE_MASK=np.asarray(mask), APERTURE_TRACE=_keep(
-        image, len(sizes.apertures)))  # fmt: skip
+    return image.with_cards(*list_size_cards(sizes)).replace(
+        APERTURE_MASK=mask, APERTURE_TRACE=_keep_traces(image, len(sizes.apertures))
+    )
 
 
-def _keep(image: Product, count: int) -> object:
+def _keep_traces(image: Product, count: int) -> Plane:
     plane = image.plane("APERTURE_TRACE")
     return plane if len(plane.data) == count else replace(plane, data=plane.data[:count])
 

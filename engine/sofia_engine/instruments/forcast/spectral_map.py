@@ -46,10 +46,10 @@ def describe_spectral_map(product: Product, p: SpectralMapParameters) -> Spectra
     title = f"Object: {source.header.get('OBJECT', 'unknown')}, Grism: {find_spectral_element(source.header)}"
     if "FLUX" in source and source["FLUX"].ndim == 3:
         return _describe_cube(source, title, p)
-    return _describe_spectrum(source, title, p)
+    return _describe_spectrum(source, title)
 
 
-def _describe_spectrum(product: Product, title: str, p: SpectralMapParameters) -> SpectralMap:
+def _describe_spectrum(product: Product, title: str) -> SpectralMap:
     name = "SPECTRAL_FLUX" if "SPECTRAL_FLUX" in product else "RESPONSE"
     flux = np.atleast_2d(product[name])
     error = f"{'SPECTRAL_ERROR' if name == 'SPECTRAL_FLUX' else 'RESPONSE_ERROR'}"
@@ -113,7 +113,7 @@ def _describe_cube(product: Product, title: str, p: SpectralMapParameters) -> Sp
         _read_equinox(product),
         mark=(float(x), float(y)),
     )
-    through = product["TRANSMISSION"] if "TRANSMISSION" in product else None
+    through = product["TRANSMISSION"] if "TRANSMISSION" in product.planes else None
     return SpectralMap(
         (SpectrumCurve(wave, spectrum, error[:, y, x], through),),
         title,
@@ -173,4 +173,5 @@ def _find_slice(spectrum: FloatArray, p: SpectralMapParameters) -> int:
         return number
     inner = _inner(spectrum.size, p)
     values = spectrum[inner]
-    return inner.start + (int(np.nanargmax(values)) if np.isfinite(values).any() else 0)
+    peak = int(np.nanargmax(values)) if np.isfinite(values).any() else 0
+    return int(inner.start) + peak

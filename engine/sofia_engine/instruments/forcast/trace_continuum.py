@@ -1,6 +1,6 @@
 """Trace Continuum: the slit position of each source along the spectrum."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from astropy.io import fits
@@ -66,7 +66,7 @@ def trace_continuum(image: Product, p: TraceParameters, run: Run) -> Product:
     else:
         traces = fix_traces(apertures, image["WAVEPOS"].size)
     run.attach(name_auxiliary(image, "TRC", ".reg"), _draw_regions(image, traces))
-    planes = {"APERTURE_TRACE": _make_trace_plane(traces, image.plane("SLITPOS").unit, fitted=fitted)}
+    planes: dict[str, Any] = {"APERTURE_TRACE": _make_trace_plane(traces, image.plane("SLITPOS").unit, fitted=fitted)}
     if p.attach_points:
         planes["APERTURE_XPOS"] = Plane.of(np.concatenate([trace.x for trace in traces]).astype(np.int64), "pixel")
         planes["APERTURE_YPOS"] = Plane.of(np.concatenate([trace.y for trace in traces]), "pixel")

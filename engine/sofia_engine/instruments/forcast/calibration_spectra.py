@@ -1,0 +1,343 @@
+"""Spectra for calibrations: rows of the detector summed, lines identified and found again up the slit."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from astropy.io import fits
+
+from sofia_engine.errors import ParameterError, ReferenceDataError
+from sofia_engine.header.cards import Card
+from sofia_engine.instruments.forcast.grism_files import load_maps, request_grism_file
+from sofia_engine.instruments.forcast.grism_frame import (
+    accompany_spectrum,
+    make_spectral_plane,
+    name_auxiliary,
+    require_planes,
+    square_error,
+)
+from sofia_engine.numerics.arrays import FloatArray
+from sofia_engine.pipeline.parameters import SavedOutput, parameter
+from sofia_engine.pipeline.run import Run, Wanted
+from sofia_engine.pipeline.step import step
+from sofia_engine.product import Plane, Product
+from sofia_engine.spectroscopy.apertures import (
+    Aperture,
+    find_apertures,
+    list_aperture_cards,
+    parse_lists,
+    place_apertures,
+    space_apertures,
+)
+from sofia_engine.spectroscopy.lines import (
+    LineList,
+    LineSearch,
+    fit_dispersion,
+    guess_from_map,
+    guess_from_pairs,
+    measure_lines,
+    read_line_list,
+    remeasure_lines,
+    remove_trend,
+    step_rows,
+    sum_rows,
+)
+from sofia_engine.spectroscopy.region_files import format_points, join_regions
+
+__all__ = [
+    "IdentificationParameters",
+    "ReidentificationParameters",
+    "SummedParameters",
+    "extract_summed_spectrum",
+    "identify_lines",
+    "reidentify_lines",
+]
+
+FWHM = 5.0
+"""Pixels: where the search for sources begins."""
+
+
+class SummedParameters(SavedOutput):
+    """Parameters of Extract First Spectrum."""
+
+    save_1d: bool = parameter(
+        True, label="Save extracted 1D spectra", help="Also write pixel, flux, error as rows of one array, code SSP."
+    )
+    method: Literal["auto", "fix to input", "fix to center"] = parameter(
+        "fix to center",
+        label="Aperture location method",
+        help="Take the brightest source, the position given, or the middle of the slit.",
+    )
+    position: str = parameter(
+        "",
+        key="appos",
+        label="Aperture position (pixel)",
+        unit="pix",
+        help="Row of the detector, from 0; semicolons separate files.",
+    )
+    radius: float = parameter(
+        40.0,
+        key="aprad",
+        label="Aperture radius (pixel)",
+        unit="pix",
+        gt=0,
+        le=256,
+        help="Rows to each side that are summed.",
+    )
+    detrend_order: int | None = parameter(
+        None,
+        label="Detrend order",
+        ge=0,
+        le=10,
+        help="Degree of a polynomial along the spectrum that is subtracted; empty subtracts none.",
+    )
+
+
+class IdentificationParameters(SavedOutput):
+    """Parameters of Identify Lines."""
+
+    wavelength_file: str = parameter(
+        "",
+        key="wavefile",
+        label="Wave/space calibration file",
+        pick="file",
+        help="Calibration from which the places of the lines are guessed; empty for that of the date.",
+    )
+    line_file: str = parameter(
+        "",
+        key="linefile",
+        label="Line list",
+        pick="file",
+        help="Text file with one wavelength (um) in each line; those after # are shown only; empty for that of the "
+        "grism.",
+    )
+    line_type: Literal["emission", "absorption", "either"] = parameter(
+        "emission", label="Line type", help="Sign of the lines."
+    )
+    window: float = parameter(
+        10.0,
+        label="Fit window (pixel)",
+        unit="pix",
+        gt=2,
+        le=256,
+        help="Width of the part of the spectrum in which a line is fitted.",
+    )
+    sigma: float = parameter(
+        3.0, label="Expected line width (pixel)", unit="pix", gt=0, le=100, help="Where the fit of the width begins."
+    )
+    guess_lines: tuple[float, ...] = parameter(
+        (), label="Wavelengths for guess positions", unit="um", help="Wavelengths of lines whose places you know."
+    )
+    guess_positions: tuple[float, ...] = parameter(
+        (), label="Guess line positions", unit="pix", help="Columns of these lines, from 0; as many as wavelengths."
+    )
+
+
+class ReidentificationParameters(SavedOutput):
+    """Parameters of Reidentify Lines."""
+
+    save_1d: bool = parameter(
+        True, label="Save extracted 1D spectra", help="Also write the spectra as rows of one array, code LRS."
+    )
+    method: Literal["auto", "fix to input", "step up slit"] = parameter(
+        "step up slit",
+        label="Aperture location method",
+        help="Take the brightest sources, the positions given, or steps along the slit.",
+    )
+    num_aps: int = parameter(3, label="Number of auto apertures", ge=1, le=256, help="Sources for the method auto.")
+    position: str = parameter(
+        "",
+        key="appos",
+        label="Aperture position (pixel)",
+        unit="pix",
+        help="Rows of the detector, from 0; commas separate apertures, semicolons files.",
+    )
+    step_size: int = parameter(
+        16, key="step", label="Step size (pixel)", unit="pix", ge=1, le=256, help="Rows from one spectrum to the next."
+    )
+    radius: float = parameter(
+        8.0, label="Aperture radius (pixel)", unit="pix", gt=0, le=256, help="Rows to each side that are summed."
+    )
+    detrend_order: int | None = parameter(
+        None,
+        label="Detrend order",
+        ge=0,
+        le=10,
+        help="Degree of a polynomial along the spectrum that is subtracted; empty subtracts none.",
+    )
+    window: float = parameter(
+        10.0,
+        label="Fit window (pixel)",
+        unit="pix",
+        gt=2,
+        le=256,
+        help="Width of the part of the spectrum in which a line is fitted.",
+    )
+    signal_to_noise: float = parameter(
+        2.0,
+        key="s2n",
+        label="Signal-to-noise requirement",
+        ge=0,
+        le=1000,
+        help="Lines in parts of the spectrum with less are not fitted; 0 fits all.",
+    )
+
+
+@step(
+    "extract_summed_spectrum",
+    label="Extract First Spectrum",
+    code="SSM",
+    product_type="summed_spectrum",
+    level="LEVEL_2",
+    saved=True,
+)
+def extract_summed_spectrum(image: Product, p: SummedParameters, run: Run) -> Product:
+    """Sum rows of the image on the grid of the detector to a spectrum in which lines can be identified."""
+    require_planes(image, "SLITPOS", "SPATIAL_PROFILE")
+    slit, profile = image["SLITPOS"], image["SPATIAL_PROFILE"]
+    given = parse_lists(p.position, "extract_summed_spectrum.appos", run.count)[run.position]
+    if p.method == "auto":
+        apertures = find_apertures(slit, profile, 1, FWHM, given[:1])
+    elif p.method == "fix to input":
+        apertures = place_apertures(slit, profile, _require(given, "extract_summed_spectrum")[:1], FWHM)
+    else:
+        apertures = space_apertures(slit, profile, 1, FWHM)
+    product = _extract(image, apertures, p.radius, p.detrend_order)
+    run.log(f"Spectrum of rows {apertures[0].position:.1f} +/- {p.radius:g}")
+    if p.save_1d:
+        run.accompany(accompany_spectrum(product, "SSP", "summed_spectrum_1d"))
+    return product
+
+
+def _require(given: tuple[float, ...], key: str) -> tuple[float, ...]:
+    if not given:
+        raise ParameterError(f"{key}.appos is empty; give positions, or choose another method.")
+    return given
+
+
+def _extract(image: Product, apertures: tuple[Aperture, ...], radius: float, degree: int | None) -> Product:
+    rows = [aperture.position for aperture in apertures]
+    flux, error, _ = sum_rows(image["FLUX"], square_error(image), rows, radius)
+    if degree is not None:
+        flux = np.stack([remove_trend(spectrum, degree) for spectrum in flux])
+    unit, header = image.plane("FLUX").unit, image.header
+    radii = ",".join(f"{radius:.3f}" for _ in apertures)
+    cards = [*list_aperture_cards(apertures), ("APRADO01", radii, "Aperture radii [pixel]")]
+    return image.with_cards(*cards).replace(
+        SPECTRAL_FLUX=make_spectral_plane(flux, unit, header),
+        SPECTRAL_ERROR=make_spectral_plane(error, unit, header),
+    )
+
+
+def _want_line_files(header: fits.Header, p: IdentificationParameters) -> Mapping[str, Wanted]:
+    return {
+        "line_list": Wanted(request_grism_file(header, "line_list", "line list"), p.line_file),
+        "wave_cal": Wanted(request_grism_file(header, "wave_cal", "wavelength calibration"), p.wavelength_file),
+    }
+
+
+@step(
+    "identify_lines",
+    label="Identify Lines",
+    code="LID",
+    product_type="lines_identified",
+    level="LEVEL_2",
+    saved=True,
+    references=_want_line_files,
+)
+def identify_lines(image: Product, p: IdentificationParameters, run: Run) -> Product:
+    """Fit the lines of the list in the spectrum, starting where an earlier calibration or the user expects them."""
+    require_planes(image, "SPECTRAL_FLUX", "SPECTRAL_ERROR")
+    lines = _read_lines(run)
+    flux = image["SPECTRAL_FLUX"][0]
+    guesses = _guess(lines.fitted, image, p, run)
+    fits_of_lines = measure_lines(flux, guesses, LineSearch(p.line_type, p.window, p.sigma))
+    found = fits_of_lines.found
+    dispersion = fit_dispersion(fits_of_lines.position, lines.fitted)
+    for wavelength, position in zip(lines.fitted[found], fits_of_lines.position[found], strict=True):
+        run.log(f"Line {wavelength:.4f} um at column {position:.2f}")
+    run.quality["lines"] = float(np.count_nonzero(found))
+    shown = _guess(lines.shown, image, p, run) if lines.shown.size else np.empty(0)
+    cards: list[Card] = [
+        ("LINEWAV", _join(lines.fitted[found]), "Wavelengths of the lines [um]"),
+        ("LINEPOS", _join(fits_of_lines.position[found]), "Columns of the lines"),
+        ("LINETYPE", p.line_type, "Type of the lines"),
+        ("LINEWID", p.sigma, "Expected width of the lines [pixel]"),
+        ("DISPWAV", _join(lines.shown[np.isfinite(shown)]), "Wavelengths of lines to be shown [um]"),
+        ("DISPPOS", _join(shown[np.isfinite(shown)]), "Columns of lines to be shown"),
+    ]
+    wavelength = dispersion(np.arange(flux.size, dtype=np.float64))
+    return image.with_cards(*cards).replace(WAVEPOS=Plane.of(wavelength, "um"))
+
+
+def _join(values: FloatArray) -> str:
+    return ",".join(f"{value:.6f}" for value in values)
+
+
+def _read_lines(run: Run) -> LineList:
+    used = run.reference("line_list")
+    try:
+        text = used.path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReferenceDataError(f"The line list {used.path} cannot be read ({error}); give another file.") from None
+    return read_line_list(text, f"The line list {used.name}")
+
+
+def _guess(wavelengths: FloatArray, image: Product, p: IdentificationParameters, run: Run) -> FloatArray:
+    if p.guess_lines or p.guess_positions:
+        return guess_from_pairs(wavelengths, p.guess_lines, p.guess_positions)
+    maps = load_maps(run, image.header, 0)
+    return guess_from_map(wavelengths, maps.wavelength[len(maps.wavelength) // 2])
+
+
+@step(
+    "reidentify_lines",
+    label="Reidentify Lines",
+    code="LRD",
+    product_type="lines_reidentified",
+    level="LEVEL_2",
+    saved=True,
+)
+def reidentify_lines(image: Product, p: ReidentificationParameters, run: Run) -> Product:
+    """Find the identified lines again in spectra of other parts of the slit."""
+    require_planes(image, "SLITPOS", "SPATIAL_PROFILE", "WAVEPOS")
+    product = _extract(image, _place(image, p, run), p.radius, p.detrend_order)
+    positions = read_numbers(image.header, "LINEPOS")
+    kind = str(image.header.get("LINETYPE", "emission")).strip()
+    line_kind: Literal["emission", "absorption", "either"] = (
+        "absorption" if kind == "absorption" else "either" if kind == "either" else "emission"
+    )
+    search = LineSearch(line_kind, p.window, float(image.header.get("LINEWID", 3.0)), p.signal_to_noise)
+    table, heights = remeasure_lines(product["SPECTRAL_FLUX"], product["SPECTRAL_ERROR"], positions, search)
+    run.log(f"{np.count_nonzero(np.isfinite(table))} of {table.size} lines found in {len(table)} spectra")
+    run.quality["lines"] = float(np.count_nonzero(np.isfinite(table)))
+    rows = read_numbers(product.header, "APPOSO01")
+    regions = join_regions(format_points(table, np.broadcast_to(rows[:, np.newaxis], table.shape)))
+    run.attach(name_auxiliary(image, "LRD", ".reg"), regions)
+    if p.save_1d:
+        run.accompany(accompany_spectrum(product, "LRS", "lines_reidentified_1d"))
+    return product.replace(
+        LINE_TABLE=Plane(Plane.of(table).data, "", inherits_wcs=False),
+        LINE_HEIGHT=Plane(Plane.of(heights).data, "", inherits_wcs=False),
+    )
+
+
+def _place(image: Product, p: ReidentificationParameters, run: Run) -> tuple[Aperture, ...]:
+    slit, profile = image["SLITPOS"], image["SPATIAL_PROFILE"]
+    given = parse_lists(p.position, "reidentify_lines.appos", run.count)[run.position]
+    if p.method == "auto":
+        return find_apertures(slit, profile, max(p.num_aps, len(given)), FWHM, given)
+    if p.method == "fix to input":
+        return place_apertures(slit, profile, _require(given, "reidentify_lines"), FWHM)
+    rows = step_rows(slit.size, p.step_size)
+    _, _, usable = sum_rows(image["FLUX"], square_error(image), rows, p.radius)
+    if not usable.any():
+        raise ParameterError(
+            f"{image.name}: no part of the slit has a complete spectrum; change reidentify_lines.step and radius."
+        )
+    return place_apertures(slit, np.nan_to_num(profile), list(rows[usable]), FWHM)
+
+
+def read_numbers(header: fits.Header, keyword: str) -> FloatArray:
+    """Return the numbers of a keyword that are separated by commas; none if it is missing."""
+    return np.array([float(word) for word in str(header.get(keyword, "")).split(",") if word.strip()])
