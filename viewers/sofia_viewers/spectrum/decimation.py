@@ -68,8 +68,9 @@ def decimate(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         return x, y
     ends = np.append(starts[1:], len(x)) - 1
     low, high = np.fmin.reduceat(y, starts), np.fmax.reduceat(y, starts)
-    columns = np.floor(x[starts]) + 0.5
-    return np.repeat(columns, 4), np.stack((y[starts], low, high, y[ends]), axis=1).ravel()
+    middle = 0.5 * (x[starts] + x[ends])
+    columns = np.stack((x[starts], middle, middle, x[ends]), axis=1)
+    return columns.ravel(), np.stack((y[starts], low, high, y[ends]), axis=1).ravel()
 
 
 def decimate_band(x: FloatArray, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -13,6 +13,7 @@ import numpy as np
 from sofia_engine.errors import ParameterError
 from sofia_viewers.spectrum.colors import choose_color, choose_marker, choose_opacity
 from sofia_viewers.spectrum.curves import SIGNAL_TO_NOISE, Curve, CurveRequest, make_curve, make_label, native_unit
+from sofia_viewers.spectrum.derivation import Derivation, derive
 from sofia_viewers.spectrum.expression import list_names
 from sofia_viewers.spectrum.pane import AxisState, PaneFile, PaneState, PlotStyle
 from sofia_viewers.spectrum.selection import parse_numbers
@@ -64,6 +65,7 @@ class SpectrumSession:
         self.current = 0
         self.style = PlotStyle()
         self.formulas: dict[str, str] = {}
+        self.derivations: dict[str, Derivation] = {}
         self.dark = False
         self._order: dict[str, int] = {}
         self._listeners: list[Callable[[str], None]] = []
@@ -91,6 +93,7 @@ class SpectrumSession:
         for file in given:
             self._order.setdefault(file.key, _first_free(self._order.values()))
             self.files[file.key] = file
+        given += self._derive_again({file.key for file in given})
         self._tell("files")
         new = [file.key for file in given if not any(p.file(file.key) for p in self.panes)]
         if new:
@@ -100,6 +103,43 @@ class SpectrumSession:
                 self._settle(number)
                 self._tell(f"pane:{state.id}")
         return [file.key for file in given]
+
+    def add_derived(self, derivation: Derivation, *, pane: int | None = None) -> str:
+        """Make a file of others and show it in a pane.
+
+        Returns
+        -------
+        str
+            Its key.
+
+        Raises
+        ------
+        ParameterError
+            If it cannot be made.
+        """
+        number = 1
+        while f"derived:{number}" in self.files:
+            number += 1
+        key = f"derived:{number}"
+        file = derive(derivation, self.files, key)
+        self.derivations[key] = derivation
+        self.add_files([file], pane=pane)
+        return key
+
+    def _derive_again(self, changed: set[str]) -> list[SpectrumFile]:
+        """Make anew what was made of files that changed; what cannot be made any more stays as it was."""
+        made = []
+        for key, derivation in self.derivations.items():
+            if key in changed or not changed.intersection(derivation.sources):
+                continue
+            try:
+                self.files[key] = derive(derivation, self.files, key)
+            except ParameterError:
+                continue
+            changed.add(key)
+            self._order.setdefault(key, _first_free(self._order.values()))
+            made.append(self.files[key])
+        return made
 
     def replace_group(self, prefix: str, files: Sequence[SpectrumFile]) -> None:
         """Replace all files whose keys begin with a prefix: what the pipeline shows after a step.
@@ -129,6 +169,7 @@ class SpectrumSession:
     def _forget(self, key: str) -> None:
         self.files.pop(key, None)
         self._order.pop(key, None)
+        self.derivations.pop(key, None)
         self.panes = [state.without_file(key) for state in self.panes]
 
     def show_in_pane(self, keys: Iterable[str], pane: int | None = None) -> None:
@@ -415,6 +456,7 @@ class SpectrumSession:
             "current": self.current,
             "style": asdict(self.style),
             "formulas": dict(self.formulas),
+            "derivations": {key: derivation.to_json() for key, derivation in self.derivations.items()},
         }
 
     def restore(self, plain: Mapping[str, Any]) -> None:
@@ -435,8 +477,14 @@ class SpectrumSession:
             style = PlotStyle(**{name: value for name, value in plain["style"].items() if name in known})
             formulas = {str(name): str(text) for name, text in plain["formulas"].items()}
             current = int(plain["current"])
+            derivations = {key: Derivation.from_json(value) for key, value in plain.get("derivations", {}).items()}
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise ParameterError(f"The session cannot be restored: {problem!r} is missing or damaged.") from None
+        for key, derivation in derivations.items():
+            if all(source in self.files for source in derivation.sources):
+                self.files[key] = derive(derivation, self.files, key)
+                self.derivations[key] = derivation
+                self._order.setdefault(key, _first_free(self._order.values()))
         self.panes = [replace(p, files=tuple(f for f in p.files if f.key in self.files)) for p in panes] or [
             PaneState("pane1")
         ]

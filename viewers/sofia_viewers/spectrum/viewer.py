@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sofia_engine.errors import SofiaDeskError
+from sofia_engine.errors import InputError, ParameterError, SofiaDeskError
 from sofia_engine.product import Product
-from sofia_viewers.export import export_widget
+from sofia_viewers.export import PICTURE_SUFFIXES, export_widget, write_table
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
+from sofia_viewers.spectrum.analysis_panel import AnalysisPanel, AtmospherePanel, OperationsPanel
+from sofia_viewers.spectrum.annotations import Annotations
 from sofia_viewers.spectrum.axis_panel import AxisPanel, PlotPanel
 from sofia_viewers.spectrum.file_panel import LoadPanel, PanesPanel
+from sofia_viewers.spectrum.code import make_code
+from sofia_viewers.spectrum.fit_window import FitWindow
+from sofia_viewers.spectrum.line_window import LineWindow
 from sofia_viewers.spectrum.loading import SPECTRUM_FILTER, make_spectrum_file, read_spectrum_file
+from sofia_viewers.spectrum.overlays import Overlays
 from sofia_viewers.spectrum.plot_box import MouseMode
+from sofia_viewers.spectrum.saving import SAVE_FILTER, make_curve_table, save_spectrum
 from sofia_viewers.spectrum.session import SpectrumSession
 from sofia_viewers.spectrum.spectrum import SpectrumFile
 from sofia_viewers.spectrum.widget import SpectrumArea
 from sofia_viewers.tasks import Tasks
-from sofia_viewers.theme import apply_theme, current_theme, theme_events
+from sofia_viewers.theme import apply_theme, current_theme, icon, theme_events
 
 __all__ = ["SpectrumViewer"]
 
@@ -121,20 +129,66 @@ class SpectrumViewer(QtWidgets.QWidget):
     # -- parts ------------------------------------------------------------------------------------------------------------
 
     def _make_parts(self) -> None:
-        self.area = SpectrumArea(self.session, self)
-        self.load_panel = LoadPanel(self.session)
-        self.panes_panel = PanesPanel(self.session)
-        self.axis_panel = AxisPanel(self.session, lambda: self.panes_panel.targets)
-        self.plot_panel = PlotPanel(self.session)
+        session = self.session
+        self.area = SpectrumArea(session, self)
+        self.annotations = Annotations(session)
+        self.overlays = Overlays(self.area, self.annotations, self.tasks)
+        self.load_panel, self.panes_panel = LoadPanel(session), PanesPanel(session)
+        self.axis_panel = AxisPanel(session, lambda: self.panes_panel.targets)
+        self.plot_panel = PlotPanel(session)
+        self.analysis_panel = AnalysisPanel(self.annotations)
+        self.atmosphere_panel = AtmospherePanel(session, self.annotations)
+        self.operations_panel = OperationsPanel(session, self.annotations, self.load_panel.list.chosen)
+        self.fit_window, self.line_window = FitWindow(self.annotations, self), LineWindow(self.annotations, self)
         self.status = QtWidgets.QLabel()
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.status.setWordWrap(True)
+        self.actions_by_name: dict[str, QtGui.QAction] = {}
+        self.tool_bar = QtWidgets.QToolBar()
+        self.tool_bar.setIconSize(QtCore.QSize(18, 18))
+        self._make_actions()
+
+    def _make_actions(self) -> None:
+        declared: list[tuple[str, str, str, str, Callable[[], Any]]] = [
+            ("open", "Open spectra", "open", "Ctrl+O", self.ask_for_files),
+            ("save", "Save spectrum", "save", "Ctrl+S", self.ask_and_save_spectrum),
+            ("export", "Save figure", "export", "Ctrl+E", self.ask_and_export),
+            ("copy", "Copy figure", "copy", "Ctrl+Shift+C", self.copy_figure),
+            ("numbers", "Save the numbers of the plot", "table", "", self.ask_and_save_numbers),
+            ("code", "Show code", "file", "", self.show_code),
+            ("save_session", "Save session", "lock", "", self.ask_and_save_session),
+            ("open_session", "Open session", "folder", "", self.ask_and_open_session),
+            ("back", "Zoom back", "undo", "Alt+Left", lambda: self.area.current.step_zoom(back=True)),
+            ("forward", "Zoom forward", "redo", "Alt+Right", lambda: self.area.current.step_zoom(back=False)),
+            ("reset", "Show all (w)", "reset", "", self.reset_zoom),
+            ("zoom_box", "Zoom to a box (z)", "zoom-in", "", lambda: self.set_mode("zoom box")),
+            ("fit", "Fit a feature (f)", "fit", "", lambda: self.set_mode("fit")),
+            ("results", "Fit results", "profile", "", self.show_fits),
+            ("lines", "Reference lines", "catalog", "", self.show_line_window),
+            ("column", "Show or hide the controls", "settings", "Ctrl+B", self.toggle_column),
+        ]
+        self._icons: dict[str, str] = {}
+        for name, text, picture, key, run in declared:
+            action = QtGui.QAction(icon(picture), text, self)
+            action.setToolTip(f"{text} ({key})" if key else text)
+            if key:
+                action.setShortcut(QtGui.QKeySequence(key))
+                action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            action.triggered.connect(lambda _=False, run=run: run())
+            self.actions_by_name[name], self._icons[name] = action, picture
+            self.addAction(action)
+            self.tool_bar.addAction(action)
+            if name in ("code", "open_session", "zoom_box"):
+                self.tool_bar.addSeparator()
 
     def _lay_out(self) -> None:
         column = QtWidgets.QWidget()
         stack = QtWidgets.QVBoxLayout(column)
-        stack.setContentsMargins(4, 4, 4, 4)
-        for panel in (self.load_panel, self.panes_panel, self.axis_panel, self.plot_panel):
+        stack.setContentsMargins(2, 2, 8, 2)
+        for panel in (
+            self.load_panel, self.panes_panel, self.axis_panel, self.plot_panel, self.analysis_panel, self.atmosphere_panel,
+            self.operations_panel,
+        ):  # fmt: skip
             stack.addWidget(panel)
         stack.addStretch(1)
         self.column = QtWidgets.QScrollArea()
@@ -142,27 +196,50 @@ class SpectrumViewer(QtWidgets.QWidget):
         self.column.setWidgetResizable(True)
         self.column.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.column.setFixedWidth(_COLUMN_WIDTH)
+        right = QtWidgets.QVBoxLayout()
+        right.addWidget(self.area, 1)
+        right.addWidget(self.overlays.cursor)
         row = QtWidgets.QHBoxLayout()
         row.addWidget(self.column)
-        row.addWidget(self.area, 1)
+        row.addLayout(right, 1)
         layout = QtWidgets.QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
+        layout.setContentsMargins(4, 0, 4, 4)
+        layout.addWidget(self.tool_bar)
         layout.addLayout(row, 1)
         layout.addWidget(self.status)
 
     def _connect(self) -> None:
         self.load_panel.open_requested.connect(self.ask_for_files)
-        for panel in (self.panes_panel, self.axis_panel):
-            panel.failed.connect(self.report)
-        self.tasks.failed.connect(self.report)
+        for part in (
+            self.panes_panel, self.axis_panel, self.operations_panel, self.atmosphere_panel, self.overlays, self.fit_window,
+            self.tasks,
+        ):  # fmt: skip
+            part.failed.connect(self.report)
+        self.overlays.said.connect(self.say)
+        self.overlays.measured.connect(self.say)
         self.axis_panel.zoom_requested.connect(self.set_mode)
         self.axis_panel.reset_requested.connect(self.reset_zoom)
         self.plot_panel.dark_requested.connect(self._choose_dark)
-        self.area.mode_changed.connect(self.axis_panel.show_mode)
+        self.analysis_panel.fit_requested.connect(lambda on: self.set_mode("fit" if on else "pan"))
+        self.analysis_panel.statistics_requested.connect(self._ask_for_region)
+        self.analysis_panel.results_requested.connect(self.show_fits)
+        self.analysis_panel.lines_requested.connect(self.show_line_window)
+        self.operations_panel.window_requested.connect(lambda on: self.set_mode("continuum" if on else "pan"))
+        self.fit_window.selected.connect(self.overlays.select_fit)
+        self.line_window.rest_chosen.connect(self._choose_rest)
+        self.area.mode_changed.connect(self._show_mode)
+        self.area.range_chosen.connect(self._take_range)
         self.area.drawn.connect(self._on_drawn)
         self.area.cursor_moved.connect(self.cursor_moved)
         theme_events().changed.connect(self._on_theme)
-        self.session.subscribe(lambda what: self.files_changed.emit() if what == "files" else None)
+        self.session.subscribe(self._on_session)
+
+    def _on_session(self, what: str) -> None:
+        if what == "files":
+            self.files_changed.emit()
+        if what == "panes":
+            self.overlays.redraw_all()
+            self._on_drawn(self.session.pane.id)
 
     # -- files ------------------------------------------------------------------------------------------------------------
 
@@ -210,6 +287,184 @@ class SpectrumViewer(QtWidgets.QWidget):
         for number in self.panes_panel.targets:
             self.area.views[self.session.panes[number].id].reset_zoom()
 
+    def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        """Keys over the plot: x, y, z, w, f, c, Delete, Escape."""
+        if not self.press(event.text().lower() if event.text().isprintable() else "", event.key()):
+            super().keyPressEvent(event)
+
+    def press(self, text: str, key: int = 0) -> bool:
+        """Do what a key over the plot stands for; False if it is none."""
+        modes: dict[str, MouseMode] = {"x": "zoom x", "y": "zoom y", "z": "zoom box", "f": "fit"}
+        if text in modes:
+            self.set_mode(modes[text])
+        elif text == "w":
+            self.reset_zoom()
+        elif text == "c":
+            self.cancel()
+            self.annotations.hide_fits(self.session.pane.id)
+        elif key == Qt.Key.Key_Escape:
+            self.cancel()
+        elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+            self.session.remove_pane()
+        else:
+            return False
+        return True
+
+    def cancel(self) -> None:
+        """End choosing a range; remove the range of statistics."""
+        self.set_mode("pan")
+        if self.overlays.region is not None:
+            self.overlays.measure(self.overlays.region[0], None)
+
+    def _show_mode(self, mode: str) -> None:
+        self.axis_panel.show_mode(mode)
+        self.analysis_panel.show_mode(mode)
+        self.operations_panel.window.setChecked(mode == "continuum")
+
+    def _ask_for_region(self, on: bool) -> None:
+        self.cancel()
+        if on:
+            self.set_mode("region")
+
+    def _take_range(self, name: str, mode: str, left: float, bottom: float, right: float, top: float) -> None:  # noqa: ARG002
+        if mode == "fit":
+            self.fit(name, (left, right))
+        elif mode == "continuum":
+            self.overlays.add_window((left, right))
+        elif mode == "region":
+            self.overlays.measure(name, (left, right))
+
+    def fit(self, name: str, limits: tuple[float, float]) -> None:
+        """Fit all curves of a pane between two values of x."""
+        records = self.annotations.fit_range(self.session.find_pane(name), limits)
+        failed = [f"{record.name}: {record.status}" for record in records if record.result is None]
+        if failed or not records:
+            text = "; ".join(failed[:3]) or "There is nothing to fit in this pane."
+            self.fit_window.show_failure(text)
+            self.report(text)
+        else:
+            self.say(f"{len(records)} spectra fitted." if len(records) > 1 else self.fit_window.status.text())
+
+    def _choose_rest(self, wavelength: float) -> None:
+        for number in self.panes_panel.targets:
+            self.session.change_pane(number, rest=wavelength, x_limits=None)
+        self.say(f"Velocities refer to {wavelength:g} μm.")
+
+    def show_fits(self) -> None:
+        """Show the table of fits."""
+        self.fit_window.show()
+        self.fit_window.raise_()
+
+    def show_line_window(self) -> None:
+        """Show the lists of lines."""
+        self.line_window.show()
+        self.line_window.raise_()
+
+    def toggle_column(self) -> None:
+        """Fold or unfold the controls."""
+        self.column.setVisible(not self.column.isVisible())
+
+    # -- saving -----------------------------------------------------------------------------------------------------------
+
+    def _ask_path(self, title: str, name: str, kinds: str) -> str:
+        chosen, _ = QtWidgets.QFileDialog.getSaveFileName(self, title, name, kinds)
+        return chosen
+
+    def _try(self, work: Callable[[], Any]) -> None:
+        try:
+            self.say(f"Saved {work()}")
+        except SofiaDeskError as problem:
+            self.report(str(problem))
+
+    def ask_and_save_spectrum(self) -> None:
+        """Save the selected file, or the first of the pane, with all its fields."""
+        keys = self.load_panel.list.chosen() or [part.key for part in self.session.pane.files]
+        if not keys:
+            self.report("There is no spectrum to save: open one first.")
+            return
+        path = self._ask_path("Save spectrum", "spectrum.fits", SAVE_FILTER)
+        if path:
+            self._try(lambda: save_spectrum(self.session.files[keys[0]], path))
+
+    def ask_and_export(self) -> None:
+        """Save the panes as a picture."""
+        kinds = ";;".join(f"{suffix[1:].upper()} (*{suffix})" for suffix in PICTURE_SUFFIXES)
+        path = self._ask_path("Save figure", "spectrum.png", kinds)
+        if path:
+            self._try(lambda: self.export(Path(path)))
+
+    def copy_figure(self) -> None:
+        """Copy the panes as a picture."""
+        QtGui.QGuiApplication.clipboard().setPixmap(self.area.grab())
+        self.say("Figure copied.")
+
+    def ask_and_save_numbers(self) -> None:
+        """Save the numbers of the current pane as they are plotted."""
+        path = self._ask_path("Save numbers", "plot.ecsv", "ECSV (*.ecsv);;CSV (*.csv)")
+        if path:
+            self._try(lambda: self.save_numbers(path))
+
+    def save_numbers(self, path: str | Path) -> Path:
+        """Write the numbers of the current pane as ECSV or CSV."""
+        state, content = self.session.pane, self.session.content(self.session.current)
+        table = make_curve_table(content.curves, state.x_field, state.primary.field, (content.x_unit, content.y_unit))
+        return write_table(table, path)
+
+    def show_code(self) -> None:
+        """Show a script that makes the plot of the current pane."""
+        self.code_window = QtWidgets.QPlainTextEdit(make_code(self.session))
+        self.code_window.setReadOnly(True)
+        self.code_window.setWindowTitle("Code of this plot")
+        self.code_window.resize(720, 420)
+        self.code_window.show()
+
+    def ask_and_save_session(self) -> None:
+        """Save files, panes, lines and fits."""
+        path = self._ask_path("Save session", "spectra.json", "Session (*.json)")
+        if path:
+            self._try(lambda: self.save_session(path))
+
+    def save_session(self, path: str | Path) -> Path:
+        """Write the session as JSON.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written.
+        """
+        target = Path(path)
+        plain = {**self.session.to_json(), "annotations": self.annotations.to_json()}
+        try:
+            target.write_text(json.dumps(plain, indent=1), encoding="utf-8")
+        except OSError as problem:
+            raise InputError(f"{target} cannot be written: {problem.strerror or problem}.") from None
+        return target
+
+    def ask_and_open_session(self) -> None:
+        """Open a saved session."""
+        path, _ = QtWidgets.QFileDialog.getOpenFileName(self, "Open session", "", "Session (*.json)")
+        if path:
+            self.open_session(path)
+
+    def open_session(self, path: str | Path) -> None:
+        """Open a saved session: its files are read again; those that are gone are named."""
+        self._jobs += 1
+        self.tasks.submit(f"session {self._jobs}", lambda: _read_session(Path(path)), self._take_session)
+
+    def _take_session(self, found: tuple[dict[str, Any], list[SpectrumFile | str]]) -> None:
+        plain, results = found
+        self._take_files(results)
+        try:
+            self.session.restore(plain)
+            self.annotations.restore(plain.get("annotations", self.annotations.to_json()))
+        except SofiaDeskError as problem:
+            self.report(str(problem))
+            return
+        self.analysis_panel.refresh()
+        self.overlays.redraw_all()
+
+    # -- messages -----------------------------------------------------------------------------------------------------------
+
     def say(self, text: str) -> None:
         """Show a message."""
         self.status.setProperty("role", "muted")
@@ -234,11 +489,17 @@ class SpectrumViewer(QtWidgets.QWidget):
 
     def _on_theme(self, theme: Any) -> None:
         self.session.set_dark(theme.is_dark)
+        for name, action in self.actions_by_name.items():
+            action.setIcon(icon(self._icons[name]))
         self.area.draw_all()
+        self.overlays.redraw_all()
+        self.fit_window.refresh()
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802 - Qt's name
         """End the threads."""
         self.tasks.close()
+        for window in (self.fit_window, self.line_window, self.overlays.cursor_table):
+            window.close()
         super().closeEvent(event)
 
 
@@ -249,3 +510,12 @@ def _read_or_explain(path: Path) -> SpectrumFile | str:
         return str(problem)
     except OSError as problem:
         return f"{path} cannot be read: {problem.strerror or problem}."
+
+
+def _read_session(path: Path) -> tuple[dict[str, Any], list[SpectrumFile | str]]:
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        files = [(str(each["key"]), each["path"]) for each in plain["files"]]
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise ParameterError(f"{path} is no saved session of the spectrum viewer ({problem}).") from None
+    return plain, [_read_or_explain(Path(source)) for _, source in files if source]

@@ -1,0 +1,151 @@
+"""Shapes of spectral lines with their derivatives, widths and areas.
+
+References
+----------
+Gaussian and Lorentzian: any textbook. Moffat, A. F. J. 1969, A&A, 3, 455. The Voigt profile as the real part of the
+Faddeeva function w(z), whose derivative is -2 z w + 2i/sqrt(pi) (Abramowitz & Stegun 1972, 7.1.20); its width after
+Olivero, J. J., & Longbothum, R. L. 1977, JQSRT, 17, 233.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["PROFILES", "Kind", "Profile", "Shape"]
+
+FloatArray = NDArray[np.float64]
+Shape = Literal["gaussian", "moffat", "lorentzian", "voigt"]
+Kind = Literal["amplitude", "position", "width", "exponent"]
+
+FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
+_ROOT_TWO = math.sqrt(2.0)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One shape.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Its parameters: amplitude, position, width, and what else it has.
+    kinds : tuple of str
+        What they are: ``amplitude``, ``position``, ``width`` or ``exponent``.
+    evaluate : callable
+        From x and parameters to values (n,) and derivatives (parameter, n).
+    fwhm, area : callable
+        From parameters to full width at half maximum, and to the integral over all x.
+    start : callable
+        From amplitude, position and FWHM to first parameters.
+    """
+
+    names: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    evaluate: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
+    fwhm: Callable[[FloatArray], float]
+    area: Callable[[FloatArray], float]
+    start: Callable[[float, float, float], tuple[float, ...]]
+
+    @property
+    def position(self) -> str:
+        """Name of the position."""
+        return self.names[1]
+
+
+def _gaussian(x: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
+    amplitude, mean, sigma = p
+    z = (x - mean) / sigma
+    shape = np.exp(-0.5 * z * z)
+    values = amplitude * shape
+    return values, np.stack((shape, values * z / sigma, values * z * z / sigma))
+
+
+def _moffat(x: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
+    amplitude, center, gamma, alpha = p
+    offset = x - center
+    base = 1.0 + (offset / gamma) ** 2
+    shape = base**-alpha
+    values = amplitude * shape
+    slope = 2.0 * alpha * values * offset / (base * gamma**2)
+    return values, np.stack((shape, slope, slope * offset / gamma, -values * np.log(base)))
+
+
+def _lorentzian(x: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
+    values, derivatives = _moffat(x, np.append(p, 1.0))
+    return values, derivatives[:3]
+
+
+def _voigt(x: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
+    from scipy.special import wofz
+
+    amplitude, center, sigma, gamma = p
+    scale = sigma * _ROOT_TWO
+    z, z0 = (x - center + 1j * gamma) / scale, 1j * gamma / scale
+    w, w0 = wofz(z), complex(wofz(z0))
+    slope, slope0 = -2.0 * z * w + 2j / math.sqrt(math.pi), -2.0 * z0 * w0 + 2j / math.sqrt(math.pi)
+    peak = w0.real
+    shape = w.real / peak
+
+    def derive(dz: Any, dz0: complex) -> FloatArray:
+        return np.asarray(amplitude * ((slope * dz).real - shape * (slope0 * dz0).real) / peak)
+
+    return amplitude * shape, np.stack(
+        (shape, derive(-1.0 / scale, 0.0), derive(-z / sigma, -z0 / sigma), derive(1j / scale, 1j / scale))
+    )
+
+
+def _moffat_area(p: FloatArray) -> float:
+    amplitude, _, gamma, alpha = (float(v) for v in p)
+    if alpha <= 0.5:  # noqa: PLR2004 - the integral diverges
+        return math.nan
+    return amplitude * gamma * math.sqrt(math.pi) * math.exp(math.lgamma(alpha - 0.5) - math.lgamma(alpha))
+
+
+def _voigt_area(p: FloatArray) -> float:
+    from scipy.special import erfcx
+
+    amplitude, _, sigma, gamma = (float(v) for v in p)
+    return amplitude * sigma * math.sqrt(2.0 * math.pi) / float(erfcx(gamma / (sigma * _ROOT_TWO)))
+
+
+def _voigt_fwhm(p: FloatArray) -> float:
+    gaussian, lorentzian = FWHM_PER_SIGMA * float(p[2]), 2.0 * float(p[3])
+    return 0.5346 * lorentzian + math.sqrt(0.2166 * lorentzian**2 + gaussian**2)
+
+
+_A: Kind = "amplitude"
+_P: Kind = "position"
+_W: Kind = "width"
+_E: Kind = "exponent"
+
+PROFILES: dict[str, Profile] = {
+    "gaussian": Profile(
+        ("amplitude", "mean", "stddev"), (_A, _P, _W), _gaussian,
+        lambda p: FWHM_PER_SIGMA * float(p[2]),
+        lambda p: float(p[0] * p[2]) * math.sqrt(2.0 * math.pi),
+        lambda a, c, w: (a, c, w / FWHM_PER_SIGMA),
+    ),
+    "moffat": Profile(
+        ("amplitude", "x_0", "gamma", "alpha"), (_A, _P, _W, _E), _moffat,
+        lambda p: 2.0 * float(p[2]) * math.sqrt(2.0 ** (1.0 / float(p[3])) - 1.0),
+        _moffat_area,
+        lambda a, c, w: (a, c, w / (2.0 * math.sqrt(math.sqrt(2.0) - 1.0)), 2.0),
+    ),
+    "lorentzian": Profile(
+        ("amplitude", "x_0", "gamma"), (_A, _P, _W), _lorentzian,
+        lambda p: 2.0 * float(p[2]),
+        lambda p: math.pi * float(p[0] * p[2]),
+        lambda a, c, w: (a, c, w / 2.0),
+    ),
+    "voigt": Profile(
+        ("amplitude", "x_0", "sigma", "gamma"), (_A, _P, _W, _W), _voigt, _voigt_fwhm, _voigt_area,
+        lambda a, c, w: (a, c, 0.61 * w / FWHM_PER_SIGMA, 0.61 * w / 2.0),
+    ),
+}  # fmt: skip
+"""The shapes by name. Widths: stddev and sigma are those of the Gaussian, gamma of a Lorentzian is half its FWHM."""

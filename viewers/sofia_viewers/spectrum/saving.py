@@ -1,0 +1,110 @@
+"""Spectra as files: FITS, ECSV, CSV, VOTable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sofia_engine.errors import InputError
+from sofia_viewers.spectrum.curves import Curve
+from sofia_viewers.spectrum.spectrum import SpectrumFile
+
+__all__ = ["SAVE_FILTER", "make_curve_table", "save_spectrum"]
+
+SAVE_FILTER = "FITS (*.fits);;ECSV (*.ecsv);;CSV (*.csv);;VOTable (*.vot)"
+
+_FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".vot": "votable", ".xml": "votable"}
+
+
+def save_spectrum(file: SpectrumFile, path: str | Path) -> Path:
+    """Write all spectra of a file with all their fields, in the units they have.
+
+    Parameters
+    ----------
+    file : SpectrumFile
+        What to write.
+    path : path
+        Ends with ``.fits``, ``.ecsv``, ``.csv`` or ``.vot``. FITS gets one extension per field (with the suffix
+        ``_ORDER_nn`` if there are several orders), as the products of the pipeline have; tables get columns ``order`` and
+        ``aperture``.
+
+    Raises
+    ------
+    InputError
+        If the suffix is none of these, or the file cannot be written.
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix not in (".fits", *_FORMATS):
+        raise InputError(f"{target} cannot be written: spectra end with .fits, .ecsv, .csv or .vot.")
+    try:
+        if suffix == ".fits":
+            _write_fits(file, target)
+        else:
+            _make_table(file).write(target, format=_FORMATS[suffix], overwrite=True)
+    except OSError as problem:
+        raise InputError(f"{target} cannot be written: {problem.strerror or problem}.") from None
+    return target
+
+
+def _write_fits(file: SpectrumFile, target: Path) -> None:
+    from astropy.io import fits
+
+    from sofia_engine.product import Plane, Product
+
+    header = fits.Header()
+    for keyword, value in file.header.items():
+        if isinstance(value, str | int | float | bool) and len(keyword) <= 8 and keyword not in _STRUCTURE:  # noqa: PLR2004
+            header[keyword] = value
+    header["FILENAME"] = target.name
+    header["NORDERS"], header["NAPS"] = len(file.orders), len(file.apertures)
+    planes: dict[str, Plane] = {}
+    for order in file.orders:
+        spectra = [spectrum for spectrum in file.spectra if spectrum.order == order]
+        suffix = f"_ORDER_{order:02d}" if len(file.orders) > 1 else ""
+        for name in spectra[0].fields:
+            rows = [s[name] for s in spectra if name in s and len(s[name]) == len(spectra[0][name])]
+            shared = len(rows) == 1 or (name == "wavepos" and all(np.array_equal(r, rows[0], equal_nan=True) for r in rows))
+            planes[f"{name.upper()}{suffix}"] = Plane.of(rows[0] if shared else np.stack(rows), spectra[0].unit(name))
+    Product(Product.of(header, {}).header, planes, empty_primary=True).write(target)
+
+
+_STRUCTURE = frozenset(("SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "EXTEND", "BUNIT", "XUNITS", "YUNITS",
+                        "EXTNAME", "COMMENT", "HISTORY", "", "NORDERS", "NAPS", "FILENAME"))  # fmt: skip
+
+
+def _make_table(file: SpectrumFile) -> Any:
+    from astropy.table import Table, vstack
+
+    from sofia_viewers.spectrum.units import parse_unit
+
+    parts = []
+    for spectrum in file.spectra:
+        fields = {name: values for name, values in spectrum.fields.items() if len(values) == len(spectrum)}
+        part = Table({"order": np.full(len(spectrum), spectrum.order), "aperture": np.full(len(spectrum), spectrum.aperture)})
+        for name, values in fields.items():
+            part[name] = values
+            if spectrum.unit(name) and parse_unit(spectrum.unit(name)) is not None:
+                part[name].unit = parse_unit(spectrum.unit(name))
+        parts.append(part)
+    return vstack(parts, metadata_conflicts="silent") if len(parts) > 1 else parts[0]
+
+
+def make_curve_table(curves: Sequence[Curve], x_name: str, y_name: str, units: tuple[str, str]) -> Any:
+    """Return the numbers behind a plot as a table: file, order, aperture, x, y, error."""
+    from astropy.table import Table
+
+    table = Table()
+    table["file"] = np.concatenate([np.full(len(c.x), c.name) for c in curves]) if curves else []
+    table["order"] = np.concatenate([np.full(len(c.x), c.order) for c in curves]) if curves else []
+    table["aperture"] = np.concatenate([np.full(len(c.x), c.aperture) for c in curves]) if curves else []
+    table[x_name] = np.concatenate([c.x for c in curves]) if curves else []
+    table[y_name] = np.concatenate([c.y for c in curves]) if curves else []
+    table["error"] = (
+        np.concatenate([c.error if c.error is not None else np.full(len(c.x), np.nan) for c in curves]) if curves else []
+    )
+    table.meta["units"] = {x_name: units[0], y_name: units[1]}
+    return table
