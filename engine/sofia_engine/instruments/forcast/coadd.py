@@ -149,7 +149,7 @@ def coadd(images: Sequence[Product], p: CoaddParameters, run: Run) -> tuple[Prod
     product = images[0].replace(
         header=header,
         FLUX=combined.flux,
-        ERROR=np.sqrt(combined.variance),
+        ERROR=np.sqrt(combined.variance).astype(combined.flux.dtype, copy=False),
         EXPOSURE=Plane.of(combined.exposure, images[0].plane("EXPOSURE").unit or "s"),
     )
     if is_flux_standard(header):

@@ -184,7 +184,10 @@ def undistort_planes(
     seen = find_seen_pixels(coordinates, frame.detector)
     if not extrapolate:
         seen &= _box_around(model.grid.ideal, frame.detector)
-    straight, noise = np.where(seen, warped.flux, np.nan), np.where(seen, np.sqrt(warped.variance), np.nan)
+    straight, noise = (
+        np.where(seen, plane, plane.dtype.type(np.nan))
+        for plane in (warped.flux, np.sqrt(warped.variance).astype(error.dtype, copy=False))
+    )
     if conserve_flux:
         area = measure_pixel_areas(coordinates).astype(straight.dtype)
         straight, noise = straight * area, noise * area
