@@ -115,7 +115,7 @@ def current_theme() -> Theme:
     return theme
 
 
-def apply_theme(application: QtWidgets.QApplication, mode: Mode = "system") -> Theme:
+def apply_theme(application: QtWidgets.QApplication, mode: Mode = "system", text_size: float | None = None) -> Theme:
     """Give the application a look.
 
     Parameters
@@ -124,7 +124,13 @@ def apply_theme(application: QtWidgets.QApplication, mode: Mode = "system") -> T
         The application.
     mode : {"system", "dark", "light"}
         ``"system"`` follows the desktop, also when it changes later.
+    text_size : float, optional
+        Size of the text, points; that of the desktop if left out.
     """
+    if text_size is not None:
+        font = application.font()
+        font.setPointSizeF(text_size)
+        application.setFont(font)
     events = theme_events()
     events.mode = mode
     hints = application.styleHints()

@@ -420,6 +420,18 @@ def test_that_swipe_shows_both_frames_side_by_side_with_common_limits(show, qtbo
     assert view.grab().toImage().pixelColor(screen_point(view, 30, 40)).red() == 255
 
 
+def test_that_side_by_side_shares_the_levels_and_swipe_ends_with_another_mode(show):
+    viewer = show(make_product(), make_product(FLUX=5 * make_star()))
+    viewer.compare("0", "1", "swipe")
+    assert view_of(viewer)._second is not None
+    viewer.compare("0", "1", "side")
+    a, b = viewer.area.views.values()
+    assert a._second is None
+    assert a.display == b.display
+    viewer.set_display(limits=(0.0, 50.0))
+    assert b.display.limits == (0.0, 50.0)
+
+
 @pytest.mark.parametrize(("mode", "arrangement"), [("blink", "blink"), ("side", "tile")])
 def test_that_comparing_arranges_the_frames(show, mode, arrangement):
     viewer = show(*[make_product() for _ in range(3)])
@@ -517,6 +529,38 @@ def test_that_as_many_region_files_as_frames_go_one_to_each(make_viewer, qtbot, 
     viewer.open_files([write_image("a.fits"), write_image("b.fits"), *paths])
     qtbot.waitUntil(lambda: len(viewer.regions.items()) == 2, timeout=10000)
     assert [viewer.regions._items[k].home for k in viewer.regions.named()] == ["0", "1"]
+
+
+def test_that_a_double_click_adds_a_corner_to_a_polygon(show, qtbot):
+    viewer = show(make_product())
+    view = view_of(viewer)
+    name = viewer.regions.add(Region("polygon", ((20.0, 20.0), (80.0, 20.0), (50.0, 70.0))), "0")
+    qtbot.mouseDClick(view, Qt.MouseButton.LeftButton, pos=screen_point(view, 50, 20))
+    points = viewer.regions.named()[name].points
+    assert len(points) == 4
+    assert points[1] == pytest.approx((50, 20), abs=0.5)
+
+
+def test_that_image_and_regions_are_saved_as_fits_and_come_back(show, make_viewer, qtbot, tmp_path):
+    viewer = show(make_product(make_header(25.0)))
+    viewer.regions.add(Region("ellipse", ((40.0, 41.0),), (10.0, 5.0), 20.0, name="disk"), "0")
+    viewer.save_fits(tmp_path / "saved.fits")
+    qtbot.waitUntil(viewer.is_ready, timeout=5000)
+    other = make_viewer()
+    other.open_files([tmp_path / "saved.fits"])
+    qtbot.waitUntil(lambda: bool(other.frames.entries) and other.is_ready(), timeout=10000)
+    frame, original = other.frames.entry.frame, viewer.frames.entry.frame
+    assert np.array_equal(frame.image, original.image)
+    assert frame.plane.unit == "Jy"
+    assert frame.wcs.pixel_to_world(3, 4).separation(original.wcs.pixel_to_world(3, 4)).arcsec < 1e-6
+    assert [region.name for region in other.regions.items()] == ["disk"]
+
+
+def test_that_saving_where_nothing_can_be_written_is_reported(show, qtbot, tmp_path):
+    viewer = show(make_product())
+    viewer.save_fits(tmp_path / "nowhere" / "saved.fits")
+    qtbot.waitUntil(lambda: bool(viewer.problems()), timeout=5000)
+    assert "cannot be written" in viewer.problems()[-1]
 
 
 # -- analyses ----------------------------------------------------------------------------------------------------------

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["ViewerActions"]
 
 _ZOOM_STEP = 1.25
+_FITS = "FITS (*.fits *.fits.gz)"
+_NEED_IMAGE = (
+    "error", "exposure", "mask", "s/n", "photometry", "statistics", "profile", "cuts", "pixels", "clear", "save fits",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class ViewerActions:
         several = len(frames.entries) > 1
         for name in ("tile", "single", "blink", "previous", "next", "lock limits", "compare"):
             self.by_name[name].setEnabled(several)
-        for name in ("fit", "zoom one", "zoom in", "zoom out", "export", "rotate", "error", "exposure", "mask", "s/n"):
+        for name in ("fit", "zoom one", "zoom in", "zoom out", "export", "rotate", *_NEED_IMAGE):
             self.by_name[name].setEnabled(bool(frames.entries))
         on_sky = frames.entry is not None and frames.entry.frame.wcs is not None
         self.by_name["north up"].setEnabled(on_sky)
@@ -122,6 +126,7 @@ class ViewerActions:
         files = (
             _Action("open", "Open files … (Ctrl+O)", "open", "", self._open),
             _Action("export", "Export picture … (Ctrl+E)", "export", "", self._export),
+            _Action("save fits", "Save image and regions as FITS … (Ctrl+S)", "save", "", self._save_fits),
         )
         view = (
             _Action("fit", "Zoom to fit", "fit", "f", viewer.fit),
@@ -201,7 +206,7 @@ class ViewerActions:
             view.tool = tool
 
     def _add_keys(self) -> None:
-        for name, key in (("open", "Ctrl+O"), ("export", "Ctrl+E")):
+        for name, key in (("open", "Ctrl+O"), ("export", "Ctrl+E"), ("save fits", "Ctrl+S")):
             self.by_name[name].setShortcut(key)
             self.by_name[name].setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             self._viewer.addAction(self.by_name[name])
@@ -256,6 +261,11 @@ class ViewerActions:
         )
         if paths:
             self._viewer.open_files(paths)
+
+    def _save_fits(self) -> None:
+        path, _ = QtWidgets.QFileDialog.getSaveFileName(self._viewer, "Save image and regions", "image.fits", _FITS)
+        if path:
+            self._viewer.save_fits(path)
 
     def _export(self) -> None:
         patterns = ";;".join(f"{suffix[1:].upper()} (*{suffix})" for suffix in PICTURE_SUFFIXES)

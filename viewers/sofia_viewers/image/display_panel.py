@@ -53,6 +53,9 @@ class DisplayPanel(QtWidgets.QWidget):
         """Show the values of a frame."""
         self.setEnabled(entry is not None)
         if entry is None:
+            self._form.setRowVisible(self.slice, False)
+            self._form.setRowVisible(self.slice_label, False)
+            self.percentage.hide()
             return
         self._quiet = True
         self._show_planes(entry)

@@ -66,6 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
         from sofia_viewers.image.viewer import ImageViewer
 
         viewer = ImageViewer()
+        if arguments.export is not None:
+            viewer.show_area_only()
         viewer.set_default_display(**values)
         if arguments.plane != "first":
             viewer.display_settings = viewer.display_settings.with_values(extension=arguments.plane)

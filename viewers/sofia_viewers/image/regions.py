@@ -134,6 +134,15 @@ class Region:
         angle = (turn - 90.0 * index) % 360.0
         return replace(self, sizes=(size, self.sizes[1]) if index == 0 else (self.sizes[0], size), angle=angle)
 
+    def with_corner(self, at: Point) -> Region:
+        """Return a polygon with one more corner, in the side that is nearest to a pixel; others as they are."""
+        if self.shape != "polygon":
+            return self
+        corners = np.array((*self.points, self.points[0]))
+        sides = [_distance_to_line(np.array(at), corners[i : i + 2]) for i in range(len(self.points))]
+        place = int(np.argmin(sides)) + 1
+        return replace(self, points=(*self.points[:place], at, *self.points[place:]))
+
     def moved(self, dx: float, dy: float) -> Region:
         """Return the region shifted by pixels."""
         return replace(self, points=tuple((x + dx, y + dy) for x, y in self.points))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from sofia_viewers.image.overlay_panel import OverlayPanel
 from sofia_viewers.image.readout import Readout, read_out
 from sofia_viewers.image.region_store import RegionPanel, RegionStore
 from sofia_viewers.image.results import ResultsPanel
+from sofia_viewers.image.saving import read_saved_regions, save_frame
 from sofia_viewers.image.settings import DisplaySettings, SettingsStore, read_pair
 from sofia_viewers.image.settings_form import SettingsPanel
 from sofia_viewers.image.widget import FrameView
@@ -129,15 +131,15 @@ class ImageViewer(QtWidgets.QWidget):
         mode : {"blink", "swipe", "difference", "ratio", "side"}
             How; difference and ratio are added as a frame, on the grid of the first.
         """
-        self._swipe = None
+        self._end_swipe()
         a, b = (self.frames.entries[self.frames.find(key)] for key in (first, second))
         if mode in ("difference", "ratio"):
+            self.arrange("tile")
             self._combine(a, b, mode)
             return
-        kept = replace(self.frames, entries=(a, b), current=0, lock_limits=False)
-        common = a.display if a.frame.plane.unit == b.frame.plane.unit else None
-        if common is not None and mode != "side":
-            kept = replace(kept, entries=(a, replace(b, display=common)))
+        alike = a.frame.plane.unit == b.frame.plane.unit
+        entries = (a, replace(b, display=a.display) if alike else b)
+        kept = replace(self.frames, entries=entries, current=0, lock_limits=alike)
         arrangement: Arrangement = {"blink": "blink", "side": "tile"}.get(mode, "single")  # type: ignore[assignment]
         self._set_frames(kept)
         self.arrange(arrangement)
@@ -172,6 +174,21 @@ class ImageViewer(QtWidgets.QWidget):
             If the file cannot be written.
         """
         return paint_picture(path, size or (self.area.width(), self.area.height()), self.area.paint)
+
+    def show_area_only(self) -> None:
+        """Hide panels and tool bars: the frames fill the window, as in exported pictures."""
+        for part in (QtWidgets.QDockWidget, QtWidgets.QToolBar):
+            for widget in self.window_area.findChildren(part):
+                widget.hide()
+        self.readout.hide()
+
+    def save_fits(self, path: str | Path) -> None:
+        """Write the current image and the regions on it to a FITS file, in a thread; says when it is done."""
+        entry = self.frames.entry
+        if entry is not None:
+            regions = tuple(self.regions.on_frame(entry.key).values())
+            work = partial(save_frame, entry.frame, regions, path)
+            self.tasks.submit("save", work, lambda saved: self.say(f"{saved} was written."))
 
     def set_display(self, **values: Any) -> None:
         """Change the display of the current frame (of all if limits are locked): fields of `DisplayState`."""
@@ -399,7 +416,7 @@ class ImageViewer(QtWidgets.QWidget):
         return Request(extension=extension, s2n_range=s2n, display=self._default_display, previous=previous)
 
     def _load(self, request: Request, *, add: bool = False, then: Callable[[], None] | None = None) -> None:
-        self._swipe = None
+        self._end_swipe()
         self._last_request = request
         if not self.frames.entries:
             self.area.show_message("Reading …")
@@ -427,7 +444,14 @@ class ImageViewer(QtWidgets.QWidget):
         if not keep and self.display_settings.zoom_fit:
             self.fit()
             QtCore.QTimer.singleShot(0, self, self.fit)
+        self._show_saved_regions(loaded.entries)
         self._open_pending_regions()
+
+    def _show_saved_regions(self, entries: Sequence[FrameEntry]) -> None:
+        for entry in entries:
+            for region in read_saved_regions(entry.frame.file):
+                if region not in self.regions.items():
+                    self.regions.add(region, entry.key)
 
     def _open_pending_regions(self) -> None:
         pending, self._pending_regions = self._pending_regions, []
@@ -520,6 +544,11 @@ class ImageViewer(QtWidgets.QWidget):
         first, second = (self.frames.entries[self.frames.find(key)] for key in self._swipe)
         view = self.area.views[first.key]
         view.set_second(second.frame, second.display, self.frames.placements()[second.key], split)
+
+    def _end_swipe(self) -> None:
+        self._swipe = None
+        for view in self.area.views.values():
+            view.set_second(None, view.display, view.placement)
 
     def _restyle(self) -> None:
         self.actions.refresh_icons()

@@ -454,6 +454,12 @@ class FrameView(QtWidgets.QWidget):
         elif drag.kind == "edit" and drag.region is not None and moved:
             self.region_edited.emit(drag.region[0], self._edit_region(drag, event.position()), True)
 
+    def mouseDoubleClickEvent(self, event: QtGui.QMouseEvent) -> None:  # noqa: N802
+        """Add a corner to a polygon."""
+        key, handle = self._hit(event.position())
+        if key and handle < 0 and self._regions[key].shape == "polygon":
+            self.region_edited.emit(key, self._regions[key].with_corner(self.pixel_at(event.position())), True)
+
     def leaveEvent(self, event: QtCore.QEvent) -> None:  # noqa: N802, ARG002
         """Forget the cursor."""
         self.cursor = None
