@@ -135,9 +135,17 @@ class SettingsStore:
         self.folder = folder or _user_folder()
         self.old_folder = old_folder or Path.home() / ".qad"
 
-    def load(self, section: str) -> Any:
-        """Return the saved settings of a section: ours, else the former program's, else the defaults."""
-        model = SECTIONS[section]
+    def load(self, section: str, model: type[Parameters] | None = None) -> Any:
+        """Return the saved settings of a section: ours, else the former program's, else the defaults.
+
+        Parameters
+        ----------
+        section : str
+            Name of the file without suffix.
+        model : type of Parameters, optional
+            Its settings; needed for sections of other viewers.
+        """
+        model = model or SECTIONS[section]
         for folder in (self.folder, self.old_folder):
             path = folder / f"{section}.cfg"
             try:
