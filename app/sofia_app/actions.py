@@ -73,7 +73,7 @@ ACTIONS = (
     Action("redo_step", "Redo", "Reduction", "Ctrl+Shift+Z", ("can redo", "idle"), "redo", "Go forward again"),
     Action("reset_reduction", "Reset", "Reduction", "Ctrl+Shift+R", ("can undo", "idle"), "reset", "Go back to the inputs; the states stay in the history"),
     Action("go_to_state", "Go to the selected state", "Reduction", "Ctrl+G", ("selected state", "idle"), "history", "Make the state selected in the history the current one"),
-    Action("compare_states", "Compare two states", "Reduction", "Ctrl+D", ("two states",), "compare", "Show two states selected in the history side by side, blinking, or their difference"),
+    Action("compare_states", "Compare two states", "Reduction", "Ctrl+D", ("can compare",), "compare", "Show two states side by side, blinking, or their difference: the two selected in the history, or the current one and the selected one, its twin on another branch, or the one before"),
     Action("sweep_parameter", "Sweep a parameter…", "Reduction", "Ctrl+Shift+W", ("selected step", "idle"), "tile", "Run with one value of a parameter after the other; each makes a branch", separated=True),
     Action("check_references", "Reference files…", "Reduction", "Ctrl+Shift+F", _IDLE, "catalog", "Which calibration files the steps need, which are missing; fetch them", separated=True),
     Action("apply_parameters", "Apply", "Parameters", "Ctrl+Shift+Return", ("edited", "idle"), "done", "Use the edited values from the next run on"),

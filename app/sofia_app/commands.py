@@ -161,8 +161,10 @@ class Commands:
         self._desk.go(self._desk.selection["states"][0])
 
     def compare_states(self) -> None:
-        """Compare the two selected states."""
-        self._window.compare(*self._desk.selection["states"])
+        """Compare two states."""
+        pair = self._desk.reduction.choose_pair(self._desk.selection["states"])
+        if pair is not None:
+            self._window.compare(*pair)
 
     def sweep_parameter(self) -> None:
         """Run with one value after the other."""

@@ -170,7 +170,7 @@ class Desk(QtCore.QObject):
             "selected files": bool(self.selection["files"]),
             "selected step": reduction.is_open and 0 <= self.selection["step"] < len(reduction.steps),
             "selected state": len(self.selection["states"]) == 1,
-            "two states": len(self.selection["states"]) == 2,
+            "can compare": len(reduction.states) > 1,
             "edited": any(form.is_edited for form in self.forms),
         }
         return {name for name, holds in held.items() if holds}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -160,6 +160,28 @@ class ReductionModel:
             path.append(self._states[key])
             key = self._states[key].parent
         return tuple(reversed(path))
+
+    def choose_pair(self, selected: Sequence[str]) -> tuple[str, str] | None:
+        """Return the two states to compare.
+
+        Parameters
+        ----------
+        selected : sequence of str
+            Keys of the states selected: two of them are taken as they are; one is compared with the current state; for
+            none, the current state is compared with the latest state of the same step on another branch, or the state
+            before.
+        """
+        known = [key for key in selected if key in self._states]
+        if len(known) > 1:
+            return known[0], known[1]
+        current = self.current
+        if current is None:
+            return None
+        others = [key for key in known if key != current.key]
+        twins = [s for s in self._states.values() if s.index == current.index and s.key != current.key]
+        others += [twin.key for twin in sorted(twins, key=lambda s: -s.started)]
+        others += [current.parent] if current.parent else []
+        return (others[0], current.key) if others else None
 
     @property
     def title(self) -> str:

@@ -65,8 +65,8 @@ class ImageArea(QtWidgets.QStackedWidget):
             from sofia_viewers.image.viewer import ImageViewer
 
             self.viewer = ImageViewer(self)
-            for name in ("open", "export"):
-                self.viewer.actions.by_name[name].setShortcut("")  # the keys are those of the window here
+            for action in QtWidgets.QWidget.actions(self.viewer):
+                action.setShortcut("")  # the keys are those of the window here
             self.addWidget(self.viewer)
         return self.viewer
 

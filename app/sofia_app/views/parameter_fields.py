@@ -9,7 +9,7 @@ from sofia_app.views.buttons import make_button
 from sofia_engine.pipeline.parameters import ParameterInfo
 from sofia_viewers.qt import QtGui, QtWidgets, Signal
 
-__all__ = ["FieldEditor", "make_editor"]
+__all__ = ["FieldEditor", "TextEditor", "make_editor"]
 
 
 class FieldEditor(QtWidgets.QWidget):

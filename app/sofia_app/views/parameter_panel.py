@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sofia_app.desk import Desk
 from sofia_app.models.parameters import ORIGINS, FieldState, ParameterForm
-from sofia_app.views.parameter_fields import FieldEditor, make_editor
+from sofia_app.views.parameter_fields import FieldEditor, TextEditor, make_editor
 from sofia_app.views.postponed import Postponed
 from sofia_engine.pipeline.parameters import ParameterInfo
 from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
@@ -112,6 +112,7 @@ class ParameterPanel(QtWidgets.QWidget):
         self.summary = QtWidgets.QLabel()
         self._lay_out(actions)
         self.search.textChanged.connect(lambda _text: self._filter())
+        self.search.returnPressed.connect(self._focus_first)
         self.rerun.clicked.connect(actions["run_to_selected"].trigger)
         self._expert_action = actions["toggle_expert"]
         self._expert_action.toggled.connect(lambda _on: self._filter())
@@ -131,9 +132,9 @@ class ParameterPanel(QtWidgets.QWidget):
         buttons = QtWidgets.QHBoxLayout()
         for name, short in _BUTTONS.items():
             button = QtWidgets.QToolButton()
+            actions[name].setIconText(short)
             button.setDefaultAction(actions[name])
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-            button.setText(short)
             buttons.addWidget(button)
         buttons.addStretch()
         layout = QtWidgets.QVBoxLayout(self)
@@ -212,12 +213,20 @@ class ParameterPanel(QtWidgets.QWidget):
             rows = [row for row in self.rows.values() if row.info.group == heading]
             box.setVisible(any(not row.isHidden() for row in rows))
 
+    def _focus_first(self) -> None:
+        """Go to the first parameter found."""
+        shown = [name for name, row in self.rows.items() if not row.isHidden()]
+        self.focus_field(next(iter(shown), ""))
+
     def focus_field(self, name: str) -> None:
         """Put the cursor into a field."""
         if name in self.rows:
             self.rows[name].show()
             self.scroller.ensureWidgetVisible(self.rows[name])
-            self.rows[name].editor.setFocus(Qt.FocusReason.ShortcutFocusReason)
+            editor = self.rows[name].editor
+            editor.setFocus(Qt.FocusReason.ShortcutFocusReason)
+            if isinstance(editor, TextEditor):
+                editor.line.selectAll()
 
 
 def _nothing() -> QtWidgets.QWidget:

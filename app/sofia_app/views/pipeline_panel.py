@@ -139,7 +139,7 @@ class PipelinePanel(QtWidgets.QWidget):
         self.title.setText(reduction.title or "No reduction: open raw files to begin.")
         rows = reduction.rows
         is_new = len(rows) != len(self.step_model.rows)
-        follows = self._desk.selection["step"] == self._next
+        follows = self._desk.selection["step"] == min(self._next, len(rows) - 1)
         self.step_model.set_rows(rows)
         if rows and (is_new or (follows and self._next != reduction.next_index)):
             self.select_step(min(reduction.next_index, len(rows) - 1))
