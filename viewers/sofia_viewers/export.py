@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,9 @@ def write_table(table: Table, path: str | Path) -> Path:
     if suffix not in TABLE_SUFFIXES:
         raise InputError(f"{target} cannot be written: tables end with {', '.join(TABLE_SUFFIXES)}.")
     try:
-        table.write(target, format=_TABLE_FORMATS[suffix], overwrite=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # VOTable knows no feet and no per cent; the units are written all the same
+            table.write(target, format=_TABLE_FORMATS[suffix], overwrite=True)
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror or error}.") from error
     return target
@@ -119,7 +122,7 @@ def _write_png(path: Path, size: tuple[int, int], paint: Callable[[QtGui.QPainte
     image = QtGui.QImage(size[0], size[1], QtGui.QImage.Format.Format_ARGB32_Premultiplied)
     image.fill(Qt.GlobalColor.transparent)
     _paint(image, size, paint)
-    image.save(str(path), "PNG")
+    image.save(str(path))
 
 
 def _write_pdf(path: Path, size: tuple[int, int], paint: Callable[[QtGui.QPainter, QtCore.QRect], None]) -> None:

@@ -19,12 +19,16 @@ class _Reply(QtCore.QObject):
 
 
 class _Job(QtCore.QRunnable):
-    def __init__(self, key: str, ticket: int, work: Callable[[], Any], reply: _Reply) -> None:
+    def __init__(
+        self, key: str, ticket: int, work: Callable[[], Any], reply: _Reply, is_wanted: Callable[[], bool]
+    ) -> None:
         super().__init__()
-        self.key, self.ticket, self.work, self.reply = key, ticket, work, reply
+        self.key, self.ticket, self.work, self.reply, self.is_wanted = key, ticket, work, reply, is_wanted
 
     def run(self) -> None:
-        """Do the work; the answer travels to the GUI thread as a queued signal."""
+        """Do the work, unless it was asked for anew meanwhile; the answer travels to the GUI thread as a signal."""
+        if not self.is_wanted():
+            return
         result: Any = None
         error: Exception | None = None
         try:
@@ -92,7 +96,8 @@ class Tasks(QtCore.QObject):
             self._handlers.pop((key, old), None)
         self._newest[key] = self._count
         self._handlers[key, self._count] = (done, failed)
-        self._pool.start(_Job(key, self._count, work, self._reply))
+        ticket = (key, self._count)
+        self._pool.start(_Job(key, self._count, work, self._reply, lambda: ticket in self._handlers))
 
     def close(self) -> None:
         """Drop all requests and wait for the threads to end."""

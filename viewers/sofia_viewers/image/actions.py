@@ -237,7 +237,7 @@ class ViewerActions:
         entry = viewer.frames.entry
         if entry is not None:
             view = viewer.area.views[entry.key]
-            x, y = view.cursor or view.pixel_at(QtCore.QPointF(view.width() / 2, view.height() / 2))
+            x, y = view.cursor_pixel or view.pixel_at(QtCore.QPointF(view.width() / 2, view.height() / 2))
             viewer.examiner.press(key, entry.key, x, y)
 
     def _compare(self) -> None:

@@ -153,7 +153,7 @@ def _too_many(array: FloatArray, rule: str, between: tuple[float, float] | None)
     low, high = between or (float(array.min()), float(array.max()))
     spread = float(np.subtract(*np.percentile(array, [75, 25])))
     width = 2 * spread / array.size ** (1 / 3)
-    return width > 0 and (high - low) / width > _MOST_BINS
+    return bool(width > 0 and (high - low) / width > _MOST_BINS)
 
 
 def cut_window(shape: tuple[int, int], x: float, y: float, size: float | None) -> tuple[slice, slice]:

@@ -87,12 +87,12 @@ class OverlayPanel(QtWidgets.QWidget):
         for entry in frames.entries:
             self.contour_source.addItem(entry.frame.title, entry.key)
         self.contour_source.setCurrentIndex(max(self.contour_source.findData(chosen), 0))
-        entry = frames.entry
-        polarized = entry is not None and "POL DATA" in entry.frame.file.tables
+        shown = frames.entry
+        polarized = shown is not None and "POL DATA" in shown.frame.file.tables
         self.vector_box.setVisible(polarized)
         self.switches["vectors"].setEnabled(polarized)
-        if polarized and entry is not None and self._viewer.overlays.options.cuts is None:
-            self._viewer.overlays.change(cuts=VectorCuts.from_header(entry.frame.file.header))
+        if polarized and shown is not None and self._viewer.overlays.options.cuts is None:
+            self._viewer.overlays.change(cuts=VectorCuts.from_header(shown.frame.file.header))
             self.show_options()
         self._quiet = False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,7 @@ class RegionStore(QtCore.QObject):
     def __init__(self, viewer: ImageViewer) -> None:
         super().__init__(viewer)
         self._viewer = viewer
+        self.tasks = viewer.tasks
         self._items: dict[str, _Item] = {}
         self._count = 0
         self.selected = ""
@@ -178,12 +180,26 @@ def linear_axes(frame: Frame) -> Affine | None:
     return fit_affine(world, corners)
 
 
+def _describe(region: Region, frame: Frame) -> str:
+    x, y = region.center
+    lines = [f"center  {x + 1:.2f}, {y + 1:.2f}"]
+    lines += [f"size  {', '.join(f'{s:.2f}' for s in region.sizes)}"] if region.sizes else []
+    if region.has_area:
+        try:
+            found = measure_statistics(region_values(frame.image, region))
+        except SofiaDeskError as error:
+            return "\n".join([*lines, str(error).replace("; ", ";\n")])
+        lines += [f"{key.lower()}  {value:.6g}" for key, value in found.as_row().items()]
+    return "\n".join(lines)
+
+
 class RegionPanel(QtWidgets.QWidget):
     """Lists the regions; name, colour and statistics of the selected one; files."""
 
     def __init__(self, store: RegionStore, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._store = store
+        self._measured: tuple[Region, Frame] | None = None
         self.list = QtWidgets.QListWidget()
         self.list.setAccessibleName("Regions")
         self.name = QtWidgets.QLineEdit()
@@ -216,22 +232,12 @@ class RegionPanel(QtWidgets.QWidget):
             widget.setEnabled(selected is not None)
         if not self.name.hasFocus():
             self.name.setText(selected.name if selected else "")
-        self.statistics.setText(self._describe(selected))
-
-    def _describe(self, region: Region | None) -> str:
         frame = self._store.frame_of(self._store.selected)
-        if region is None or frame is None:
-            return "Draw a region, or choose one."
-        x, y = region.center
-        lines = [f"center  {x + 1:.2f}, {y + 1:.2f}"]
-        lines += [f"size  {', '.join(f'{s:.2f}' for s in region.sizes)}"] if region.sizes else []
-        if region.has_area:
-            try:
-                found = measure_statistics(region_values(frame.image, region))
-            except SofiaDeskError as error:
-                return "\n".join([*lines, str(error).replace("; ", ";\n")])
-            lines += [f"{key.lower()}  {value:.6g}" for key, value in found.as_row().items()]
-        return "\n".join(lines)
+        if selected is None or frame is None:
+            self.statistics.setText("Draw a region, or choose one.")
+        elif (selected, frame) != self._measured:
+            self._measured = (selected, frame)
+            self._store.tasks.submit("region", partial(_describe, selected, frame), self.statistics.setText)
 
     def _lay_out(self) -> None:
         grid = QtWidgets.QGridLayout(self)

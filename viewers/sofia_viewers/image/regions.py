@@ -309,7 +309,8 @@ def parse_regions(text: str, wcs: Any = None, linear: Affine | None = None) -> R
         elif line and not (line.startswith("#") and not _VECTOR.match(line)):
             for part in _split_statements(line):
                 found = _read_line(part, system, style, wcs, linear)
-                (regions if found else skipped).extend(found or [part])
+                regions += found
+                skipped += [] if found else [part]
     return RegionFile(tuple(regions), tuple(skipped))
 
 

@@ -253,7 +253,8 @@ class ResultsPanel(QtWidgets.QTabWidget):
     def plot_views(self) -> list[PlotView]:
         """Return the plots, oldest first."""
         items = (self._plots.itemAt(i) for i in range(self._plots.count()))
-        return [i.widget() for i in items if i is not None and isinstance(i.widget(), PlotView)]
+        widgets = [item.widget() for item in items if item is not None]
+        return [widget for widget in widgets if isinstance(widget, PlotView)]
 
     def add_plot(self, plot: Plot, *, separate: bool = True, share: str = "none") -> PlotView:
         """Show a plot.

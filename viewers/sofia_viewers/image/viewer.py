@@ -68,7 +68,7 @@ class ImageViewer(QtWidgets.QWidget):
         self.tasks = Tasks(self)
         self._views: dict[str, ViewState] = {}
         self._problems: list[str] = []
-        self._last_arrangement: Arrangement = "tile"
+        self._pending_regions: list[Path] = []
         self._swipe: tuple[str, str] | None = None
         self._last_request: Request | None = None
         self._make_parts()
@@ -254,12 +254,10 @@ class ImageViewer(QtWidgets.QWidget):
 
     def arrange(self, arrangement: Arrangement) -> None:
         """Show frames in tiles, one at a time, or one after the other by itself."""
-        if arrangement != "blink":
-            self._last_arrangement = arrangement
         (self._blink.start if arrangement == "blink" else self._blink.stop)()
         refit = arrangement != self.frames.arrangement
         self._set_frames(replace(self.frames, arrangement=arrangement), keep_views=True)
-        self.actions.show_arrangement(arrangement)
+        self.commands.show_arrangement(arrangement)
         if refit and self.display_settings.zoom_fit:
             QtCore.QTimer.singleShot(0, self, self.fit)
 
@@ -322,7 +320,6 @@ class ImageViewer(QtWidgets.QWidget):
             lock=self.display_settings.lock_image,
             arrangement="tile" if self.display_settings.tile else "single",
         )
-        self._pending_regions: list[Path] = []
         self.area = FrameArea(self.tasks)
         self.overlays = Overlays(self.tasks)
         self.overlays.change(header=self.display_settings.overplots)
@@ -336,7 +333,7 @@ class ImageViewer(QtWidgets.QWidget):
         self.readout = ElidedLabel()
         self.status = ElidedLabel()
         self.status.hide()
-        self.actions = ViewerActions(self)
+        self.commands = ViewerActions(self)
 
     def _lay_out(self) -> None:
         self.window_area = QtWidgets.QMainWindow()
@@ -356,7 +353,7 @@ class ImageViewer(QtWidgets.QWidget):
         docks[0].raise_()
         self.results_dock = self._dock("Results", self.results, Qt.DockWidgetArea.BottomDockWidgetArea, scroll=False)
         self.results_dock.hide()
-        self.actions.add_tool_bars(self.window_area)
+        self.commands.add_tool_bars(self.window_area)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -404,7 +401,7 @@ class ImageViewer(QtWidgets.QWidget):
         view.region_edited.connect(lambda name, region, final: self.regions.edit(name, region, key, final=final))
         view.region_selected.connect(self.regions.select)
         view.swipe_moved.connect(self._show_swipe)
-        view.tool = self.actions.tool
+        view.tool = self.commands.tool
 
     # -- loading ----------------------------------------------------------------------------------------------------
 
@@ -520,7 +517,7 @@ class ImageViewer(QtWidgets.QWidget):
     def _show_panels(self) -> None:
         self.display_panel.show_entry(self.frames.entry)
         self.overlay_panel.show_frames(self.frames)
-        self.actions.show_frames(self.frames)
+        self.commands.show_frames(self.frames)
 
     def _show_regions(self) -> None:
         for key, view in self.area.views.items():
@@ -551,7 +548,7 @@ class ImageViewer(QtWidgets.QWidget):
             view.set_second(None, view.display, view.placement)
 
     def _restyle(self) -> None:
-        self.actions.refresh_icons()
+        self.commands.refresh_icons()
         self.apply_overlays()
         for view in self.area.views.values():
             view.update()
@@ -561,7 +558,7 @@ class ImageViewer(QtWidgets.QWidget):
     def press_key(self, name: str, key: str, x: float, y: float) -> None:
         """Act on a key that was pressed over a pixel of a frame."""
         self.select(key)
-        if not self.actions.press(name):
+        if not self.commands.press(name):
             self.examiner.press(name, key, x, y)
 
     def _follow_cursor(self, key: str, x: float, y: float) -> None:

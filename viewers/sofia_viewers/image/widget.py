@@ -111,10 +111,11 @@ class FrameView(QtWidgets.QWidget):
         self.view = ViewState()
         self.tool: Tool = "pan"
         self.region_color = "#00c853"
-        self.cursor: Point | None = None
+        self.cursor_pixel: Point | None = None
         self.crosshair: Point | None = None
         self._palette = _Palette.of(self.display)
         self._pictures: dict[int, _Picture] = {}
+        self._awaited: dict[int, BlockPlan] = {}
         self._second: tuple[Frame, _Palette, Affine, float] | None = None
         self._layers: dict[str, tuple[Drawing, ...]] = {}
         self._corners: dict[str, Callable[[QtGui.QPainter, Affine, QtCore.QRect], None]] = {}
@@ -139,8 +140,8 @@ class FrameView(QtWidgets.QWidget):
 
     @property
     def is_drawn(self) -> bool:
-        """Whether the pixels in view have been read."""
-        return self.frame is None or 0 in self._pictures
+        """Whether no pixels are being read."""
+        return not self._awaited
 
     @property
     def shown_drawings(self) -> Mapping[str, tuple[Drawing, ...]]:
@@ -156,6 +157,7 @@ class FrameView(QtWidgets.QWidget):
         """Show a frame, or a message in its place."""
         if frame is not self.frame:
             self._pictures.clear()
+            self._awaited.clear()
         self.frame = frame
         self._message = message
         self.setAccessibleDescription(frame.title if frame else message)
@@ -292,36 +294,34 @@ class FrameView(QtWidgets.QWidget):
         if self._flags is not None:
             _paint_image(painter, self._flags[1], to_screen)
         if self._second is not None:
-            frame, _, placement, split = self._second
-            self._paint_second(
-                painter, frame, shown.to_screen((rect.width(), rect.height())).after(placement), inner, split
-            )
+            self._paint_second(painter, shown, inner, wait)
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
-        for drawings in self._layers.values():
+        for drawings in (*self._layers.values(), self._draw_regions()):
             paint_drawings(painter, drawings, to_screen)
-        selected = [r for key, r in self._regions.items() if key == self._selected]
-        paint_drawings(painter, draw_regions(self._regions.values(), selected), to_screen)
-        if self._drawn is not None:
-            paint_drawings(painter, draw_regions([self._drawn], [self._drawn]), to_screen)
-        for region in selected:
-            paint_drawings(painter, [_draw_handles(region)], to_screen)
-        if self.crosshair is not None:
-            paint_drawings(
-                painter, [Drawing(current_theme().accent, marks=(Mark(self.crosshair, "cross", 18),))], to_screen
-            )
         for paint in self._corners.values():
             painter.save()
             paint(painter, to_screen, inner)
             painter.restore()
 
-    def _paint_second(
-        self, painter: QtGui.QPainter, frame: Frame, to_screen: Affine, rect: QtCore.QRect, split: float
-    ) -> None:
+    def _draw_regions(self) -> list[Drawing]:
+        selected = [region for key, region in self._regions.items() if key == self._selected]
+        drawings = draw_regions(self._regions.values(), selected)
+        if self._drawn is not None:
+            drawings += draw_regions([self._drawn], [self._drawn])
+        drawings += [_draw_handles(region) for region in selected]
+        if self.crosshair is not None:
+            drawings.append(Drawing(current_theme().accent, marks=(Mark(self.crosshair, "cross", 18),)))
+        return drawings
+
+    def _paint_second(self, painter: QtGui.QPainter, shown: ViewState, rect: QtCore.QRect, wait: bool) -> None:
+        assert self._second is not None
+        frame, _, placement, split = self._second
         edge = round(split * rect.width())
         painter.save()
         painter.setClipRect(rect.adjusted(edge, 0, 0, 0), Qt.ClipOperation.IntersectClip)
         painter.fillRect(rect, QtGui.QColor(current_theme().canvas))
-        self._paint_picture(painter, 1, frame, to_screen, rect, wait=True)
+        to_screen = shown.to_screen((rect.width(), rect.height())).after(placement)
+        self._paint_picture(painter, 1, frame, to_screen, rect, wait)
         painter.restore()
         painter.setPen(QtGui.QPen(QtGui.QColor(current_theme().accent), 2))
         painter.drawLine(edge, 0, edge, rect.height())
@@ -340,7 +340,9 @@ class FrameView(QtWidgets.QWidget):
         if needed.is_empty:
             return
         picture = self._pictures.get(slot)
-        if picture is None or not picture.plan.covers(needed):
+        awaited = self._awaited.get(slot)
+        missing = picture is None or not picture.plan.covers(needed)
+        if missing and (wait or awaited is None or not awaited.covers(needed)):
             self._fetch(slot, frame, plan_block(frame.shape, to_screen, size), wait)
         picture = self._pictures.get(slot)
         if picture is None:
@@ -354,14 +356,20 @@ class FrameView(QtWidgets.QWidget):
             return _Picture(plan, fetch_block(frame, (plan.rows, plan.columns), plan.step))
 
         def done(picture: _Picture) -> None:
+            self._awaited.pop(slot, None)
             if slot or frame is self.frame:
                 self._pictures[slot] = picture
                 self.update()
 
+        def failed(message: str) -> None:
+            self._awaited.pop(slot, None)
+            self._tasks.failed.emit(message)
+
         if wait or not frame.plane.is_mapped:
             self._pictures[slot] = work()
         else:
-            self._tasks.submit(f"{self._key} {slot}", work, done)
+            self._awaited[slot] = plan
+            self._tasks.submit(f"{self._key} {slot}", work, done, failed)
 
     def _color(self, picture: _Picture, palette: _Palette) -> QtGui.QImage:
         if picture.indices is None:
@@ -419,8 +427,8 @@ class FrameView(QtWidgets.QWidget):
         if self.frame is None:
             return
         position = event.position()
-        self.cursor = self.pixel_at(position)
-        self.cursor_moved.emit(*self.cursor)
+        self.cursor_pixel = self.pixel_at(position)
+        self.cursor_moved.emit(*self.cursor_pixel)
         if self._drag is not None:
             self._continue_drag(self._drag, position)
 
@@ -462,7 +470,7 @@ class FrameView(QtWidgets.QWidget):
 
     def leaveEvent(self, event: QtCore.QEvent) -> None:  # noqa: N802, ARG002
         """Forget the cursor."""
-        self.cursor = None
+        self.cursor_pixel = None
         self.cursor_left.emit()
 
     def _draw_region(self, drag: _Drag, position: QtCore.QPointF) -> Region:
@@ -504,8 +512,8 @@ class FrameView(QtWidgets.QWidget):
 
     def event(self, event: QtCore.QEvent) -> bool:
         """Take Tab before Qt moves the focus with it: it steps through the frames."""
-        pressed = event.type() == QtCore.QEvent.Type.KeyPress and isinstance(event, QtGui.QKeyEvent)
-        if pressed and event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
+        pressed = isinstance(event, QtGui.QKeyEvent) and event.type() == QtCore.QEvent.Type.KeyPress
+        if isinstance(event, QtGui.QKeyEvent) and pressed and event.key() in (Qt.Key.Key_Tab, Qt.Key.Key_Backtab):
             self._emit_key("backtab" if event.key() == Qt.Key.Key_Backtab else "tab")
             return True
         return super().event(event)
@@ -538,7 +546,7 @@ class FrameView(QtWidgets.QWidget):
             super().keyPressEvent(event)
 
     def _emit_key(self, key: str) -> None:
-        x, y = self.cursor or self._middle()
+        x, y = self.cursor_pixel or self._middle()
         self.key_pressed.emit(key, x, y)
 
     def _move_cursor(self, right: int, up: int) -> None:
@@ -548,11 +556,11 @@ class FrameView(QtWidgets.QWidget):
         x_sign = np.sign(affine.xx if horizontal else affine.xy)
         y_sign = -np.sign(affine.yy if horizontal else affine.yx)
         step = (right * x_sign, up * y_sign) if horizontal else (up * y_sign, right * x_sign)
-        x, y = self.cursor or self._middle()
-        self.cursor = (round(x) + float(step[0]), round(y) + float(step[1]))
-        QtGui.QCursor.setPos(self.mapToGlobal(QtCore.QPointF(*affine.map(*self.cursor)).toPoint()))
-        self.crosshair = self.cursor
-        self.cursor_moved.emit(*self.cursor)
+        x, y = self.cursor_pixel or self._middle()
+        self.cursor_pixel = (round(x) + float(step[0]), round(y) + float(step[1]))
+        QtGui.QCursor.setPos(self.mapToGlobal(QtCore.QPointF(*affine.map(*self.cursor_pixel)).toPoint()))
+        self.crosshair = self.cursor_pixel
+        self.cursor_moved.emit(*self.cursor_pixel)
         self.update()
 
     def _middle(self) -> Point:
