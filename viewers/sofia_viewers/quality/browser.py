@@ -167,12 +167,13 @@ class FileBrowser(QtWidgets.QWidget):
         self.tree.setAccessibleName("Files")
         self.tree.setAlternatingRowColors(True)
         self.tree.setUniformRowHeights(True)
+        self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.tree.setSelectionMode(QtWidgets.QAbstractItemView.SelectionMode.ExtendedSelection)
         self.tree.setDragEnabled(True)
         self.tree.setSortingEnabled(False)
         self.tree.setExpandsOnDoubleClick(False)
         self.tree.setHeaderLabels(list(_FIXED))
-        self.tree.setColumnWidth(0, 300)
+        self.tree.setColumnWidth(0, 310)
         self.tree.setColumnWidth(1, 140)
 
     def _connect(self) -> None:

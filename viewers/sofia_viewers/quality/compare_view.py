@@ -72,6 +72,7 @@ class CompareRunsView(QtWidgets.QWidget):
     def _lay_out(self) -> None:
         self.choose_button.clicked.connect(self.second_asked)
         self.number.setAccessibleName("Number")
+        self.number.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.number.activated.connect(self._refresh)
         self.only_changed.toggled.connect(self._refresh)
         self.table.activated.connect(self._open_pair)

@@ -127,10 +127,12 @@ class DetectorView(QtWidgets.QWidget):
         self.speed.setValue(4)
         self.speed.setSuffix(" frames/s")
         self.play_button.setEnabled(False)
+        self.label.setWordWrap(True)
         self.statistic.addItems(["pixel", *_STATISTICS])
         self.statistic.setCurrentText("median")
         self.statistic.setAccessibleName("Plotted number")
         self.timer.setInterval(250)
+        self.image.setPos(0.5, 0.5)  # the centre of the first pixel is (1, 1), as in FITS
         self.canvas.addItem(self.image)
         self.canvas.addItem(self.mark)
         self.canvas.setAspectLocked(True)
@@ -144,13 +146,14 @@ class DetectorView(QtWidgets.QWidget):
         for widget, stretch in ((self.choice, 2), (self.subtraction, 1), (self.same_limits, 0)):
             top.addWidget(widget, stretch)
         movie = QtWidgets.QHBoxLayout()
-        for widget, stretch in ((self.play_button, 0), (self.speed, 0), (self.slider, 1), (self.label, 1)):
+        for widget, stretch in ((self.play_button, 0), (self.speed, 0), (self.slider, 1)):
             movie.addWidget(widget, stretch)
         left = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.canvas, 1)
         column.addLayout(movie)
+        column.addWidget(self.label)
         right = QtWidgets.QSplitter(Qt.Orientation.Vertical)
         plot = QtWidgets.QWidget()
         inner = QtWidgets.QVBoxLayout(plot)
@@ -259,7 +262,7 @@ class DetectorView(QtWidgets.QWidget):
         self.mark.setData([], [])
         name = self.statistic.currentText()
         if self.pixel is not None:
-            self.mark.setData([self.pixel[0] + 0.5], [self.pixel[1] + 0.5])
+            self.mark.setData([self.pixel[0] + 1], [self.pixel[1] + 1])
         values = self._curve_values(name)
         unit = self.sequence.unit if self.sequence is not None else ""
         title = f"pixel ({self.pixel[0] + 1}, {self.pixel[1] + 1})" if name == "pixel" and self.pixel else name
@@ -287,7 +290,7 @@ class DetectorView(QtWidgets.QWidget):
     def _take_click(self, event: Any) -> None:
         place = self.canvas.getPlotItem().vb.mapSceneToView(event.scenePos())
         try:
-            self.choose_pixel(int(np.floor(place.x())), int(np.floor(place.y())))
+            self.choose_pixel(int(np.floor(place.x() - 0.5)), int(np.floor(place.y() - 0.5)))
         except InputError:  # beside the frame
             return
         self.statistic.setCurrentText("pixel")

@@ -59,7 +59,6 @@ class Gallery(QtWidgets.QWidget):
         self.view.setMovement(QtWidgets.QListView.Movement.Static)
         self.view.setWordWrap(True)
         self.view.setSpacing(8)
-        self.view.setUniformItemSizes(True)
         self.view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.view.itemActivated.connect(lambda item: self.file_opened.emit(item.data(_PATH)))
         line = QtWidgets.QHBoxLayout()
@@ -76,7 +75,10 @@ class Gallery(QtWidgets.QWidget):
 
     def _resize(self, size: int) -> None:
         self.view.setIconSize(QtCore.QSize(size, size))
-        self.view.setGridSize(QtCore.QSize(size + 20, size + 3 * self.view.fontMetrics().height()))
+        self._cell = QtCore.QSize(size + 20, size + 3 * self.view.fontMetrics().height())
+        self.view.setGridSize(self._cell)
+        for place in range(self.view.count()):
+            self.view.item(place).setSizeHint(self._cell)
 
     @QtCore.Slot()
     def _refresh(self) -> None:
@@ -88,6 +90,7 @@ class Gallery(QtWidgets.QWidget):
             item = QtWidgets.QListWidgetItem(path.name)
             item.setData(_PATH, path)
             item.setToolTip(str(path))
+            item.setSizeHint(self._cell)
             item.setTextAlignment(Qt.AlignmentFlag.AlignHCenter)
             self.view.addItem(item)
         self.note.setText(f"{len(self.paths)} pictures" if self.paths else "No pictures and no products here.")

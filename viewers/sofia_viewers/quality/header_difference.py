@@ -16,6 +16,8 @@ __all__ = ["CardDifference", "compare_files", "compare_headers", "describe_diffe
 Change = Literal["changed", "only first", "only second", "comment", "equal"]
 
 _COMMENTARY = ("HISTORY", "COMMENT", "")
+_PACKED = "Provenance: "
+"""Lines of HISTORY that begin so hold packed provenance, which says nothing line by line."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +127,15 @@ def _compare_cards(
 def _compare_commentary(first: fits.Header, second: fits.Header, extension: str) -> Iterator[CardDifference]:
     """Lines of HISTORY and COMMENT: those of which one header has more."""
     for keyword in ("HISTORY", "COMMENT"):
-        old, new = ([str(line) for line in header.get(keyword, [])] for header in (first, second))
+        old, new = (_list_lines(header, keyword) for header in (first, second))
         fewer, more = Counter(old) - Counter(new), Counter(new) - Counter(old)
         yield from (CardDifference(extension, keyword, line, "", "only first") for line in fewer.elements())
         yield from (CardDifference(extension, keyword, "", line, "only second") for line in more.elements())
+
+
+def _list_lines(header: fits.Header, keyword: str) -> list[str]:
+    lines = (str(line) for line in header.get(keyword, []))
+    return [line for line in lines if line.strip() and not line.startswith(_PACKED)]
 
 
 def _is_number(value: Any) -> bool:

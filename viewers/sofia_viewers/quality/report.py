@@ -25,6 +25,7 @@ __all__ = ["Report", "format_report", "make_report", "write_report"]
 _MOST_PICTURES = 12
 _MOST_LOG_LINES = 200
 _LONGEST_VALUE = 200
+_COLUMNS_OF_PAGE = 8
 _TABLE_COLUMNS = (
     "file", "step", "product_type", "time", "altitude", "zenith_angle", "pwv", "exposure", "background", "noise",
     "median_error", "missing", "rejected", "fwhm", "flux", "calibration_factor", "unit",
@@ -40,7 +41,7 @@ td.outlier { background-color: #fde8c8; font-weight: bold; } .wide { overflow-x:
 td { overflow-wrap: anywhere; } .wide td { white-space: nowrap; } .muted { color: #5d6673; }
 .warning { color: #8a5a00; } .error { color: #b42318; font-weight: bold; }
 code, .hash { font-family: "DejaVu Sans Mono", Consolas, monospace; font-size: 12px; }
-figure { margin: 12px 0; } figcaption { color: #5d6673; } img { max-width: 100%; }
+img { max-width: 100%; }
 @media print { body { max-width: none; margin: 0; font-size: 10px; } h2 { page-break-after: avoid; } }
 """
 
@@ -108,9 +109,18 @@ def write_report(report: Report, path: Path) -> Path:
     return path
 
 
-def format_report(report: Report) -> str:
-    """Return a report as HTML text with pictures inside."""
+def format_report(report: Report, *, for_print: bool = False) -> str:
+    """Return a report as HTML text with pictures inside.
+
+    Parameters
+    ----------
+    report : Report
+        Its content.
+    for_print : bool
+        Break wide tables, which a page cannot scroll.
+    """
     record = report.record
+    most = _COLUMNS_OF_PAGE if for_print else 0
     title = f"Reduction in {record.folder.name}"
     parts = [
         f"<h1>{_escape(title)}</h1>",
@@ -118,10 +128,10 @@ def format_report(report: Report) -> str:
         f"<p>{_escape(report.comments)}</p>" if report.comments else "",
         _section("Warnings", _warnings(report)),
         _section("Maps", _figures(report.pictures, 520)),
-        _section("Products", _products(report.rows)),
+        _section("Products", _products(report.rows, most)),
         _section("Quality along the recipe", _figures(report.plots, 900)),
         _section("Steps", _steps(record.steps)),
-        _section("Numbers of each step", _step_numbers(list_step_rows(record))),
+        _section("Numbers of each step", _step_numbers(list_step_rows(record), most)),
         _section("Parameters", "".join(_parameters(step) for step in record.steps if step.parameters)),
         _section("Provenance", _provenance(record)),
     ]
@@ -146,7 +156,8 @@ def _summary(record: RunRecord) -> str:
         ("Report", f"{made}, SOFIA Desk {__version__}"),
     ]  # fmt: skip
     error = f'<p class="error">{_escape(record.error)}</p>' if record.error else ""
-    return _table([], [[_escape(name), _escape(value)] for name, value in lines if value]) + error
+    rows = "".join(f"<tr><td>{name}</td><td>{_escape(value)}</td></tr>" for name, value in lines if value)
+    return f'<table cellspacing="0">{rows}</table>{error}'
 
 
 def _warnings(report: Report) -> str:
@@ -163,14 +174,13 @@ def _warnings(report: Report) -> str:
     return "<ul>" + "".join(f'<li class="warning">{_escape(line)}</li>' for line in dict.fromkeys(lines)) + "</ul>"
 
 
-def _products(rows: Sequence[Metrics]) -> str:
-    if not rows:
-        return ""
+def _products(rows: Sequence[Metrics], most: int) -> str:
+    rows = [row for row in rows if row.path is not None or not row.state_key]
     known = collect_columns(rows)
     columns = [key for key in _TABLE_COLUMNS if key in known]
     outliers = find_outliers(rows)
     lines = [[_cell(row, key, key in outliers.get(number, {})) for key in columns] for number, row in enumerate(rows)]
-    return f'<div class="wide">{_table([_title(key) for key in columns], lines)}</div>'
+    return _wide_table([_title(key) for key in columns], lines, most)
 
 
 def _cell(row: Metrics, key: str, is_outlier: bool) -> str:
@@ -188,14 +198,14 @@ def _steps(steps: Sequence[StepRecord]) -> str:
     return _table(["", "Step", "Seconds", "Products", "Warnings", "Reference files"], lines) if lines else ""
 
 
-def _step_numbers(rows: Sequence[StepRow]) -> str:
+def _step_numbers(rows: Sequence[StepRow], most: int) -> str:
     keys = list(dict.fromkeys(key for row in rows for key in row.numbers))
     lines = [
         [_escape(row.step), _escape(row.product), *(_number(row.numbers.get(key, math.nan)) for key in keys)]
         for row in rows
     ]
     titles = ["Step", "Product", *(_escape(_label(key)) for key in keys)]
-    return f'<div class="wide">{_table(titles, lines)}</div>' if lines else ""
+    return _wide_table(titles, lines, most)
 
 
 def _parameters(step: StepRecord) -> str:
@@ -239,6 +249,19 @@ def _table(titles: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return f'<table cellspacing="0">{head}{body}</table>'
 
 
+def _wide_table(titles: Sequence[str], lines: Sequence[Sequence[str]], most: int) -> str:
+    """A table that scrolls, or (with a number of columns that fit) tables below each other, each with the first two."""
+    if not lines:
+        return ""
+    if not most or len(titles) <= most:
+        return f'<div class="wide">{_table(titles, lines)}</div>'
+    parts = []
+    for start in range(2, len(titles), most - 2):
+        chosen = [0, 1, *range(start, min(start + most - 2, len(titles)))]
+        parts.append(_table([titles[n] for n in chosen], [[line[n] for n in chosen] for line in lines]))
+    return "<br>".join(parts)
+
+
 def _table_cell(cell: str) -> str:
     """A cell; a text that begins with ``!`` is marked as outlier, one that is a number is set right."""
     text = cell.removeprefix("!")
@@ -254,9 +277,9 @@ def _table_cell(cell: str) -> str:
 
 def _figures(pictures: Sequence[tuple[str, bytes]], width: int) -> str:
     return "".join(
-        f'<figure><img width="{width}" alt="{_escape(caption)}" '
-        f'src="data:image/png;base64,{base64.b64encode(content).decode()}">'
-        f"<figcaption>{_escape(caption)}</figcaption></figure>"
+        f'<p><img width="{width}" alt="{_escape(caption)}" '
+        f'src="data:image/png;base64,{base64.b64encode(content).decode()}"></p>'
+        f'<p class="muted">{_escape(caption)}</p>\n'
         for caption, content in pictures
     )
 

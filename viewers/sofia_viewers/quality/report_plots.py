@@ -20,6 +20,7 @@ __all__ = ["draw_picture", "draw_step_plots"]
 
 _COLORS = ("#0072B2", "#E69F00")
 _LONGEST_NAME = 22
+_PER_PICTURE = 4
 
 
 def draw_step_plots(rows: Sequence[StepRow]) -> tuple[tuple[str, bytes], ...]:
@@ -33,19 +34,12 @@ def draw_step_plots(rows: Sequence[StepRow]) -> tuple[tuple[str, bytes], ...]:
     keys = [key for key in dict.fromkeys(k for row in rows for k in row.numbers) if _is_worth_it(rows, key)]
     if not keys:
         return ()
-    from matplotlib.figure import Figure
-
     steps = list(dict.fromkeys(row.step for row in rows))
-    n_lines = -(-len(keys) // 2)
-    figure = Figure(figsize=(10.0, 2.4 * n_lines + 0.8), layout="constrained", dpi=110)
-    panels = figure.subplots(n_lines, 2, squeeze=False, sharex=True).ravel()
-    for panel, key in zip(panels, keys, strict=False):
-        _draw_panel(panel, rows, key, steps)
-    for panel in panels[len(keys) :]:
-        panel.set_axis_off()
-    for panel in panels[max(len(keys) - 2, 0) : len(keys)]:
-        panel.tick_params(axis="x", labelbottom=True)
-    return (("Each point is a product, the line joins the medians of the steps.", _encode(figure)),)
+    pages = [keys[start : start + _PER_PICTURE] for start in range(0, len(keys), _PER_PICTURE)]
+    caption = "Each point is a product; the line joins the medians of the steps."
+    return tuple(
+        (f"{', '.join(_label(key) for key in page)}. {caption}", _draw_page(rows, page, steps)) for page in pages
+    )
 
 
 def draw_picture(path: Path, size: int = 480) -> bytes:
@@ -69,6 +63,21 @@ def _is_worth_it(rows: Sequence[StepRow], key: str) -> bool:
     return len({row.step for row in rows if math.isfinite(row.numbers.get(key, math.nan))}) > 1
 
 
+def _draw_page(rows: Sequence[StepRow], keys: Sequence[str], steps: Sequence[str]) -> bytes:
+    from matplotlib.figure import Figure
+
+    n_lines = -(-len(keys) // 2)
+    figure = Figure(figsize=(10.0, 2.3 * n_lines + 1.2), layout="constrained", dpi=110)
+    panels = figure.subplots(n_lines, 2, squeeze=False, sharex=True).ravel()
+    for panel, key in zip(panels, keys, strict=False):
+        _draw_panel(panel, rows, key, steps)
+    for panel in panels[len(keys) :]:
+        panel.set_axis_off()
+    for panel in panels[max(len(keys) - 2, 0) : len(keys)]:
+        panel.tick_params(axis="x", labelbottom=True)
+    return _encode(figure)
+
+
 def _draw_panel(axes: Axes, rows: Sequence[StepRow], key: str, steps: Sequence[str]) -> None:
     places = {step: number for number, step in enumerate(steps)}
     points = [(places[row.step], row.numbers[key]) for row in rows if math.isfinite(row.numbers.get(key, math.nan))]
@@ -76,12 +85,16 @@ def _draw_panel(axes: Axes, rows: Sequence[StepRow], key: str, steps: Sequence[s
     middle = [(place, float(np.median(y[x == place]))) for place in np.unique(x)]
     axes.plot(*zip(*middle, strict=True), color=_COLORS[1], linewidth=1.5)
     axes.plot(x, y, ".", color=_COLORS[0], markersize=6)
-    axes.set_title(COLUMNS[key].label if key in COLUMNS else key.replace("_", " ").capitalize(), fontsize=10)
+    axes.set_title(_label(key), fontsize=10)
     if y.min() > 0 and y.max() / y.min() > 100:
         axes.set_yscale("log")
     axes.set_xticks(range(len(steps)), [_shorten(step) for step in steps], rotation=60, ha="right", fontsize=8)
     axes.tick_params(axis="y", labelsize=8)
     axes.grid(alpha=0.3)
+
+
+def _label(key: str) -> str:
+    return COLUMNS[key].label if key in COLUMNS else key.replace("_", " ").capitalize()
 
 
 def _shorten(name: str) -> str:

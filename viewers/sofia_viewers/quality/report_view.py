@@ -34,7 +34,7 @@ def print_report(report: Report, path: Path) -> Path:
     font = document.defaultFont()
     font.setPointSizeF(8.0)
     document.setDefaultFont(font)
-    document.setHtml(format_report(report))
+    document.setHtml(format_report(report, for_print=True))
     if not path.parent.is_dir():
         raise InputError(f"{path} cannot be written: the folder {path.parent} does not exist.")
     document.print_(writer)

@@ -56,7 +56,7 @@ def draw_image(image: NDArray[np.floating], size: int, color_map: str) -> NDArra
     image = np.asarray(image, dtype=np.float32)
     step = max(1, -(-max(image.shape) // size))
     small = reduce_block(image, step) if step > 1 else image
-    low, high = compute_limits(image, LimitsRule("percentile", 1.0, 99.7), sample_image(image, 1 << 14))
+    low, high = compute_limits(image, LimitsRule("zscale"), sample_image(image, 1 << 14))
     levels = (small - low) / (high - low) if high > low else np.zeros_like(small)
     table = np.asarray(make_color_table(color_map, 256), dtype=np.uint8)
     finite = np.isfinite(levels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,9 @@ from sofia_viewers.theme import PLOT_COLORS, current_theme, style_plot, theme_ev
 __all__ = ["TrendPlot"]
 
 _SYMBOLS = "osdt+xph"
-_LONGEST_WORD = 14
+_SHORTEST_WORD = 6
+_LETTER = 7.5
+"""Width of a letter of an axis, pixels."""
 _MOST_TICKS = 30
 
 
@@ -47,12 +50,17 @@ class _ValueAxis(pg.AxisItem):  # type: ignore[misc]
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
         """Return the words or times."""
         if self.words:
-            return [_shorten(self.words[int(value)]) if 0 <= value < len(self.words) else "" for value in values]
+            room = self._room(len(values))
+            return [_shorten(self.words[int(value)], room) if 0 <= value < len(self.words) else "" for value in values]
         if self.is_time:
             pattern = "%Y-%m-%d" if spacing >= 86400 else "%H:%M" if spacing >= 60 else "%H:%M:%S"
             return [datetime.fromtimestamp(value, UTC).strftime(pattern) for value in values]
         strings: list[str] = super().tickStrings(values, scale, spacing)
         return strings
+
+    def _room(self, count: int) -> int:
+        """Return how many letters of each word fit side by side."""
+        return max(_SHORTEST_WORD, int(self.size().width() / max(count + 1, 1) / _LETTER))
 
 
 class TrendPlot(QtWidgets.QWidget):
@@ -77,6 +85,7 @@ class TrendPlot(QtWidgets.QWidget):
         self.link = QtWidgets.QCheckBox("Connect")
         self.link.setToolTip("Connect the points of each group in the order of the horizontal axis.")
         self.axes = {side: _ValueAxis(side) for side in ("bottom", "left")}
+        self.axes["bottom"].setStyle(hideOverlappingLabels=False)
         self.plot = pg.PlotWidget(axisItems=self.axes)
         self.legend = self.plot.addLegend(offset=(-10, 10))
         self.note = QtWidgets.QLabel()
@@ -180,6 +189,10 @@ class TrendPlot(QtWidgets.QWidget):
         self._draw_outliers(y)
         self._draw_selected()
         self.plot.enableAutoRange()
+        if x in words:
+            self.plot.setXRange(-0.6, len(words[x]) - 0.4, padding=0)
+        straight = x not in words and not self.log.isChecked()
+        self.trend.setEnabled(straight)
         drawn = sum(len(series.rows) for series in self.series)
         lacking = len(self.rows) - drawn
         self.note.setText(f"{lacking} of {len(self.rows)} products have no value here." if lacking else "")
@@ -211,7 +224,8 @@ class TrendPlot(QtWidgets.QWidget):
         )
         item.scatter.opts["hoverable"] = True
         item.sigPointsClicked.connect(self._take_click)
-        line = fit_line(series.x, series.y) if self.trend.isChecked() and not self.log.isChecked() else None
+        straight = not (self.axes["bottom"].words or self.log.isChecked())
+        line = fit_line(series.x, series.y) if self.trend.isChecked() and straight else None
         if line is not None:
             ends = np.array([series.x.min(), series.x.max()])
             self.plot.plot(ends, line.at(ends), pen=pg.mkPen(color, width=2, style=Qt.PenStyle.DashLine))
@@ -266,8 +280,10 @@ def _positive(series: Series) -> Series:
     return Series(series.name, series.rows[good], series.x[good], series.y[good])
 
 
-def _shorten(word: str) -> str:
-    return word if len(word) <= _LONGEST_WORD else f"{word[: _LONGEST_WORD - 1]}…"
+def _shorten(text: str, length: int) -> str:
+    """Break a text into at most three lines of a length."""
+    lines = textwrap.wrap(text, length, max_lines=3, placeholder="…") if length > 1 else [text]
+    return "\n".join(lines)
 
 
 def _time_step(span: float) -> float:

@@ -51,7 +51,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Line:
-    """A straight line y = intercept + slope (x - origin), and the scatter of points about it."""
+    """A straight line y = intercept + slope (x - origin), and the scatter of points about it (1 sigma)."""
 
     slope: float
     intercept: float
@@ -73,6 +73,8 @@ class Comparison:
     second: float
     first_row: int
     second_row: int
+    scale: float = 0.0
+    """What differences are compared with."""
 
     @property
     def difference(self) -> float:
@@ -81,8 +83,9 @@ class Comparison:
 
     @property
     def percent(self) -> float:
-        """Difference in per cent of the first; NaN if that is zero."""
-        return 100.0 * self.difference / abs(self.first) if self.first else math.nan
+        """Difference in per cent of the first, for the background of the noise; NaN if that is 0."""
+        scale = self.scale or abs(self.first)
+        return 100.0 * self.difference / scale if scale else math.nan
 
 
 def make_series(
@@ -189,20 +192,25 @@ def find_outliers(rows: Sequence[Metrics], limit: float = OUTLIER_LIMIT) -> dict
 def compare_runs(first: Sequence[Metrics], second: Sequence[Metrics]) -> list[Comparison]:
     """Pair the products of two runs and compare all numbers of quality.
 
-    Products belong together if their names are equal (compressed or not), else if step, product type, filter, object
-    and time are.
+    Products belong together if their names are equal (compressed or not), and the steps where both are known; else if
+    product type, filter, object and time are equal.
     """
-    by_name = {_bare_name(row): number for number, row in enumerate(second)}
-    by_kind = {_describe_kind(row): number for number, row in enumerate(second)}
+    by_name: dict[str, list[int]] = {}
+    by_kind: dict[tuple[str, ...], list[int]] = {}
+    for number, row in enumerate(second):
+        by_name.setdefault(_bare_name(row), []).append(number)
+        by_kind.setdefault(_describe_kind(row), []).append(number)
     found: list[Comparison] = []
     for number, row in enumerate(first):
-        other = by_name.get(_bare_name(row), by_kind.get(_describe_kind(row), -1))
+        candidates = by_name.get(_bare_name(row)) or by_kind.get(_describe_kind(row), ())
+        other = next((n for n in candidates if _same_step(row, second[n])), -1)
         if other < 0:
             continue
         for key in _quality_keys([row, second[other]]):
             pair = (row.number(key), second[other].number(key))
             if all(math.isfinite(value) for value in pair):
-                found.append(Comparison(row.text("file"), key, *pair, number, other))
+                scale = row.number("noise") if key == "background" else 0.0
+                found.append(Comparison(row.text("file"), key, *pair, number, other, scale))
     return found
 
 
@@ -257,9 +265,14 @@ def _quality_keys(rows: Iterable[Metrics]) -> list[str]:
     return [key for key in present if key not in COLUMNS or COLUMNS[key].is_quality]
 
 
-def _bare_name(row: Metrics) -> tuple[str, str]:
-    return row.text("step"), row.text("file").removesuffix(".gz")
+def _bare_name(row: Metrics) -> str:
+    return row.text("file").removesuffix(".gz")
+
+
+def _same_step(row: Metrics, other: Metrics) -> bool:
+    steps = {row.text("step"), other.text("step")} - {""}
+    return len(steps) < 2
 
 
 def _describe_kind(row: Metrics) -> tuple[str, ...]:
-    return tuple(row.text(key) for key in ("step", "product_type", "filter", "object", "time"))
+    return tuple(row.text(key) for key in ("product_type", "filter", "object", "time"))

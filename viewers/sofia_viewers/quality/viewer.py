@@ -38,6 +38,7 @@ __all__ = ["EXPORT_SUFFIXES", "QualityViewer"]
 EXPORT_SUFFIXES = (*PICTURE_SUFFIXES, ".csv", ".ecsv", ".vot", ".html")
 """What `QualityViewer.export` can write: picture of table and plot, the table, or the report."""
 
+_EMPTY = "Open a folder with Ctrl+Shift+O, or drop folders and FITS files here."
 _TABS = ("Image", "Header", "Difference", "Numbers", "Compare runs", "Gallery", "Frames", "Report")
 
 
@@ -162,6 +163,7 @@ class QualityViewer(QtWidgets.QWidget):
 
             self._image = ImageViewer(store=self.store)
             self._image.failed.connect(self._report)
+            self.hint.hide()
             self._image_place.addWidget(self._image)
         return self._image
 
@@ -219,6 +221,10 @@ class QualityViewer(QtWidgets.QWidget):
         self.status = QtWidgets.QLabel()
         self.progress = QtWidgets.QProgressBar()
         self.stop_button = QtWidgets.QPushButton("Stop")
+        self.hint = QtWidgets.QLabel(_EMPTY)
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.hint.setProperty("role", "muted")
+        self.setAcceptDrops(True)
         self.all_steps = QtWidgets.QCheckBox("Steps without files")
         self.limit = QtWidgets.QDoubleSpinBox()
 
@@ -226,6 +232,7 @@ class QualityViewer(QtWidgets.QWidget):
         self._image_page = QtWidgets.QWidget()
         self._image_place = QtWidgets.QVBoxLayout(self._image_page)
         self._image_place.setContentsMargins(0, 0, 0, 0)
+        self._image_place.addWidget(self.hint)
         pages = (
             self._image_page, self.header, self.difference, self._lay_out_numbers(), self.compare, self.gallery,
             self.frames, self.report,
@@ -595,6 +602,15 @@ class QualityViewer(QtWidgets.QWidget):
         self.status.style().polish(self.status)
 
     # -- Qt ---------------------------------------------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802
+        """Accept files and folders."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QtGui.QDropEvent) -> None:  # noqa: N802
+        """Open what was dropped."""
+        self.open_files([url.toLocalFile() for url in event.mimeData().urls()])
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802
         """Keep the settings, stop all work and wait for it."""
