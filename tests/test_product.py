@@ -340,6 +340,10 @@ class TestCards:
     def test_that_with_cards_keeps_comments_when_none_is_given(self, product):
         assert product.with_cards(("OBJECT", "M 43", "")).header.comments["OBJECT"] == "target"
 
+    def test_that_texts_may_hold_accents(self, product, tmp_path):
+        path = product.with_cards(("PINFILE", "/data/Büro/pins.txt", "")).write(tmp_path / "a.fits")
+        assert Product.read(path).header["PINFILE"] == "/data/B?ro/pins.txt"
+
     def test_that_history_may_hold_accents_and_line_breaks(self, product, tmp_path):
         changed = product.with_cards(history=["5 µm: naïve\nfit"])
         assert list(changed.header["HISTORY"]) == ["5 ?m: na?ve fit"]

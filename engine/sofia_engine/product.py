@@ -274,11 +274,16 @@ class Product:
         *cards : (keyword, value, comment)
             An empty comment keeps the one that is there.
         history : iterable of str
-            Lines of HISTORY, in order; what FITS cannot hold (accents, line breaks) is replaced.
+            Lines of HISTORY, in order.
+
+        Notes
+        -----
+        What FITS cannot hold in texts (accents, line breaks) is replaced.
         """
         header = self.header.copy()
         for keyword, value, comment in cards:
-            header[keyword] = (value, comment) if comment else value
+            stored = _printable(value) if isinstance(value, str) else value
+            header[keyword] = (stored, comment) if comment else stored
         for line in history:
             header.add_history(_printable(line))
         round_as_stored(header)
@@ -441,6 +446,8 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _printable(line: str) -> str:
+    if line.isascii() and line.isprintable():
+        return line
     return re.sub(r"[^ -~]", "?", line.replace("\n", " "))
 
 

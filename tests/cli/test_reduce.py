@@ -50,6 +50,16 @@ def test_that_parameters_come_from_file_text_and_command_line(desk: Desk, raw: P
     assert Product.read(tmp_path / "here" / "STAR_SUM_0-1.fits")["FLUX"][0, 0] == 8.5
 
 
+def test_that_names_with_blanks_and_accents_are_reduced(desk: Desk, raw: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "Büro 1"
+    folder.mkdir()
+    (folder / "été 0001.fits").write_bytes(next(iter(sorted(raw.glob("*.fits")))).read_bytes())
+    answer = desk("reduce", folder, "-o", folder / "schön")
+    assert answer.code == 0, answer.err
+    product = next((folder / "schön").glob("*_SUM_*.fits"))
+    assert desk("rerun", product, "-o", tmp_path / "nochmal").code == 0
+
+
 def test_that_none_is_no_parameter_file(desk: Desk, raw: Path) -> None:
     assert desk("reduce", raw, "-c", "None", "-o", "out").code == 0
 

@@ -53,7 +53,7 @@ class TestBadInputs:
         inputs = make_inputs()
         outcome = run("add", (inputs[0], spoil(inputs[1], "data"), *inputs[2:]))
         assert [p.name for p in outcome.products] == [f"BENCH_ADD_{n:04d}.fits" for n in (1, 3, 4)]
-        assert outcome.skipped == (("raw_0002.fits", "raw_0002.fits: this image is bad."),)
+        assert outcome.skipped == (("raw_0002.fits", "this image is bad."),)
         (event,) = [e for e in events if isinstance(e, InputSkipped)]
         assert (event.step, event.file) == ("add", "raw_0002.fits")
 

@@ -31,6 +31,12 @@ def test_that_warnings_are_logged_and_kept(run, events):
     assert events[0].level == "warning"
 
 
+def test_that_an_input_can_be_set_aside_with_its_reason(run, events):
+    run.set_aside("b.fits", "b.fits: the header is empty.")
+    assert run.skipped == [("b.fits", "the header is empty.")]
+    assert (events[0].step, events[0].file, events[0].reason) == ("droop", "b.fits", "the header is empty.")
+
+
 def test_that_progress_is_told(run, events):
     run.progress(1, 4, "row")
     assert isinstance(events[0], Progress)

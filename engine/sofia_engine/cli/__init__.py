@@ -71,6 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SofiaDeskError as error:
         _say(f"ERROR: {error}")
         return exit_code_of(error)
+    except OSError as error:
+        _say(f"ERROR: {error.filename or 'The output'} cannot be used: {error.strerror or error}.")
+        return exit_code_of(error)
     except Exception as error:  # noqa: BLE001 - a user never gets a traceback
         _say(_report_unforeseen(error))
         return exit_code_of(error)

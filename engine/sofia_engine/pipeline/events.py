@@ -72,11 +72,14 @@ class Log(Event):
 
 @dataclass(frozen=True)
 class InputSkipped(Event):
-    """An input could not be used; the others go on."""
+    """An input could not be used; the others go on. The reason does not repeat the name of the file."""
 
     step: str
     file: str
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", self.reason.removeprefix(self.file).lstrip(": "))
 
 
 @dataclass(frozen=True)

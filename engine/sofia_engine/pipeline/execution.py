@@ -108,18 +108,20 @@ def _map(
 
     calls: list[_Call] = []
     skipped: list[tuple[str, str]] = []
+    reasons: list[str] = []
     for number, (product, result) in enumerate(
         zip(products, _in_parallel(call, len(products), around.jobs), strict=True)
     ):
         if isinstance(result, _Call):
             calls.append(result)
         else:
-            skipped.append((product.name, str(result)))
-            around.sink(InputSkipped(step.key, product.name, str(result)))
+            event = InputSkipped(step.key, product.name, str(result))
+            skipped.append((event.file, event.reason))
+            reasons.append(str(result))
+            around.sink(event)
         around.sink(Progress(step.key, number + 1, len(products), product.name))
     if not calls:
-        reasons = "\n".join(dict.fromkeys(reason for _, reason in skipped))
-        raise StepError(reasons)
+        raise StepError("\n".join(dict.fromkeys(reasons)))
     return calls, skipped
 
 
@@ -221,7 +223,7 @@ def _collect(
             for call in calls
             for attachment in [*call.run.attachments, *_encode_companions(step, recipe, parameters, call)]
         ),
-        skipped=tuple(skipped),
+        skipped=(*skipped, *(aside for run in runs for aside in run.skipped)),
         quality=tuple(numbers for call in calls for numbers in call.quality),
     )
 

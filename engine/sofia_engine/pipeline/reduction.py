@@ -662,6 +662,5 @@ def _output_folder(output: Path | str | None) -> Path | None:
 
 
 def _unwritable(path: Path, error: OSError) -> str:
-    return (
-        f"{path} cannot be written: {error.strerror or error}. Make room or choose another output folder, then go on."
-    )
+    reason = error.strerror or "there is no room for all of it"
+    return f"{path} cannot be written: {reason}. Make room or choose another output folder, then go on."

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sofia_engine.errors import CancelledError, ReferenceDataError
-from sofia_engine.pipeline.events import Log, LogLevel, Progress, Sink, ignore
+from sofia_engine.pipeline.events import InputSkipped, Log, LogLevel, Progress, Sink, ignore
 from sofia_engine.product import write_atomically
 
 if TYPE_CHECKING:
@@ -139,6 +139,8 @@ class Run:
     """Code, type and level of the outputs, if they are not those of the step."""
     sources: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """Names of the inputs that went into an output, by its position; for steps that combine some of their inputs."""
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    """Inputs that the step has set aside, each with the reason."""
     quality: dict[str, float] = field(default_factory=dict)
     """Numbers that tell the quality of the result, by name (noise, fwhm, ...)."""
 
@@ -154,6 +156,12 @@ class Run:
         """Write a warning to the log; it stays with the state."""
         self.warnings.append(message)
         self.log(message, "warning")
+
+    def set_aside(self, file: str, reason: str) -> None:
+        """Tell that one of several inputs is not used, and why; the step goes on with the others."""
+        skipped = InputSkipped(self.step, file, reason)
+        self.skipped.append((skipped.file, skipped.reason))
+        self.sink(skipped)
 
     def history(self, *lines: str) -> None:
         """Add lines to the HISTORY of the output."""

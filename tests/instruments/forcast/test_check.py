@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sofia_engine.errors import HeaderError
+from sofia_engine.errors import HeaderError, InputError
 from sofia_engine.instruments.forcast.check import checkhead
 
 
@@ -58,6 +58,42 @@ def test_that_chop_keywords_are_not_needed_without_chopping(make_raw, drive):
     cards = {"CHOPPING": False, "CHPAMP1": None, "CHPANGLE": None, "CHPANGLR": None, "CHPCRSYS": None, "CHPNPOS": None}
     _, run = drive(checkhead, (make_raw(**cards, INSTMODE="N", SKYMODE="NOD"),))
     assert run.warnings == []
+
+
+def test_that_a_file_with_an_invalid_header_is_left_out_and_the_others_go_on(make_raw, drive):
+    good, bad = make_raw(FILENAME="a_1.fits"), make_raw(DETITIME=None, ZA_START=95.0, FILENAME="a_2.fits")
+    loaded, run = drive(checkhead, (good, bad))
+    assert [image.name for image in loaded] == ["a_1.fits"]
+    reason = "its header is invalid: DETITIME is missing; ZA_START is 95.0, must be between 0 and 90"
+    assert run.skipped == [("a_2.fits", reason)]
+
+
+def test_that_a_file_without_an_image_is_left_out_and_the_others_go_on(make_raw, drive):
+    good, bad = make_raw(FILENAME="a_1.fits"), make_raw(np.ones((1, 4, 256, 256)), FILENAME="a_2.fits")
+    loaded, run = drive(checkhead, (bad, good))
+    assert [image.name for image in loaded] == ["a_1.fits"]
+    assert run.skipped[0][0] == "a_2.fits"
+    assert "not an array of shape (1, 4, 256, 256)" in run.skipped[0][1]
+    with pytest.raises(InputError, match=r"a_2\.fits"):
+        drive(checkhead, (bad,))
+
+
+@pytest.mark.parametrize("text", ["yesterday", "", "01/09/18", "2018-13-40T00:00:00"])
+def test_that_calibration_files_are_not_chosen_by_a_date_that_is_none(make_raw, drive, text):
+    with pytest.raises(HeaderError, match=r"DATE-OBS +is '.*', must begin with a day YYYY-MM-DD"):
+        drive(checkhead, (make_raw(DATE=text),))
+
+
+@pytest.mark.parametrize("cards", [{"CTYPE1": None}, {"CTYPE1": None, "CTYPE2": None}])
+def test_that_a_missing_projection_is_filled_in_with_a_warning(make_raw, drive, cards):
+    (loaded,), run = drive(checkhead, (make_raw(**cards),))
+    assert (loaded.header["CTYPE1"], loaded.header["CTYPE2"]) == ("RA---TAN", "DEC--TAN")
+    assert "CTYPE1  is missing" in run.warnings[0]
+
+
+def test_that_files_of_different_targets_are_noticed(make_raw, drive):
+    _, run = drive(checkhead, (make_raw(OBJECT="Ceres"), make_raw(OBJECT="Vesta")))
+    assert run.warnings == ["The files have different OBJECT (CERES, VESTA), but are reduced together."]
 
 
 def test_that_data_sampled_up_the_ramp_are_refused_early(make_raw, drive):

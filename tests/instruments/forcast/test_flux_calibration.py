@@ -49,6 +49,16 @@ def test_that_images_without_a_factor_pass_uncalibrated(drive, reference_store, 
     assert any("No reference flux calibration available for SPECTEL=" in warning for warning in run.warnings)
 
 
+@pytest.mark.parametrize("unit", ["ct", "Jy/pixel"])
+def test_that_only_images_in_electrons_per_second_are_calibrated(drive, reference_store, observe, unit):
+    image = observe().replace(units={"FLUX": unit, "ERROR": unit})
+    passed, run = drive(fluxcal, image, store=reference_store)
+    assert passed is image
+    assert f"is in {unit}, not in Me/s" in run.warnings[0]
+    published = observe().replace(units={"FLUX": "Me/sec", "ERROR": "Me/sec"})  # so written before 2018
+    assert drive(fluxcal, published, store=reference_store)[0].plane("FLUX").unit == "Jy/pixel"
+
+
 def test_that_a_standard_is_measured_again_only_when_wanted(drive, reference_store, observe):
     image = observe(OBSTYPE="STANDARD_FLUX", OBJECT="Alpha Boo")
     plain, _ = drive(fluxcal, image, store=reference_store)

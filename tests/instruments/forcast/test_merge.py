@@ -139,7 +139,13 @@ def test_that_old_matrices_do_not_contradict_the_new_orientation(drive, observe)
 
 
 @pytest.mark.parametrize(
-    "cards", [{"C2NC2": 1, "INSTMODE": "C2", "SKYMODE": "C2NC4"}, {"SLIT": "FOR_LS24"}], ids=["C2NC4", "slit"]
+    "cards",
+    [
+        {"C2NC2": 1, "INSTMODE": "C2", "SKYMODE": "C2NC4"},
+        {"SLIT": "FOR_LS24"},
+        {"INSTMODE": "STARE", "SKYMODE": "STARE"},
+    ],
+    ids=["C2NC4", "slit", "stare"],
 )
 def test_that_some_observations_are_never_shifted(drive, observe, cards):
     merged, _ = drive(merge, observe("NPC", **cards), {"cormerge": "Centroid"})

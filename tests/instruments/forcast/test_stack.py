@@ -154,6 +154,14 @@ def test_that_too_few_planes_are_refused(make_chopped, drive):
         drive(stack, make_chopped(3))
 
 
+def test_that_planes_without_a_common_valid_pixel_are_refused(make_chopped, drive):
+    image = make_chopped()
+    flux = image["FLUX"].copy()
+    flux[1] = np.nan
+    with pytest.raises(InputError, match="no pixel has a valid value in all planes"):
+        drive(stack, image.replace(FLUX=flux))
+
+
 def test_that_an_image_is_refused(make_loaded, drive):
     with pytest.raises(InputError, match="must be a stack of images"):
         drive(stack, make_loaded(np.ones((256, 256))))
@@ -164,6 +172,13 @@ def test_that_without_rate_or_gain_the_image_stays_in_counts(make_chopped, drive
     assert stacked["FLUX"][128, 128] == pytest.approx(100)
     assert stacked.plane("FLUX").unit == "ct"
     assert "stays in counts" in run.warnings[0]
+
+
+@pytest.mark.parametrize("cards", [{"FRMRATE": -9999.0}, {"FRMRATE": 0.0}, {"EPERADU": -9999}])
+def test_that_a_rate_or_gain_that_cannot_be_leaves_the_image_in_counts(make_chopped, drive, cards):
+    stacked, run = drive(stack, make_chopped(**cards), PLAIN)
+    assert stacked.plane("FLUX").unit == "ct"
+    assert "not positive" in run.warnings[0]
 
 
 def test_that_without_integration_time_the_exposure_time_is_zero(make_chopped, drive):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from datetime import date
 
-from sofia_engine.errors import HeaderError
+from sofia_engine.errors import HeaderError, InputError
 from sofia_engine.header.requirements import Violation, check_header, list_violations
 from sofia_engine.instruments.forcast.configuration import configure, find_requirements
 from sofia_engine.instruments.forcast.loading import is_loaded, load_raw, needs_pairing, pair_nod_beams
@@ -17,13 +19,18 @@ from sofia_engine.product import Product
 __all__ = ["CheckParameters", "checkhead", "find_violations"]
 
 
+SAME_OBSERVATION = ("OBJECT", "OBSTYPE", "INSTCFG", "SKYMODE", "BORESITE", "DICHROIC")
+"""Keywords in which the files of one observation agree."""
+
+
 class CheckParameters(Parameters):
     """Parameters of Check Headers."""
 
     abort: bool = parameter(
         True,
         label="Abort reduction for invalid headers",
-        help="Stop if a keyword is missing or has a value that is not allowed; otherwise only warn and go on.",
+        help="Leave out files in which a keyword is missing or has a value that is not allowed, and stop if no file is "
+        "left; otherwise only warn and use them all the same.",
     )
 
 
@@ -35,10 +42,8 @@ def checkhead(images: Sequence[Product], p: CheckParameters, run: Run) -> tuple[
     pointing for the deflection by the filter in observations before 8 July 2015, and joins the nod beams of old C2NC2
     observations.
     """
-    violations = [violation for image in images for violation in find_violations(image)]
-    _report(violations, p, run)
-    loaded = tuple(image if is_loaded(image) else load_raw(image) for image in images)
-    _report_unknown_errors(images, loaded, run)
+    loaded = _load(_leave_out_invalid(images, p, run), run)
+    _compare_observations(loaded, run)
     single_beams = [image for image in loaded if needs_pairing(image)]
     if not single_beams:
         return loaded
@@ -55,26 +60,67 @@ def find_violations(image: Product) -> list[Violation]:
     found = list(check_header(header, find_requirements(header), image.name, {**configure(header).values, **sizes}))
     if read_text(header, "OTMODE") == "SUR":
         found.append(Violation(image.name, "OTMODE", "is 'SUR': data sampled up the ramp cannot be reduced"))
+    if isinstance(header.get("DATE-OBS"), str) and not _begins_with_day(header["DATE-OBS"]):
+        found.append(Violation(image.name, "DATE-OBS", f"is {header['DATE-OBS']!r}, must begin with a day YYYY-MM-DD"))
     return found
 
 
-def _report(violations: Sequence[Violation], p: CheckParameters, run: Run) -> None:
-    errors = [violation for violation in violations if violation.severity == "error"]
-    minor = [violation for violation in violations if violation.severity == "warning"]
+def _begins_with_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text.strip()[:10])
+    except ValueError:
+        return False
+    return True
+
+
+def _leave_out_invalid(images: Sequence[Product], p: CheckParameters, run: Run) -> Sequence[Product]:
+    """Return the files that may be used; say what is wrong with all others."""
+    found = [find_violations(image) for image in images]
+    errors = [[violation for violation in violations if violation.severity == "error"] for violations in found]
+    minor = [violation for violations in found for violation in violations if violation.severity == "warning"]
     if minor:
         run.warn(f"Keywords that may be needed later:\n{list_violations(minor)}")
-    if not errors:
-        return
-    if p.abort:
-        raise HeaderError(
-            f"Invalid headers:\n{list_violations(errors)}\n"
-            "Correct the files, leave them out, or go on at your own risk with checkhead.abort = False."
-        )
-    run.warn(f"Invalid headers:\n{list_violations(errors)}")
+    if not any(errors):
+        return images
+    table = f"Invalid headers:\n{list_violations(itertools.chain(*errors))}"
+    if not p.abort:
+        run.warn(table)
+        return images
+    if all(errors):
+        raise HeaderError(f"{table}\nCorrect the files, or go on at your own risk with checkhead.abort = False.")
+    for image, violations in zip(images, errors, strict=True):
+        if violations:
+            problems = "; ".join(f"{violation.keyword} {violation.problem}" for violation in violations)
+            run.set_aside(image.name, f"its header is invalid: {problems}")
+    return [image for image, violations in zip(images, errors, strict=True) if not violations]
 
 
-def _report_unknown_errors(images: Sequence[Product], loaded: Sequence[Product], run: Run) -> None:
-    for before, after in zip(images, loaded, strict=True):
-        needed = [keyword for keyword in ("DETITIME", "FRMRATE") if keyword not in after.header]
-        if before is not after and needed:
-            run.log(f"{after.name}: {' and '.join(needed)} missing, so the errors are not known.", "error")
+def _load(images: Sequence[Product], run: Run) -> tuple[Product, ...]:
+    """Return the files ready for the next steps; one that cannot be is set aside unless it is the last."""
+    loaded: list[Product] = []
+    failures: list[tuple[str, str]] = []
+    for image in images:
+        try:
+            loaded.append(image if is_loaded(image) else _load_one(image, run))
+        except InputError as error:
+            failures.append((image.name, str(error)))
+    if not loaded:
+        raise InputError("\n".join(reason for _, reason in failures))
+    for name, reason in failures:
+        run.set_aside(name, reason)
+    return tuple(loaded)
+
+
+def _load_one(image: Product, run: Run) -> Product:
+    needed = [keyword for keyword in ("DETITIME", "FRMRATE") if keyword not in image.header]
+    if needed:
+        run.log(f"{image.name}: {' and '.join(needed)} missing, so the errors are not known.", "error")
+    return load_raw(image)
+
+
+def _compare_observations(images: Sequence[Product], run: Run) -> None:
+    """Warn if files are of different targets or setups: they are reduced together all the same."""
+    for keyword in SAME_OBSERVATION:
+        values = sorted({read_text(image.header, keyword) for image in images})
+        if len(values) > 1:
+            run.warn(f"The files have different {keyword} ({', '.join(values)}), but are reduced together.")

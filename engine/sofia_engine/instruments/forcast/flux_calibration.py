@@ -90,9 +90,13 @@ def _want_tables(header: fits.Header, _p: FluxCalibrationParameters) -> Mapping[
 def fluxcal(image: Product, p: FluxCalibrationParameters, run: Run) -> Product:
     """Divide the flux by the calibration factor of the filter, so that it is in Jy per pixel.
 
-    The factor is the mean of many standards of the same flight series. Without a factor the image is passed on as it
-    is.
+    The factor is the mean of many standards of the same flight series. Without a factor, or if the image is not in
+    Me/s, it is passed on as it is.
     """
+    unit = image.plane("FLUX").unit
+    if unit and not unit.lower().startswith("me/s"):
+        run.warn(f"{image.name} is in {unit}, not in Me/s; it is not calibrated.")
+        return image
     calibration = load_tables(image.header, run)
     if calibration.factor is None:
         setup = calibration.setup
@@ -107,7 +111,7 @@ def fluxcal(image: Product, p: FluxCalibrationParameters, run: Run) -> Product:
     run.log(f"Calibration factor {factor:.6g} +/- {uncertainty:.2g} Me/s/Jy")
     run.history(
         f"Flux calibration factor {factor:.6g} +/- {uncertainty:.6g} Me/s/Jy from {calibration.factor.source}",
-        f"Units changed from {image.plane('FLUX').unit or 'Me/s'} to Jy/pixel",
+        f"Units changed from {unit or 'Me/s'} to Jy/pixel",
     )
     _compare_with_model(image.header, calibration, run)
     planes = {name: np.divide(image[name], factor) for name in ("FLUX", "ERROR")}

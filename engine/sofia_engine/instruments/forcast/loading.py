@@ -29,6 +29,8 @@ __all__ = ["RawNoise", "find_raw_noise", "is_loaded", "load_raw", "needs_pairing
 
 NOD_B_INDICES = (2, 5, 8)
 """DTHINDEX of the files of nod beam B in the pattern ABAABAAB."""
+PROJECTION = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN"}
+"""Coordinates of all images; some headers do not name them."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,7 @@ def _read_counts(raw: Product) -> FloatArray:
 
 def _loading_cards(header: fits.Header, configuration: Configuration, planes: int) -> list[Card]:
     cards: list[Card] = [(key, value, "") for key, value in _pointing(header).items()]
+    cards += [(key, value, "") for key, value in PROJECTION.items() if not str(header.get(key) or "").strip()]
     cards.append(("DETCHAN", find_camera(header), ""))
     if not is_grism(header) and find_sky_mode(header, planes) == "C2NC4":
         cards.append(("SKYMODE", "C2NC4", ""))

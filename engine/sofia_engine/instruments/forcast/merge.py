@@ -59,6 +59,8 @@ CANDIDATES = 40
 """Peaks among which the expected pattern is looked for."""
 TOLERANCE = 8.0
 """Largest deviation of a source from where chop and nod put it, pixels; the optical distortion explains some."""
+UNSHIFTED = ("C2NC4", "STARE")
+"""Modes without images in other positions: the reference beam is empty sky, or nothing was subtracted."""
 WINDOW = 16.0
 """Largest deviation of a shift found by cross-correlation from the one in the header, pixels."""
 _TURNED_FLUX = Interpolation(order=1, edge="missing", minimum_weight=1e-3)
@@ -309,9 +311,9 @@ class MergePlan:
 def plan_merge(image: Product, method: Method, mode: str, run: Run) -> MergePlan:
     """Find the shifts of the copies; if a measurement fails, those of the header, with a warning."""
     header = image.header
-    if method != "No shift" and (mode == "C2NC4" or slit_is_in(header)):
+    if method != "No shift" and (mode in UNSHIFTED or slit_is_in(header)):
         run.log(
-            f"Images are not shifted in mode {mode}." if mode == "C2NC4" else "Images through a slit are not shifted."
+            f"Images are not shifted in mode {mode}." if mode in UNSHIFTED else "Images through a slit are not shifted."
         )
         method = "No shift"
     if method == "No shift":

@@ -139,9 +139,14 @@ def _combine(image: Product, rule: StackRule, p: StackParameters, run: Run) -> F
             f"Stack: planes scaled to a common level; levels {', '.join(f'{level:.3f}' for level in levels)} ct"
         )
     try:
-        return combine_planes(frames, rule, levels)
+        stacked = combine_planes(frames, rule, levels)
     except ValueError as error:
         raise InputError(f"{image.name}: {error}; check INSTMODE and SKYMODE.") from None
+    if not np.isfinite(stacked.flux).any():
+        raise InputError(
+            f"{image.name}: no pixel has a valid value in all planes that are combined; leave the file out."
+        )
+    return stacked
 
 
 def _find_repeats(image: Product) -> int:
@@ -173,8 +178,8 @@ def _orient(frames: Frames, image: Product, rule: StackRule, run: Run) -> Frames
 
 def _convert_to_electrons(frames: Frames, image: Product, run: Run) -> tuple[Frames, str]:
     rate, gain = image.header.get("FRMRATE"), image.header.get("EPERADU")
-    if not (isinstance(rate, int | float) and isinstance(gain, int | float)):
-        run.warn(f"{image.name}: FRMRATE or EPERADU is missing; the image stays in counts.")
+    if not all(isinstance(value, int | float) and value > 0 for value in (rate, gain)):
+        run.warn(f"{image.name}: FRMRATE or EPERADU is missing or not positive; the image stays in counts.")
         return frames, image.plane("FLUX").unit
     run.history(f"Stack: counts converted to Me/s with {rate} frames/s and {gain} e/ct")
     return frames.scaled(TO_MEGA * float(rate) * float(gain)), "Me/s"
