@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sofia_engine.simulate.forcast_filters import filter_shift, filter_wavelength
+from sofia_engine.simulate.forcast_filters import filter_shift
 from sofia_engine.simulate.options import compact_date
 from sofia_engine.simulate.projection import ARCSEC_PER_DEGREE, rotation_angle
 
 if TYPE_CHECKING:
     from sofia_engine.simulate.forcast_modes import SkyMode
-    from sofia_engine.simulate.forcast_options import ForcastImaging
+    from sofia_engine.simulate.forcast_options import ForcastObservation
 
 __all__ = ["ANGLE_CONVENTION_CHANGE", "CHOP_SIGN_CHANGE", "Exposure", "build_header", "chop_sign", "name_raw_file"]
 
@@ -26,7 +26,6 @@ _FLIGHT = 501
 _AOR = "90_0001_01"
 _OVERHEAD = timedelta(seconds=10)
 _DETECTORS = {"SW": ("As-010", 1.75), "LW": ("Sb-083", 1.20)}
-_PARTNER = {"SW": "FOR_F315", "LW": "FOR_F197"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def chop_sign(date: int) -> int:
     return 1 if date <= CHOP_SIGN_CHANGE else -1
 
 
-def name_raw_file(options: ForcastImaging, number: int) -> str:
+def name_raw_file(options: ForcastObservation, number: int) -> str:
     """
     Name a raw file as the archive does.
 
@@ -74,12 +73,13 @@ def name_raw_file(options: ForcastImaging, number: int) -> str:
     number
         1 for the first file.
     """
-    aor, spectel = _AOR.replace("_", ""), options.spectel.replace("_", "")
+    setup = options.setup
+    aor, spectel = _AOR.replace("_", ""), setup.spectel.replace("_", "")
     ending = ".fits.gz" if options.gzip else ".fits"
-    return f"F{_FLIGHT:04d}_FO_IMA_{aor}_{spectel}_RAW_{number:04d}{ending}"
+    return f"F{_FLIGHT:04d}_FO_{setup.archive_code}_{aor}_{spectel}_RAW_{number:04d}{ending}"
 
 
-def build_header(options: ForcastImaging, mode: SkyMode, exposure: Exposure, n_files: int) -> Cards:
+def build_header(options: ForcastObservation, mode: SkyMode, exposure: Exposure, n_files: int) -> Cards:
     """
     Build the header of a raw file.
 
@@ -111,7 +111,7 @@ def build_header(options: ForcastImaging, mode: SkyMode, exposure: Exposure, n_f
     }
 
 
-def _identify(options: ForcastImaging, mode: SkyMode, exposure: Exposure) -> Cards:
+def _identify(options: ForcastObservation, mode: SkyMode, exposure: Exposure) -> Cards:
     duration = timedelta(seconds=options.detitime) + _OVERHEAD
     start = datetime.fromisoformat(f"{options.date}T05:10:00") + (exposure.number - 1) * duration
     end = start + timedelta(seconds=options.detitime)
@@ -119,7 +119,7 @@ def _identify(options: ForcastImaging, mode: SkyMode, exposure: Exposure) -> Car
         "TELESCOP": "SOFIA",
         "INSTRUME": "FORCAST",
         "OBJECT": options.object,
-        "OBSTYPE": "STANDARD_FLUX" if options.standard else "OBJECT",
+        "OBSTYPE": options.setup.obstype,
         "SRCTYPE": "POINT_SOURCE" if options.extended is None else "EXTENDED_SOURCE",
         "DATASRC": "ASTRO",
         "AOR_ID": _AOR,
@@ -135,25 +135,21 @@ def _identify(options: ForcastImaging, mode: SkyMode, exposure: Exposure) -> Car
     }
 
 
-def _describe_instrument(options: ForcastImaging, mode: SkyMode) -> Cards:
-    elements = {"SW": "NONE", "LW": "NONE"}
-    if options.dual:
-        elements = {"SW": _PARTNER["LW"], "LW": _PARTNER["SW"]}
-    elements[options.camera] = options.spectel
-    detector, bias = _DETECTORS[options.camera]
-    single = f"IMAGING_{options.camera}C"
-    mirror = {"SW": "Mirror (swc)", "LW": "Open (lwc)"}[options.camera]
+def _describe_instrument(options: ForcastObservation, mode: SkyMode) -> Cards:
+    setup = options.setup
+    detector, bias = _DETECTORS[setup.camera]
+    mirror = {"SW": "Mirror (swc)", "LW": "Open (lwc)"}[setup.camera]
     return {
-        "INSTCFG": "IMAGING_DUAL" if options.dual else single,
-        "SPECTEL1": elements["SW"],
-        "SPECTEL2": elements["LW"],
-        "DETCHAN": options.camera,
+        "INSTCFG": setup.instcfg,
+        "SPECTEL1": setup.elements["SW"],
+        "SPECTEL2": setup.elements["LW"],
+        "DETCHAN": setup.camera,
         "DETECTOR": detector,
         "DETBIAS": bias,
-        "SLIT": "NONE",
-        "DICHROIC": "Barr 2" if options.dual else mirror,
+        "SLIT": setup.slit,
+        "DICHROIC": "Barr 2" if setup.dual else mirror,
         "BORESITE": "CENTER",
-        "WAVELNTH": filter_wavelength(options.spectel),
+        "WAVELNTH": setup.wavelength,
         "ILOWCAP": options.capacitance == "lo",
         "EPERADU": options.noise_model.electrons_per_adu,
         "OTMODE": "AD",
@@ -162,7 +158,7 @@ def _describe_instrument(options: ForcastImaging, mode: SkyMode) -> Cards:
     }
 
 
-def _describe_flight(options: ForcastImaging) -> Cards:
+def _describe_flight(options: ForcastObservation) -> Cards:
     both_ends = {
         "ALTI": float(options.altitude_ft),
         "ZA": float(options.zenith_angle),
@@ -178,7 +174,7 @@ def _describe_flight(options: ForcastImaging) -> Cards:
     return cards
 
 
-def _describe_timing(options: ForcastImaging) -> Cards:
+def _describe_timing(options: ForcastObservation) -> Cards:
     return {
         "DETITIME": float(options.detitime),
         "INTTIME": float(options.detitime),
@@ -189,8 +185,8 @@ def _describe_timing(options: ForcastImaging) -> Cards:
     }
 
 
-def _describe_sky(options: ForcastImaging, exposure: Exposure) -> Cards:
-    shift = filter_shift(options.spectel, compact_date(options.date), dual=options.dual)
+def _describe_sky(options: ForcastObservation, exposure: Exposure) -> Cards:
+    shift = filter_shift(options.setup.spectel, compact_date(options.date), dual=options.setup.dual)
     return {
         "TELRA": exposure.pointing[0] / 15,
         "TELDEC": exposure.pointing[1],
@@ -214,7 +210,7 @@ def _describe_sky(options: ForcastImaging, exposure: Exposure) -> Cards:
     }
 
 
-def _describe_chop_nod(options: ForcastImaging, mode: SkyMode, exposure: Exposure) -> Cards:
+def _describe_chop_nod(options: ForcastObservation, mode: SkyMode, exposure: Exposure) -> Cards:
     date = compact_date(options.date)
     sign = 1 if date <= ANGLE_CONVENTION_CHANGE else -1
     turn = options.sky_angle if options.chop_frame == "ERF" else 0.0
@@ -248,7 +244,7 @@ def _describe_dither(exposure: Exposure, n_files: int) -> Cards:
     }
 
 
-def _old_keywords(options: ForcastImaging) -> Cards:
+def _old_keywords(options: ForcastObservation) -> Cards:
     """Give the keywords of before July 2014, where the coordinate systems are numbers (2 is that of the sky)."""
     frame = 2 if options.chop_frame == "ERF" else 0
     return {"CHPCOORD": frame, "NODCOORD": frame, "DITHERCS": 0}

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sofia_engine.errors import InputError, ParameterError
+from sofia_engine.errors import ParameterError
 from sofia_engine.simulate.distortion import PIXEL_SCALE, Distortion
-from sofia_engine.simulate.forcast_detector import (
-    DETECTOR_SHAPE,
-    BadPixels,
-    add_jailbars,
-    apply_droop,
-    apply_nonlinearity,
-    draw_noise,
-    find_nonlinearity,
-    shift_readout,
-    spoil_pixels,
-)
+from sofia_engine.simulate.forcast_detector import DETECTOR_SHAPE, BadPixels, shift_readout
 from sofia_engine.simulate.forcast_header import Exposure, build_header, chop_sign, name_raw_file
 from sofia_engine.simulate.forcast_modes import PAIR_BEAMS, SkyMode
 from sofia_engine.simulate.forcast_options import ForcastImaging
+from sofia_engine.simulate.forcast_readout import read_out, write_raw
 from sofia_engine.simulate.forcast_reference import ForcastReference, load_reference
 from sofia_engine.simulate.forcast_truth import BeamTruth, FileTruth, ForcastImagingTruth
 from sofia_engine.simulate.options import compact_date
@@ -38,7 +25,6 @@ from sofia_engine.simulate.sources import PointSource, render_source
 __all__ = ["ForcastImaging", "ForcastImagingTruth", "simulate_forcast_imaging"]
 
 FloatArray = NDArray[np.float64]
-_LARGEST_COUNT = 65535.0
 
 
 @dataclass(frozen=True)
@@ -186,12 +172,14 @@ def _observe(scene: _Scene, exposure: Exposure, simulation: Simulation, n_files:
     positions = [scene.source_offset + dither + offset for offset in scene.mode.list_offsets(exposure.nod_beam, sign)]
     levels = tuple(options.sky_level + options.sky_drift * index for index in range(len(positions)))
     planes = [
-        _read_out(scene, level + _collect_light(scene, position), random)
+        read_out(level + _collect_light(scene, position), options, scene.bad, random).counts
         for level, position in zip(levels, positions, strict=True)
     ]
+    if options.readout_shift:
+        planes = [shift_readout(plane) for plane in planes]
     header = build_header(options, scene.mode, exposure, n_files)
     name = name_raw_file(options, exposure.number)
-    _write_raw(simulation.directory / name, np.stack(planes).astype(np.float32), header)
+    write_raw(simulation.directory / name, np.stack(planes).astype(np.float32), header)
     signs = scene.mode.list_signs(exposure.nod_beam, sign)
     beams = tuple(_describe_beam(scene, plane, *beam) for plane, beam in enumerate(zip(signs, positions, strict=True)))
     return FileTruth(name, exposure.nod_beam, *exposure.pointing, (float(dither[0]), float(dither[1])), levels, beams)
@@ -209,27 +197,6 @@ def _collect_light(scene: _Scene, position: FloatArray) -> FloatArray:
     return light * options.counts_per_flux
 
 
-def _read_out(scene: _Scene, light: FloatArray, random: np.random.Generator) -> FloatArray:
-    """Turn the light on the detector (linear ADU) into a raw plane."""
-    options, good = scene.options, scene.bad.good
-    plane = light
-    if options.nonlinearity:
-        curve = find_nonlinearity(compact_date(options.date), options.camera, options.capacitance)
-        plane = apply_nonlinearity(plane, good, curve)
-    if options.droop:
-        plane = apply_droop(plane, good, options.droop_fraction)
-    if plane.max() > _LARGEST_COUNT:
-        raise ParameterError(
-            f"The simulated source reaches {plane.max():.0f} ADU, above the 65535 of the detector; lower 'flux'."
-        )
-    if options.noise:
-        plane = draw_noise(plane, options.noise_model, random)
-    if options.jailbars:
-        plane = add_jailbars(plane, options.jailbar_amplitude, random)
-    plane = spoil_pixels(plane, scene.bad, random)
-    return shift_readout(plane) if options.readout_shift else plane
-
-
 def _describe_beam(scene: _Scene, plane: int, sign: int, position: FloatArray) -> BeamTruth:
     """Say where the source of a beam falls on the detector."""
     distortion = scene.reference.distortion
@@ -238,21 +205,6 @@ def _describe_beam(scene: _Scene, plane: int, sign: int, position: FloatArray) -
     mean_area = distortion.scale[0] * distortion.scale[1]
     area = float(distortion.to_offset(np.array([x, y]))[1]) if inside else mean_area
     return BeamTruth(plane, sign, x, y, inside, area / mean_area)
-
-
-def _write_raw(path: Path, planes: NDArray[np.float32], header: dict[str, Any]) -> None:
-    """Write a raw file; compressed ones carry no time, so that equal simulations give equal files."""
-    from astropy.io import fits
-
-    hdu = fits.PrimaryHDU(planes)
-    hdu.header.update(header)
-    buffer = io.BytesIO()
-    hdu.writeto(buffer)
-    content = buffer.getvalue()
-    try:
-        path.write_bytes(gzip.compress(content, compresslevel=4, mtime=0) if path.suffix == ".gz" else content)
-    except OSError as error:
-        raise InputError(f"The raw file {path} cannot be written ({error.strerror}); choose another folder.") from error
 
 
 def _summarise(simulation: Simulation, scene: _Scene, observed: tuple[FileTruth, ...]) -> ForcastImagingTruth:

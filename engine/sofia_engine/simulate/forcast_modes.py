@@ -1,5 +1,5 @@
 """
-Chop-nod modes of FORCAST imaging: where the copies of a source lie, and which files and planes hold them.
+Chop-nod modes of FORCAST: where the copies of a source lie, and which files and planes hold them.
 
 Chop and nod vectors are throws on the undistorted detector; their angle is counted from +y to +x. The header
 convention is that moving an image by the vector brings its negative copy onto the source, so a copy lies at the
@@ -77,7 +77,7 @@ class SkyMode:
         Parameters
         ----------
         nod_beam
-            Nod beam of the file; a file of four planes starts with A.
+            Nod beam of the file; a file of four planes holds the other one after it.
         chop_sign
             -1 if the first chop position is the one on source, 1 if the second is.
 
@@ -88,7 +88,7 @@ class SkyMode:
         """
         chops = [np.zeros(2), self.chop][::-chop_sign]
         nods = {"A": np.zeros(2), "B": self.nod}
-        beams = "AB" if self.planes_per_file == 4 else nod_beam
+        beams = self._order_beams(nod_beam)
         return [nods[beam] + chop for beam in beams for chop in chops]
 
     def list_signs(self, nod_beam: str, chop_sign: int) -> list[int]:
@@ -100,8 +100,14 @@ class SkyMode:
         nod_beam, chop_sign
             As in `list_offsets`.
         """
-        beams = "AB" if self.planes_per_file == 4 else nod_beam
+        beams = self._order_beams(nod_beam)
         return [nod * chop * -chop_sign for nod in ({"A": 1, "B": -1}[beam] for beam in beams) for chop in (1, -1)]
+
+    def _order_beams(self, nod_beam: str) -> str:
+        """List the nod beams of the pairs of planes in a file."""
+        if self.planes_per_file == 2:
+            return nod_beam
+        return "AB" if nod_beam == "A" else "BA"
 
 
 def _vector(length: float, angle: float) -> FloatArray:

@@ -27,9 +27,9 @@ from sofia_engine.simulate.forcast_detector import DETECTOR_SHAPE, make_bad_pixe
 from sofia_engine.simulate.options import compact_date
 
 if TYPE_CHECKING:
-    from sofia_engine.simulate.forcast_options import ForcastImaging
+    from sofia_engine.simulate.forcast_options import ForcastImaging, ForcastObservation
 
-__all__ = ["ForcastReference", "load_reference"]
+__all__ = ["ForcastReference", "fetch_reference", "load_bad_pixel_mask", "load_reference"]
 
 _CENTER = (127.0, 127.0)
 _SYNTHETIC_NAMES = {"bad_pixel_mask": "bad_pixel_mask.fits", "pinhole_locations": "pinhole_locations.txt"}
@@ -82,28 +82,65 @@ def load_reference(options: ForcastImaging, directory: Path, random: np.random.G
     ReferenceDataError
         If a file is missing or unusable.
     """
-    wanted = {
-        "bad_pixel_mask": options.bad_pixel_mask if options.bad_pixels else "none",
-        "pinhole_locations": options.pinhole_locations if options.distortion else "none",
-    }
-    paths = {kind: _locate(kind, str(choice), options, directory) for kind, choice in wanted.items()}
-    mask = _load_mask(paths["bad_pixel_mask"], wanted["bad_pixel_mask"], options.camera, random)
-    distortion = _load_distortion(paths["pinhole_locations"], wanted["pinhole_locations"])
-    files = {kind: _describe(path, wanted[kind]) for kind, path in paths.items()}
-    return ForcastReference(mask, distortion, _find_calibration(options), files)
+    mask, mask_name = load_bad_pixel_mask(options, directory, random)
+    choice = str(options.pinhole_locations) if options.distortion else "none"
+    path = _locate("pinhole_locations", choice, options, directory)
+    files = {"bad_pixel_mask": mask_name, "pinhole_locations": _describe(path, choice)}
+    return ForcastReference(mask, _load_distortion(path, choice), _find_calibration(options), files)
 
 
-def _locate(kind: str, choice: str, options: ForcastImaging, directory: Path) -> Path | None:
+def load_bad_pixel_mask(
+    options: ForcastObservation, directory: Path, random: np.random.Generator
+) -> tuple[NDArray[np.bool_], str]:
+    """
+    Load, or make and write, the bad-pixel mask of a simulation.
+
+    Parameters
+    ----------
+    options, directory, random
+        As in `load_reference`.
+
+    Returns
+    -------
+    mask : ndarray
+        (256, 256), True where a pixel is bad.
+    name : str
+        What to call its file, see `ForcastReference`.
+    """
+    choice = str(options.bad_pixel_mask) if options.bad_pixels else "none"
+    path = _locate("bad_pixel_mask", choice, options, directory)
+    return _load_mask(path, choice, options.setup.camera, random), _describe(path, choice)
+
+
+def _locate(kind: str, choice: str, options: ForcastObservation, directory: Path) -> Path | None:
     """Give the path of a file, whether or not it exists yet."""
     if choice == "none":
         return None
     if choice == "synthetic":
         return directory / _SYNTHETIC_NAMES[kind]
-    return _fetch(kind, options, mode=f"IMG_{options.camera}C") if choice == "reference" else Path(choice)
+    return (
+        fetch_reference(kind, options, mode=f"IMG_{options.setup.camera}C") if choice == "reference" else Path(choice)
+    )
 
 
-def _fetch(kind: str, options: ForcastImaging, **match: str) -> Path:
-    """Get the published file of a kind."""
+def fetch_reference(kind: str, options: ForcastObservation, **match: str) -> Path:
+    """
+    Get the published file of a kind for the date of a simulation.
+
+    Parameters
+    ----------
+    kind
+        Kind of file, e.g. ``wave_cal``.
+    options
+        Options of the simulation.
+    match
+        What the catalogue asks for besides the date.
+
+    Raises
+    ------
+    ReferenceDataError
+        If there is none, or it cannot be had.
+    """
     from sofia_engine.reference import ReferenceRequest, ReferenceStore
 
     request = ReferenceRequest(
@@ -172,7 +209,7 @@ def _find_factor(options: ForcastImaging) -> tuple[float | None, str]:
     if options.calibration == "none":
         return None, "none"
     dichroic = int(options.dual)
-    path = _fetch("flux_calibration", options, altcfg1=str(dichroic))
+    path = fetch_reference("flux_calibration", options, altcfg1=str(dichroic))
     return read_calibration_factor(path, options.spectel, dichroic), path.name
 
 
@@ -181,7 +218,9 @@ def _find_telluric(options: ForcastImaging) -> tuple[float, str]:
         return options.telluric_factor, "option"
     if options.calibration == "none":
         return 1.0, "none"
-    fits = [_fetch(f"response_{kind}", options, altcfg1=str(int(options.dual))) for kind in ("airmass", "altitude")]
+    fits = [
+        fetch_reference(f"response_{kind}", options, altcfg1=str(int(options.dual))) for kind in ("airmass", "altitude")
+    ]
     factor = compute_telluric_factor(
         fits[0], fits[1], options.spectel, options.zenith_angle, options.altitude_ft / 1000
     )
