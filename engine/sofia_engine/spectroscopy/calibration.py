@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Response", "calibrate", "find_calibration_error", "interpolate_response", "spread_responses"]
 
+SAME_WAVELENGTH = 1e-10
+"""Relative difference of wavelengths that are equal but for rounding."""
+
 
 @dataclass(frozen=True, eq=False)
 class Response:
@@ -49,14 +52,16 @@ def interpolate_response(wavelength: ArrayLike, response: ArrayLike, error: Arra
     at : (nw,) array_like
         Wavelengths wanted.
     """
-    curves = [
-        np.apply_along_axis(
-            lambda curve: np.interp(np.asarray(at), np.asarray(wavelength), curve, left=np.nan, right=np.nan),
-            -1,
-            np.asarray(part, dtype=np.float64),
-        )
-        for part in (response, error)
-    ]
+    known, wanted = np.asarray(wavelength, dtype=np.float64), np.asarray(at, dtype=np.float64)
+    nearest = np.clip(np.rint(np.interp(wanted, known, np.arange(known.size))).astype(np.intp), 0, known.size - 1)
+    # beside a missing value, a wavelength that is one of the curve's but for rounding must not be lost
+    same = np.abs(known[nearest] - wanted) <= SAME_WAVELENGTH * np.abs(wanted)
+
+    def interpolate(curve: FloatArray) -> FloatArray:
+        between = np.interp(wanted, known, curve, left=np.nan, right=np.nan)
+        return np.where(same, curve[nearest], between)
+
+    curves = [np.apply_along_axis(interpolate, -1, np.asarray(part, dtype=np.float64)) for part in (response, error)]
     return Response(curves[0], curves[1])
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from astropy.io import fits
@@ -29,6 +30,7 @@ from sofia_engine.spectroscopy.calibration_maps import CalibrationMaps
 from sofia_engine.spectroscopy.orders import OrderSet, make_order_mask
 from sofia_engine.spectroscopy.profiles import ProfileRule, make_profiles
 from sofia_engine.spectroscopy.rectification import (
+    ErrorRule,
     RectificationRule,
     RectifiedImage,
     Rectifier,
@@ -99,6 +101,20 @@ class ProfileParameters(SavedOutput):
         key="simwavecal",
         label="Simulate calibrations",
         help="Leave the image on the grid of the detector; wavelength and slit position are pixel numbers.",
+    )
+    error_rule: Literal["column", "area"] = parameter(
+        "column",
+        label="Errors of rectified pixels",
+        level="expert",
+        help="Column: such that spectra have the right errors. Area: of earlier reductions, with which the errors of "
+        "spectra are too large by a third.",
+    )
+    profile_rows: Literal["bright", "all"] = parameter(
+        "bright",
+        label="Rows that scale the profile",
+        level="expert",
+        help="Which rows tell the brightness of each column: those with at least a tenth of the peak, or all, as in "
+        "earlier reductions.",
     )
     correct_slit: bool = parameter(
         True,
@@ -189,7 +205,7 @@ def make_spatial_profiles(image: Product, p: ProfileParameters, run: Run) -> Pro
         rectified, maps = _keep_grid(image, orders), None
     else:
         maps = _find_maps(image, orders, p, run)
-        rectified = _rectify(image, orders, maps, run)
+        rectified = _rectify(image, orders, maps, p.error_rule, run)
         if not p.test:
             rectified = _correct_slit(rectified, run) if p.correct_slit else rectified
             rectified = _halve(rectified, image.header, run)
@@ -231,13 +247,15 @@ def _find_maps(image: Product, orders: OrderSet, p: ProfileParameters, run: Run)
     return CalibrationMaps(image["WAVECAL"], image["SPATCAL"])
 
 
-def _rectify(image: Product, orders: OrderSet, maps: CalibrationMaps, run: Run) -> RectifiedImage:
+def _rectify(
+    image: Product, orders: OrderSet, maps: CalibrationMaps, error: ErrorRule, run: Run
+) -> RectifiedImage:
     shape = image["FLUX"].shape
     if maps.wavelength.shape != shape:
         raise InputError(
             f"{image.name}: the image has shape {shape}, but the wavelength calibration {maps.wavelength.shape}."
         )
-    rectified = locked(_plan)(orders, maps, shape)(image["FLUX"], square_error(image))
+    rectified = locked(_plan)(orders, maps, shape, error)(image["FLUX"], square_error(image))
     bad = int(np.count_nonzero(rectified.bad))
     run.quality["bad_fraction"] = bad / rectified.bad.size
     run.history(
@@ -250,9 +268,9 @@ def _rectify(image: Product, orders: OrderSet, maps: CalibrationMaps, run: Run) 
 
 
 @lru_cache(maxsize=2)
-def _plan(orders: OrderSet, maps: CalibrationMaps, shape: tuple[int, int]) -> Rectifier:
+def _plan(orders: OrderSet, maps: CalibrationMaps, shape: tuple[int, int], error: ErrorRule) -> Rectifier:
     mask = make_order_mask(orders, shape)
-    rule = RectificationRule(slit_step=orders.slit.scale)
+    rule = RectificationRule(slit_step=orders.slit.scale, error=error)
     return plan_rectification(mask, maps, rule, orders.orders[0].number)
 
 
@@ -328,7 +346,7 @@ def add_profiles(image: Product, p: ProfileParameters, run: Run) -> Product:
     used = run.find_reference("atran") if p.least_transmission > 0 else None
     if used is not None:
         transmission = read_atmosphere(used, find_resolution(image.header) or 0.0, image["WAVEPOS"])
-    rule = ProfileRule(p.fit_order, 5.0, p.subtract_background, p.least_transmission)
+    rule = ProfileRule(p.fit_order, 5.0, p.subtract_background, p.least_transmission, p.profile_rows)
     profiles = make_profiles(image["FLUX"], image["WAVEPOS"], rule, transmission)
     for warning in profiles.warnings:
         run.warn(warning)

@@ -1,6 +1,7 @@
 """Set Apertures: how far the sources reach along the slit, and where the background is."""
 
 from dataclasses import replace
+from typing import Literal
 
 from sofia_engine.instruments.forcast.grism_frame import require_planes
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
@@ -56,6 +57,13 @@ class ApertureParameters(SavedOutput):
         help="Parts of the slit without source as start-stop, such as 0-10,45-60; commas separate regions, semicolons "
         "files; empty chooses them from the profile.",
     )
+    edge_rule: Literal["coverage", "lower"] = parameter(
+        "coverage",
+        label="Edges of apertures",
+        level="expert",
+        help="Coverage: rows at the edge count by the share of them that lies inside. Lower: as in earlier reductions, "
+        "which made apertures wider by up to a row.",
+    )
 
 
 @step("set_apertures", label="Set Apertures", code="APS", product_type="apertures_set", level="LEVEL_2")
@@ -73,7 +81,7 @@ def set_apertures(image: Product, p: ApertureParameters, run: Run) -> Product:
     regions = ", ".join(f"{start:.3f}-{stop:.3f}" for start, stop in sizes.background) or "none"
     run.log(f"Background regions: {regions}")
     traces = image["APERTURE_TRACE"][: len(sizes.apertures)]
-    mask = make_aperture_mask(image["SLITPOS"], traces, sizes.apertures, sizes.background)
+    mask = make_aperture_mask(image["SLITPOS"], traces, sizes.apertures, sizes.background, edges=p.edge_rule)
     return image.with_cards(*list_size_cards(sizes)).replace(
         APERTURE_MASK=mask, APERTURE_TRACE=_keep_traces(image, len(sizes.apertures))
     )
