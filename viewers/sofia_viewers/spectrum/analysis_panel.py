@@ -42,13 +42,20 @@ class AnalysisPanel(Section):
         self.count.setToolTip("Number of lines that are fitted together")
         self.count.setAccessibleName("Number of lines")
         self.weighted, self.same_width = QtWidgets.QCheckBox("Weight by error"), QtWidgets.QCheckBox("Same width")
-        self.width, self.distance = LimitEdit("Fixed FWHM, unit of x; empty: fitted"), LimitEdit("Distance, Mpc, for luminosities")
+        self.width, self.distance = (
+            LimitEdit("Fixed FWHM, unit of x; empty: fitted"),
+            LimitEdit("Distance, Mpc, for luminosities"),
+        )
         self.width.setPlaceholderText("free")
         self.distance.setPlaceholderText("none")
-        self.fit_button = make_button("Fit", "Then two clicks or a drag in the plot (key f); key c hides fits", checkable=True)
+        self.fit_button = make_button(
+            "Fit", "Then two clicks or a drag in the plot (key f); key c hides fits", checkable=True
+        )
         self.results = make_button("Open Fit Results", "Table of fits with parameters and residuals")
         self.lines = make_button("Reference Data", "Lists of lines")
-        self.statistics = make_button("Statistics", "Mean, noise, integral of a range: two clicks or a drag", checkable=True)
+        self.statistics = make_button(
+            "Statistics", "Mean, noise, integral of a range: two clicks or a drag", checkable=True
+        )
         self.add(self.feature, self.count, label="Feature")
         self.add(self.background, label="Background")
         self.add(self.sign, label="Sign")
@@ -108,8 +115,13 @@ class AtmospherePanel(Section):
         self.session, self.annotations = session, annotations
         self.shown = QtWidgets.QCheckBox("Show transmission")
         self.altitude, self.zenith = LimitEdit("Altitude, kilofeet"), LimitEdit("Zenith angle, degrees")
-        self.pwv, self.resolution = LimitEdit("Water vapour, μm; empty: standard"), LimitEdit("Resolving power; 0: as it is")
-        self.from_header = make_button("From header", "Take altitude, zenith angle and resolving power of the first file")
+        self.pwv, self.resolution = (
+            LimitEdit("Water vapour, μm; empty: standard"),
+            LimitEdit("Resolving power; 0: as it is"),
+        )
+        self.from_header = make_button(
+            "From header", "Take altitude, zenith angle and resolving power of the first file"
+        )
         self.choose_file = make_button("File…", "Use an ATRAN file of your own")
         self.choose_folder = make_button("Folder…", "Choose the nearest of the ATRAN files in a folder")
         self.description = QtWidgets.QLabel()
@@ -144,7 +156,9 @@ class AtmospherePanel(Section):
 
     def take_header(self) -> None:
         """Take the atmosphere of the first file of the pane."""
-        file = next((self.session.files[part.key] for part in self.session.pane.files if part.key in self.session.files), None)
+        file = next(
+            (self.session.files[part.key] for part in self.session.pane.files if part.key in self.session.files), None
+        )
         if file is not None:
             self.annotations.set_sky(replace(read_sky(file.header), source=self.annotations.sky.source))
 
@@ -156,7 +170,9 @@ class AtmospherePanel(Section):
         self.annotations.set_sky(replace(self.annotations.sky, **changes))  # type: ignore[arg-type]
 
     def _ask_file(self) -> None:
-        name, _ = QtWidgets.QFileDialog.getOpenFileName(self, "Model of the atmosphere", "", "FITS (*.fits);;All files (*)")
+        name, _ = QtWidgets.QFileDialog.getOpenFileName(
+            self, "Model of the atmosphere", "", "FITS (*.fits);;All files (*)"
+        )
         if name:
             self.annotations.set_sky(replace(self.annotations.sky, source=Path(name)))
 
@@ -196,13 +212,18 @@ class OperationsPanel(Section):
         self.degree.setToolTip("Degree of the continuum")
         self.window = make_button("Window", "Add a continuum window: two clicks or a drag", checkable=True)
         self.clear = make_button("Clear", "Remove the continuum windows")
-        self.subtract, self.normalize = make_button("Subtract", "Subtract the continuum"), make_button("Normalize", "Divide by it")
+        self.subtract, self.normalize = (
+            make_button("Subtract", "Subtract the continuum"),
+            make_button("Normalize", "Divide by it"),
+        )
         self.add(self.kind, self.width, self.smooth, label="Smooth")
         self.add(self.factor, self.rebin, label="Rebin")
         self.add(self.operator, self.second, self.compute, label="Compute")
         self.add(self.degree, self.window, self.clear, label="Continuum")
         self.add(self.subtract, self.normalize)
-        self.smooth.clicked.connect(lambda: self._apply("smooth", kind=self.kind.currentText(), width=self.width.value(), degree=2))
+        self.smooth.clicked.connect(
+            lambda: self._apply("smooth", kind=self.kind.currentText(), width=self.width.value(), degree=2)
+        )
         self.rebin.clicked.connect(lambda: self._apply("rebin", factor=self.factor.value()))
         self.compute.clicked.connect(self._compute)
         self.window.clicked.connect(self.window_requested)
@@ -235,7 +256,11 @@ class OperationsPanel(Section):
     def _compute(self) -> None:
         sources = self._sources()
         if sources and self.second.currentData():
-            self._make(Derivation("combine", (sources[0], self.second.currentData()), (("operator", self.operator.currentText()),)))
+            self._make(
+                Derivation(
+                    "combine", (sources[0], self.second.currentData()), (("operator", self.operator.currentText()),)
+                )
+            )
 
     def _continuum(self, operation: str) -> None:
         from sofia_viewers.spectrum.units import WaveAxis, convert_wave

@@ -11,7 +11,9 @@ __all__ = ["make_code"]
 def make_code(session: SpectrumSession) -> str:
     """Return a script that reads the files of the current pane and plots what it shows with matplotlib."""
     state, content = session.pane, session.content(session.current)
-    paths = [str(session.files[p.key].path) for p in state.files if p.key in session.files and session.files[p.key].path]
+    paths = [
+        str(session.files[p.key].path) for p in state.files if p.key in session.files and session.files[p.key].path
+    ]
     y = state.primary.field
     value = "spectrum.flux / spectrum.error" if y == SIGNAL_TO_NOISE else f"spectrum[{y!r}]"
     if y in session.formulas:

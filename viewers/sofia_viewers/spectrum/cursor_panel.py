@@ -15,7 +15,19 @@ from sofia_viewers.spectrum.session import PaneContent
 
 __all__ = ["CursorPanel", "CursorTable", "Reading", "read_curves"]
 
-_HEADINGS = ("File", "Order", "Aperture", "Color", "X Field", "Y Field", "X Cursor", "Y Cursor", "X Value", "Y Value", "Column")
+_HEADINGS = (
+    "File",
+    "Order",
+    "Aperture",
+    "Color",
+    "X Field",
+    "Y Field",
+    "X Cursor",
+    "Y Cursor",
+    "X Value",
+    "Y Value",
+    "Column",
+)
 
 
 @dataclass(frozen=True)
@@ -76,8 +88,10 @@ class CursorPanel(QtWidgets.QFrame):
         means: Any = (math.nan,) * 3
         if found:
             means = tuple(float(np.mean(v)) for v in zip(*((r.x, r.y, r.column) for r in found), strict=True))
-        texts = ["–" if x is None or y is None else f"{v:.2f}" if abs(v) < 1e6 else f"{v:.4g}" for v in (x or 0.0, y or 0.0)]  # noqa: PLR2004
-        texts += ["–" if not math.isfinite(v) else f"{v:.3f}" if 1e-2 <= abs(v) < 1e6 else f"{v:.3g}" for v in means]  # noqa: PLR2004
+        texts = [
+            "–" if x is None or y is None else f"{v:.2f}" if abs(v) < 1e6 else f"{v:.4g}" for v in (x or 0.0, y or 0.0)
+        ]
+        texts += ["–" if not math.isfinite(v) else f"{v:.3f}" if 1e-2 <= abs(v) < 1e6 else f"{v:.3g}" for v in means]
         for label, text in zip(self.values.values(), texts, strict=True):
             label.setText(text)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["clip_to_view", "decimate", "decimate_band", "make_steps", "thin_points"]
+__all__ = ["clip_to_view", "decimate", "decimate_band", "find_columns", "make_steps", "thin_points"]
 
 FloatArray = NDArray[np.float64]
 
-_DENSE = 4
+_DENSE = 2
 """Points per column of pixels from which a curve is drawn by its extremes."""
 
 
@@ -50,47 +50,53 @@ def _is_monotonic(x: FloatArray, *, rising: bool) -> bool:
     return answer
 
 
-def decimate(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+def find_columns(x: FloatArray) -> NDArray[np.intp] | None:
+    """Return where a new column of pixels begins; None if there is little to gain, or x is in no order.
+
+    Parameters
+    ----------
+    x : (n,) ndarray
+        In pixels.
+    """
+    if len(x) < _DENSE * 2:
+        return None
+    columns = np.floor(x)
+    steps = columns[1:] - columns[:-1]
+    if steps.min() < 0 < steps.max():
+        return None
+    starts = np.concatenate(([0], np.flatnonzero(steps) + 1))
+    return starts if len(x) > _DENSE * len(starts) else None
+
+
+def decimate(x: FloatArray, y: FloatArray, starts: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
     """Replace the points in each column of pixels by first, least, greatest and last.
 
     Parameters
     ----------
     x, y : (n,) ndarray
         In pixels; NaN in y breaks the curve.
+    starts : ndarray of int
+        From `find_columns`.
 
     Returns
     -------
     x, y : ndarray
-        The same picture with at most four points per column; the input where it is short or x is in no order.
+        The same picture with four points per column.
     """
-    starts = _find_columns(x)
-    if starts is None:
-        return x, y
     ends = np.append(starts[1:], len(x)) - 1
     low, high = np.fmin.reduceat(y, starts), np.fmax.reduceat(y, starts)
-    middle = 0.5 * (x[starts] + x[ends])
-    columns = np.stack((x[starts], middle, middle, x[ends]), axis=1)
-    return columns.ravel(), np.stack((y[starts], low, high, y[ends]), axis=1).ravel()
+    first, last = x[starts], x[ends]
+    middle = 0.5 * (first + last)
+    return np.stack((first, middle, middle, last), axis=1).ravel(), np.stack(
+        (y[starts], low, high, y[ends]), axis=1
+    ).ravel()
 
 
-def decimate_band(x: FloatArray, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def decimate_band(
+    x: FloatArray, low: FloatArray, high: FloatArray, starts: NDArray[np.intp]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Replace a band (in pixels) by its extremes in each column of pixels."""
-    starts = _find_columns(x)
-    if starts is None:
-        return x, low, high
     return np.floor(x[starts]) + 0.5, np.fmin.reduceat(low, starts), np.fmax.reduceat(high, starts)
-
-
-def _find_columns(x: FloatArray) -> NDArray[np.intp] | None:
-    """Return where a new column of pixels begins; None if there is little to gain, or x is in no order."""
-    if len(x) < _DENSE * 2:
-        return None
-    columns = np.floor(x)
-    steps = np.diff(columns)
-    if not ((steps >= 0).all() or (steps <= 0).all()):
-        return None
-    starts = np.flatnonzero(np.concatenate(([True], steps != 0)))
-    return starts if len(x) > _DENSE * len(starts) else None
 
 
 def make_steps(x: FloatArray, *arrays: FloatArray) -> tuple[FloatArray, ...]:

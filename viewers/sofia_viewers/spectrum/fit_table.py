@@ -180,7 +180,16 @@ def make_rows(record: FitRecord, distance_mpc: float | None = None) -> list[dict
     rows = []
     for number, line in enumerate(result.lines):
         column = record.columns[number] if number < len(record.columns) else math.nan
-        rows.append({**head, **_describe(line, column), **base, **_measure(record, line, distance_mpc), **tail, "component": number + 1})
+        rows.append(
+            {
+                **head,
+                **_describe(line, column),
+                **base,
+                **_measure(record, line, distance_mpc),
+                **tail,
+                "component": number + 1,
+            }
+        )
     return rows
 
 

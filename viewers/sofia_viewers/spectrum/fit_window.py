@@ -98,7 +98,7 @@ class FitWindow(QtWidgets.QWidget):
         layout.addLayout(top, 3)
         layout.addWidget(self.table, 2)
         layout.addLayout(buttons)
-        self.clear_button.clicked.connect(lambda: self.annotations.clear_fits())
+        self.clear_button.clicked.connect(self.annotations.clear_fits)
         self.save_button.clicked.connect(self.ask_and_save)
         self.close_button.clicked.connect(self.close)
         self.refit_button.clicked.connect(self.refit)
@@ -163,7 +163,10 @@ class FitWindow(QtWidgets.QWidget):
         result = record.result
         assert result is not None
         kind = "weighted by the errors" if result.weighted else "unweighted, errors from the scatter"
-        self._say(f"pass: {result.kind}, χ² = {result.chi_square:.4g} for {result.freedom} degrees of freedom, {kind}", good=True)
+        self._say(
+            f"pass: {result.kind}, χ² = {result.chi_square:.4g} for {result.freedom} degrees of freedom, {kind}",
+            good=True,
+        )
         self.selected.emit(number)
 
     def show_failure(self, status: str) -> None:
@@ -185,16 +188,22 @@ class FitWindow(QtWidgets.QWidget):
         curve = self._find_curve(record)
         if curve is not None:
             use = (curve.x >= result.limits[0]) & (curve.x <= result.limits[1])
-            data = pg.PlotDataItem(curve.x[use], curve.y[use], pen=None, symbol="o", symbolSize=5, symbolBrush=curve.color)
+            data = pg.PlotDataItem(
+                curve.x[use], curve.y[use], pen=None, symbol="o", symbolSize=5, symbolBrush=curve.color
+            )
             self.plot.addItem(data)
             if curve.error is not None:
-                bars = pg.ErrorBarItem(x=curve.x[use], y=curve.y[use], height=2 * curve.error[use], pen=pg.mkPen(curve.color))
+                bars = pg.ErrorBarItem(
+                    x=curve.x[use], y=curve.y[use], height=2 * curve.error[use], pen=pg.mkPen(curve.color)
+                )
                 self.plot.addItem(bars)
             rest = curve.y[use] - evaluate(result, curve.x[use])
             self.residuals.plot(curve.x[use], rest, pen=None, symbol="o", symbolSize=4, symbolBrush=curve.color)
         self.residuals.addItem(pg.InfiniteLine(0, 0, pg.mkPen(theme.muted)))
         self.plot.plot(x, evaluate(result, x), pen=pg.mkPen(theme.accent, width=2))
-        self.plot.plot(x, evaluate(result, x, baseline_only=True), pen=pg.mkPen(theme.muted, style=Qt.PenStyle.DashLine))
+        self.plot.plot(
+            x, evaluate(result, x, baseline_only=True), pen=pg.mkPen(theme.muted, style=Qt.PenStyle.DashLine)
+        )
         if len(result.lines) > 1:
             for line in range(len(result.lines)):
                 self.plot.plot(x, evaluate(result, x, line=line), pen=pg.mkPen(theme.accent, style=Qt.PenStyle.DotLine))
@@ -218,7 +227,9 @@ class FitWindow(QtWidgets.QWidget):
         for number, line in enumerate(result.lines, start=1):
             for name in PROFILES[line.shape].names:
                 value = line.parameters[name]
-                self._add_parameter(f"{name} {number}" if len(result.lines) > 1 else name, value.value, value.error, free=True)
+                self._add_parameter(
+                    f"{name} {number}" if len(result.lines) > 1 else name, value.value, value.error, free=True
+                )
             for name, value in (("FWHM", line.fwhm), ("flux", line.flux), ("equivalent width", line.equivalent_width)):
                 self._add_parameter(name, value.value, value.error, free=False)
         for name, value in zip(("intercept", "slope", "c2", "c3", "c4", "c5"), result.coefficients, strict=False):
@@ -233,7 +244,7 @@ class FitWindow(QtWidgets.QWidget):
             editable = free and column in (1, 4)
             flags = item.flags() & ~Qt.ItemFlag.ItemIsEditable
             item.setFlags(flags | Qt.ItemFlag.ItemIsEditable if editable else flags)
-            if column == 3 and free:  # noqa: PLR2004
+            if column == 3 and free:
                 item.setCheckState(Qt.CheckState.Unchecked)
             self.parameters.setItem(row, column, item)
 
@@ -249,7 +260,9 @@ class FitWindow(QtWidgets.QWidget):
             self.show_failure(f"failed: {problem}")
             return
         if done is None:
-            self.show_failure("failed: the fit does not converge from these values, or the spectrum is shown in other units")
+            self.show_failure(
+                "failed: the fit does not converge from these values, or the spectrum is shown in other units"
+            )
 
     def _read_lines(self, record: FitRecord) -> tuple[Line, ...]:
         assert record.result is not None
@@ -261,7 +274,9 @@ class FitWindow(QtWidgets.QWidget):
                 values = tuple(float(cell[0].text()) for cell in cells)
             except ValueError as problem:
                 raise ParameterError(f"A parameter is no number: {problem}.") from None
-            fixed = frozenset(n for n, c in zip(names, cells, strict=True) if c[1].checkState() == Qt.CheckState.Checked)
+            fixed = frozenset(
+                n for n, c in zip(names, cells, strict=True) if c[1].checkState() == Qt.CheckState.Checked
+            )
             ties = {n: parse_tie(c[2].text(), n) for n, c in zip(names, cells, strict=True)}
             lines.append(Line(fitted.shape, values, fixed, {n: t for n, t in ties.items() if t is not None}))
             row += len(names) + 3

@@ -28,6 +28,8 @@ _NARROWEST = 0.05
 _EXPONENTS = (0.55, 100.0)
 _EDGE = 0.2
 _STEP = 1e-3
+_LEAST_STEP = 1e-9
+"""Steps of the gradient in errors, and least in values: below that differences are rounding."""
 
 
 @dataclass(frozen=True)
@@ -289,7 +291,7 @@ def _guess_baseline(x: FloatArray, y: FloatArray, degree: int | None) -> FloatAr
 
 def _guess_line(x: FloatArray, rest: FloatArray, center: float | None, sign: int) -> tuple[float, float, float]:
     """Return amplitude, position and FWHM of the strongest feature, or of the one at a position."""
-    smooth = np.convolve(np.pad(rest, 1, mode="edge"), (0.25, 0.5, 0.25), "valid") if len(rest) > 4 else rest  # noqa: PLR2004
+    smooth = np.convolve(np.pad(rest, 1, mode="edge"), (0.25, 0.5, 0.25), "valid") if len(rest) > 4 else rest
     score = smooth * sign if sign else np.abs(smooth - np.median(smooth) * 0.0)
     peak = int(np.argmax(score)) if center is None else int(np.argmin(np.abs(x - center)))
     amplitude = float(rest[peak] if abs(rest[peak]) > abs(smooth[peak]) else smooth[peak])
@@ -342,7 +344,9 @@ def fit_lines(x: Any, y: Any, error: Any, model: FitModel) -> FitResult:
     scaled = _make_parameters(model, frame)
     n_free = scaled.matrix.shape[1]
     if len(xs) < n_free or len(xs) == 0:
-        raise StepError(f"The range holds {len(xs)} good points, fewer than the {n_free} free parameters: choose a wider one.")
+        raise StepError(
+            f"The range holds {len(xs)} good points, fewer than the {n_free} free parameters: choose a wider one."
+        )
     fit = _solve(model, scaled, (xs, ys, weights), frame)
     return _describe(model, fit, scaled, frame, (float(xs.min()), float(xs.max()), len(xs), error is not None))
 
@@ -367,7 +371,12 @@ def _scale_axes(x: FloatArray, y: FloatArray) -> tuple[float, float, float]:
 
 def _make_parameters(model: FitModel, frame: tuple[float, float, float]) -> _Scaled:
     x_mid, x_scale, y_scale = frame
-    of_kind = {"amplitude": (y_scale, 0.0), "position": (x_scale, x_mid), "width": (x_scale, 0.0), "exponent": (1.0, 0.0)}
+    of_kind = {
+        "amplitude": (y_scale, 0.0),
+        "position": (x_scale, x_mid),
+        "width": (x_scale, 0.0),
+        "exponent": (1.0, 0.0),
+    }
     pairs = [of_kind[kind] for line in model.lines for kind in PROFILES[line.shape].kinds]
     n_base = 0 if model.degree is None else model.degree + 1
     scales = np.array([pair[0] for pair in pairs] + [y_scale] * n_base)
@@ -466,7 +475,7 @@ def _start_values(
 
 def _is_own(matrix: FloatArray, column: int) -> NDArray[np.bool_]:
     """Tell which full parameter is the free one itself: its row is one in that column and zero elsewhere."""
-    row = np.abs(matrix[:, column] - 1.0) < 1e-12  # noqa: PLR2004
+    row = np.abs(matrix[:, column] - 1.0) < 1e-12
     return row & (np.count_nonzero(matrix, axis=1) == 1)
 
 
@@ -497,7 +506,8 @@ def _describe(
         return float(sum(c * t**k for k, c in enumerate(p[n_lines:])))
 
     lines = tuple(
-        _describe_line(line.shape, place, parameters, spread, base_at) for line, place in zip(model.lines, places, strict=True)
+        _describe_line(line.shape, place, parameters, spread, base_at)
+        for line, place in zip(model.lines, places, strict=True)
     )
     coefficients = _expand_baseline(parameters, spread, n_lines, frame)
     return FitResult(
@@ -561,7 +571,7 @@ def propagate(function: Callable[[FloatArray], float], parameters: FloatArray, c
         return Measured(value)
     gradient = np.zeros(len(parameters))
     for place in np.flatnonzero(errors > 0):
-        step = _STEP * errors[place]
+        step = max(_STEP * errors[place], _LEAST_STEP * abs(parameters[place]))
         up, down = parameters.copy(), parameters.copy()
         up[place] += step
         down[place] -= step

@@ -13,7 +13,14 @@ from pyqtgraph.Qt import internals
 
 from sofia_viewers.qt import Qt, QtCore, QtGui, pg
 from sofia_viewers.spectrum.curves import Curve
-from sofia_viewers.spectrum.decimation import clip_to_view, decimate, decimate_band, make_steps, thin_points
+from sofia_viewers.spectrum.decimation import (
+    clip_to_view,
+    decimate,
+    decimate_band,
+    find_columns,
+    make_steps,
+    thin_points,
+)
 from sofia_viewers.spectrum.pane import PlotStyle
 
 __all__ = ["CurveItem"]
@@ -22,8 +29,10 @@ FloatArray = NDArray[np.float64]
 
 _BAND_OPACITY = 0.2
 _MARKER_SIZE = 7.0
-_MANY_POINTS = 600
-_MOST_BARS = 4000
+_CROWDED = 0.4
+"""Points per pixel from which lines are drawn thin and without smooth edges."""
+
+_THICK = 2.0
 
 
 class CurveItem(pg.GraphicsObject):
@@ -44,6 +53,8 @@ class CurveItem(pg.GraphicsObject):
     ) -> None:
         super().__init__()
         self.dotted = dotted
+        self._is_dense = False
+        self._columns: NDArray[np.intp] | None = None
         self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
         self.set_curve(curve, style, log)
 
@@ -107,7 +118,10 @@ class CurveItem(pg.GraphicsObject):
             return np.clip((origin[1] - values[part]) * per[1], -10 * height, 11 * height)
 
         x, y = (self._x[part] - origin[0]) * per[0], rows(self._y)
-        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
+        # smooth lines are costly, and lost where points crowd
+        self._is_dense = len(x) > _CROWDED * (abs(float(x[-1] - x[0])) + 20.0)
+        self._columns = find_columns(x)
+        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing, not self._is_dense)
         steps = self.style.plot_type == "Step" and len(x) > 1 and not self.dotted
         if self._low is not None and self._high is not None and self.style.errors == "band" and not self.dotted:
             self._paint_band(painter, x, rows(self._low), rows(self._high), steps=steps)
@@ -121,37 +135,40 @@ class CurveItem(pg.GraphicsObject):
             self._paint_flags(painter, x, y, self.curve.flags[part])
 
     def _paint_line(self, painter: QtGui.QPainter, x: FloatArray, y: FloatArray, *, steps: bool) -> None:
-        thin_x, thin_y = decimate(x, y)
-        if thin_x is x and steps:
-            thin_x, thin_y = make_steps(x, y)
-        pen = QtGui.QPen(QtGui.QColor(self.curve.color), 1.0 if self.dotted else self.style.width)
+        if self._columns is not None:
+            x, y = decimate(x, y, self._columns)
+        elif steps:
+            x, y = make_steps(x, y)
+        width = 1.0 if self.dotted or (self._is_dense and self.style.width < _THICK) else self.style.width
+        pen = QtGui.QPen(QtGui.QColor(self.curve.color), width)
         if self.dotted:
             pen.setStyle(Qt.PenStyle.DotLine)
         painter.setPen(pen)
-        if len(thin_x) > _MANY_POINTS and not self.dotted:
-            _draw_segments(painter, thin_x[:-1], thin_y[:-1], thin_x[1:], thin_y[1:])
-        else:
-            painter.drawPath(functions.arrayToQPath(thin_x, thin_y, connect="finite"))
+        painter.drawPath(functions.arrayToQPath(x, y, connect="finite"))
 
     def _paint_band(
         self, painter: QtGui.QPainter, x: FloatArray, low: FloatArray, high: FloatArray, *, steps: bool
     ) -> None:
-        band_x, band_low, band_high = decimate_band(x, low, high)
-        if band_x is x and steps:
-            band_x, band_low, band_high = make_steps(x, low, high)
         color = QtGui.QColor(self.curve.color)
         color.setAlphaF(_BAND_OPACITY)
+        if self._columns is not None:
+            columns, low, high = decimate_band(x, low, high, self._columns)
+            painter.setPen(QtGui.QPen(color, 1.0))
+            _draw_segments(painter, columns, low, columns, high)
+            return
+        if steps:
+            x, low, high = make_steps(x, low, high)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(color)
-        for run in _find_runs(np.isfinite(band_low + band_high + band_x)):
-            outline_x = np.concatenate((band_x[run], band_x[run][::-1]))
-            outline_y = np.concatenate((band_low[run], band_high[run][::-1]))
+        for run in _find_runs(np.isfinite(low + high + x)):
+            outline_x = np.concatenate((x[run], x[run][::-1]))
+            outline_y = np.concatenate((low[run], high[run][::-1]))
             painter.drawPolygon(functions.arrayToQPolygonF(outline_x, outline_y))
         painter.setBrush(Qt.BrushStyle.NoBrush)
 
     def _paint_bars(self, painter: QtGui.QPainter, x: FloatArray, low: FloatArray, high: FloatArray) -> None:
-        if len(x) > _MOST_BARS:
-            x, low, high = decimate_band(x, low, high)
+        if self._columns is not None:
+            x, low, high = decimate_band(x, low, high, self._columns)
         color = QtGui.QColor(self.curve.color)
         color.setAlphaF(0.6)
         painter.setPen(QtGui.QPen(color, 1.0))

@@ -53,7 +53,9 @@ class LineLayer(QtCore.QObject):
         color = QtGui.QColor(theme.muted)
         color.setAlphaF(0.6)
         for x, label, rest in lines:
-            item = pg.InfiniteLine(pos=self.view.to_plot(x, 1.0)[0], angle=90, movable=True, pen=pg.mkPen(color, width=1))
+            item = pg.InfiniteLine(
+                pos=self.view.to_plot(x, 1.0)[0], angle=90, movable=True, pen=pg.mkPen(color, width=1)
+            )
             item.setToolTip(f"{label or 'Line'}: {rest:g} μm at rest. Drag it to a feature to set the velocity.")
             item.sigPositionChangeFinished.connect(lambda moved, rest=rest: self._dropped(moved, rest))
             box.addItem(item, ignoreBounds=True)
@@ -110,19 +112,30 @@ class FitLayer(QtCore.QObject):
     def _draw(self, number: int, record: FitRecord) -> None:
         assert record.result is not None
         x = np.linspace(*record.result.limits, _FIT_POINTS)
-        color = _grey_of(next((c.color for c in self.view.content.curves if c.file == record.file), current_theme().text))
+        color = _grey_of(
+            next((c.color for c in self.view.content.curves if c.file == record.file), current_theme().text)
+        )
         width = 2.0
-        total = self._plot(record, x, evaluate(record.result, x), pg.mkPen(color, width=width, style=_DASHES[number % 3]))
+        total = self._plot(
+            record, x, evaluate(record.result, x), pg.mkPen(color, width=width, style=_DASHES[number % 3])
+        )
         self.curves.append(total)
         if len(record.result.lines) > 1:
             for line in range(len(record.result.lines)):
-                self._plot(record, x, evaluate(record.result, x, line=line), pg.mkPen(color, width=1, style=Qt.PenStyle.DotLine))
+                self._plot(
+                    record,
+                    x,
+                    evaluate(record.result, x, line=line),
+                    pg.mkPen(color, width=1, style=Qt.PenStyle.DotLine),
+                )
         self._plot(record, x, evaluate(record.result, x, baseline_only=True), pg.mkPen(color, width=1))
         places = [line.center.value for line in record.result.lines] or [0.5 * sum(record.result.limits)]
         shown, _ = convert_points(record, places, np.ones(len(places)), self._axis(record), "")
         for place in shown:
             if math.isfinite(place):
-                line = pg.InfiniteLine(self.view.to_plot(place, 1.0)[0], 90, pg.mkPen(color, width=1, style=Qt.PenStyle.DashLine))
+                line = pg.InfiniteLine(
+                    self.view.to_plot(place, 1.0)[0], 90, pg.mkPen(color, width=1, style=Qt.PenStyle.DashLine)
+                )
                 self._add(line, 12)
 
     def _axis(self, record: FitRecord) -> Any:
@@ -151,7 +164,9 @@ class FitLayer(QtCore.QObject):
             pos=self.view.to_plot(*place), size=12, symbol="o" if kind == "top" else "s", pen=pg.mkPen(theme.accent, width=2),
             movable=True,
         )  # fmt: skip
-        handle.setToolTip("Drag to start the fit elsewhere" if kind == "top" else "Drag to start the fit with another width")
+        handle.setToolTip(
+            "Drag to start the fit elsewhere" if kind == "top" else "Drag to start the fit with another width"
+        )
         handle.sigPositionChangeFinished.connect(lambda item: self._dropped(kind, item, owner))
         return self._add(handle, 60)
 
@@ -235,7 +250,9 @@ class RangeLayer(QtCore.QObject):
 
 
 def _to_plot(view: PaneView, x: Any, y: Any) -> tuple[Any, Any]:
-    scale: Callable[[Any, str], Any] = lambda values, kind: np.log10(np.where(values > 0, values, np.nan)) if kind == "log" else values  # noqa: E731
+    scale: Callable[[Any, str], Any] = lambda values, kind: (
+        np.log10(np.where(values > 0, values, np.nan)) if kind == "log" else values
+    )
     return scale(np.asarray(x), view.state.x_scale), scale(np.asarray(y), view.state.primary.scale)
 
 

@@ -35,7 +35,10 @@ class LineWindow(QtWidgets.QWidget):
         self.list.setToolTip("Tick to show; double-click to read the file")
         self.list.setAccessibleName("Lists of lines")
         self.show_lines, self.show_labels = QtWidgets.QCheckBox("Show lines"), QtWidgets.QCheckBox("Show labels")
-        self.load, self.clear = make_button("Load List", "Open a list of lines"), make_button("Clear Lists", "Hide and forget all")
+        self.load, self.clear = (
+            make_button("Load List", "Open a list of lines"),
+            make_button("Clear Lists", "Hide and forget all"),
+        )
         self.search = QtWidgets.QLineEdit()
         self.search.setPlaceholderText("Search: [C II], 157.7, 50-60, CO")
         self.search.setClearButtonEnabled(True)
@@ -131,7 +134,9 @@ class LineWindow(QtWidgets.QWidget):
 
     def ask_for_lists(self) -> None:
         """Let the user choose lists to open."""
-        names, _ = QtWidgets.QFileDialog.getOpenFileNames(self, "Lists of lines", "", "Text (*.txt *.dat *.csv *.list);;All (*)")
+        names, _ = QtWidgets.QFileDialog.getOpenFileNames(
+            self, "Lists of lines", "", "Text (*.txt *.dat *.csv *.list);;All (*)"
+        )
         for name in names:
             self.open_list(name)
 

@@ -92,7 +92,9 @@ def parse_line_list(text: str, name: str, path: Path | None = None) -> LineList:
                 raise InputError(f"{name}: line {number} begins with '{cells[0][:30]}', which is no wavelength in μm.")
             continue
         wave = float(cells[0])
-        found.append(ReferenceLine(wave, cells[1] if len(cells) > 1 and cells[1] else f"{wave:.5g} um", "; ".join(cells[2:])))
+        found.append(
+            ReferenceLine(wave, cells[1] if len(cells) > 1 and cells[1] else f"{wave:.5g} um", "; ".join(cells[2:]))
+        )
     if not found:
         raise InputError(f"{name} holds no line: give a wavelength in μm and a label on each line.")
     return LineList(name, tuple(sorted(found, key=lambda line: line.wavelength)), text, True, path=path)
@@ -149,9 +151,12 @@ def search_lines(lists: Iterable[LineList], text: str) -> list[ReferenceLine]:
     wanted = _plain(clean)
     if "[" in clean:
         exact = re.sub(r"\s", "", clean).lower()
-        return sorted((n for n in lines if exact in re.sub(r"\s", "", n.label).lower()), key=lambda line: line.wavelength)
+        return sorted(
+            (n for n in lines if exact in re.sub(r"\s", "", n.label).lower()), key=lambda line: line.wavelength
+        )
     return sorted(
-        (line for line in lines if wanted and wanted in _plain(f"{line.label} {line.note}")), key=lambda line: line.wavelength
+        (line for line in lines if wanted and wanted in _plain(f"{line.label} {line.note}")),
+        key=lambda line: line.wavelength,
     )
 
 

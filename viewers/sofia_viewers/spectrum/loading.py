@@ -130,7 +130,7 @@ def _take_extensions(product: Product) -> list[Spectrum]:
     orders = _group_orders(product)
     spectra: list[Spectrum] = []
     for order, planes in sorted(orders.items()):
-        spectra += _split_apertures(planes, order, product)
+        spectra += _split_apertures(planes, order, product, stacked=len(orders) == 1)
     return spectra
 
 
@@ -161,14 +161,15 @@ def _as_spectral(planes: dict[str, Plane]) -> dict[str, Plane]:
     return spectral
 
 
-def _split_apertures(planes: dict[str, Plane], order: int, product: Product) -> list[Spectrum]:
+def _split_apertures(planes: dict[str, Plane], order: int, product: Product, *, stacked: bool) -> list[Spectrum]:
+    """Take rows apart: apertures, or (`stacked`) orders as NORDERS says, each with its apertures."""
     wave = planes.get("WAVEPOS")
     values = [plane for name, plane in planes.items() if name in _SPECTRAL[1:]]
     if not values or (wave is None and "SPECTRAL_FLUX" not in planes):
         return []
     length = (wave or values[0]).shape[-1]
     rows = max((plane.data.size // length for plane in values if plane.shape[-1] == length), default=0)
-    several_orders = int(_number(product.header.get("NORDERS"), 1)) if order == 1 else 1
+    several_orders = int(_number(product.header.get("NORDERS"), 1)) if stacked else 1
     n_apertures = _count_apertures(product, rows, several_orders)
     spectra = []
     for row in range(rows):
@@ -418,8 +419,7 @@ def _read_table(path: Path, key: str) -> SpectrumFile:
     elif text.startswith("\\") and "\n|" in text:
         form = "ascii.ipac"
     if form is None:
-        columns = read_text_columns(text, path.name)
-        return SpectrumFile(key, path.name, (make_spectrum(columns, path.name),))
+        return _make_table_file(read_text_columns(text, path.name), path, key, {})
     return _read_astropy_table(path, key, form)
 
 
@@ -435,25 +435,25 @@ def _read_astropy_table(path: Path, key: str, form: str) -> SpectrumFile:
     columns = [
         Column(name, _as_values(table[name]), str(table[name].unit or ""))
         for name in table.colnames
-        if table[name].dtype.kind in "fiu" and table[name].ndim == 1 and name.lower() not in ("order", "aperture")
+        if table[name].dtype.kind in "fiu" and table[name].ndim == 1
     ]
     if not columns:
         raise InputError(f"{path.name} has no column of numbers.")
-    spectrum = make_spectrum(columns, path.name, ("um", "Jy"))
-    return SpectrumFile(key, path.name, tuple(_split_rows(spectrum, table)), dict(table.meta))
+    return _make_table_file(columns, path, key, dict(table.meta))
 
 
-def _split_rows(spectrum: Spectrum, table: Any) -> Iterable[Spectrum]:
-    """Split a table with columns of order and aperture, as the viewer itself saves it."""
-    names = {name.lower(): name for name in table.colnames}
-    numbers = [
-        np.asarray(table[names[word]]) if word in names else np.ones(len(table), dtype=int)
-        for word in ("order", "aperture")
-    ]
-    for order, aperture in sorted(set(zip(*(column.tolist() for column in numbers), strict=True))):
-        rows = (numbers[0] == order) & (numbers[1] == aperture)
+def _make_table_file(columns: list[Column], path: Path, key: str, meta: dict[str, Any]) -> SpectrumFile:
+    """Make spectra of a table; columns of order and aperture, as the viewer itself saves them, split its rows."""
+    length = len(columns[0].values)
+    numbers = {c.name.lower(): c.values for c in columns if c.name.lower() in ("order", "aperture")}
+    spectrum = make_spectrum([c for c in columns if c.name.lower() not in numbers], path.name, ("um", "Jy"))
+    order, aperture = (numbers.get(name, np.ones(length)).astype(int) for name in ("order", "aperture"))
+    spectra = []
+    for first, second in sorted(set(zip(order.tolist(), aperture.tolist(), strict=True))):
+        rows = (order == first) & (aperture == second)
         fields = {name: values[rows] for name, values in spectrum.fields.items()}
-        yield Spectrum(fields, spectrum.units, int(order), int(aperture))
+        spectra.append(Spectrum(fields, spectrum.units, first, second))
+    return SpectrumFile(key, path.name, tuple(spectra), meta)
 
 
 def _as_values(column: Any) -> Array:

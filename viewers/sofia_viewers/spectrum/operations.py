@@ -75,7 +75,9 @@ def _make_kernel(kind: Smoothing, width: float, degree: int) -> FloatArray:
 
         window = 2 * int(width // 2) + 1
         if window <= degree:
-            raise ParameterError(f"A window of {window} pixels is too small for degree {degree}: use {degree + 2} or more.")
+            raise ParameterError(
+                f"A window of {window} pixels is too small for degree {degree}: use {degree + 2} or more."
+            )
         return np.asarray(savgol_coeffs(window, degree))
     if kind == "gaussian":
         sigma = width / (2.0 * math.sqrt(2.0 * math.log(2.0)))
@@ -141,7 +143,9 @@ def _rebin_groups(name: str, groups: FloatArray, good: NDArray[np.bool_]) -> Flo
     number = good.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         if name.endswith("error"):
-            return np.asarray(np.sqrt(np.where(good, groups**2, 0.0).sum(axis=1)) / number * np.where(number > 0, 1.0, np.nan))
+            return np.asarray(
+                np.sqrt(np.where(good, groups**2, 0.0).sum(axis=1)) / number * np.where(number > 0, 1.0, np.nan)
+            )
         return np.asarray(np.where(good, groups, 0.0).sum(axis=1) / number)
 
 
@@ -212,7 +216,7 @@ def _interpolate_error(at: FloatArray, x: FloatArray, error: FloatArray) -> Floa
     """Return errors of linear interpolation: weights squared times variances."""
     right = np.clip(np.searchsorted(x, at), 1, max(len(x) - 1, 1))
     left = right - 1
-    if len(x) < 2:  # noqa: PLR2004
+    if len(x) < 2:
         return np.full(len(at), error[0] if len(error) else np.nan)
     part = np.clip((at - x[left]) / np.where(x[right] > x[left], x[right] - x[left], 1.0), 0.0, 1.0)
     outside = (at < x[0]) | (at > x[-1])
@@ -232,7 +236,9 @@ def _times(scale: FloatArray, error: FloatArray | None) -> FloatArray | None:
 def _divide(a: FloatArray, b: FloatArray, ea: FloatArray | None, eb: FloatArray | None) -> Any:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(b != 0, a / b, np.nan)
-        return ratio, _hypot(_times(1.0 / np.where(b != 0, b, np.nan), ea), _times(ratio / np.where(b != 0, b, np.nan), eb))
+        return ratio, _hypot(
+            _times(1.0 / np.where(b != 0, b, np.nan), ea), _times(ratio / np.where(b != 0, b, np.nan), eb)
+        )
 
 
 _OPERATE: dict[str, Callable[..., Any]] = {

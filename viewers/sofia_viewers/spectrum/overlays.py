@@ -186,7 +186,9 @@ class Overlays(QtCore.QObject):
             return
         sky = self.annotations.sky
         self.tasks.submit(
-            f"atmosphere {name}", lambda: load_transmission(sky, limits), lambda found: self._show_atmosphere(name, found)
+            f"atmosphere {name}",
+            lambda: load_transmission(sky, limits),
+            lambda found: self._show_atmosphere(name, found),
         )
 
     def _wave_limits(self, view: PaneView) -> tuple[float, float] | None:
@@ -238,7 +240,9 @@ class Overlays(QtCore.QObject):
             describe_statistics(curve.title, measure_region(curve.x, curve.y, curve.error, limits), content.y_unit)
             for curve in content.curves
         ]
-        self.measured.emit("\n".join(row for row in rows if row) or "There are no data in the range: choose another one.")
+        self.measured.emit(
+            "\n".join(row for row in rows if row) or "There are no data in the range: choose another one."
+        )
 
     def _draw_region(self, name: str) -> None:
         layers = self.layers(name)

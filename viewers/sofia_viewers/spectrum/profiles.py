@@ -102,7 +102,7 @@ def _voigt(x: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _moffat_area(p: FloatArray) -> float:
     amplitude, _, gamma, alpha = (float(v) for v in p)
-    if alpha <= 0.5:  # noqa: PLR2004 - the integral diverges
+    if alpha <= 0.5:  # the integral diverges
         return math.nan
     return amplitude * gamma * math.sqrt(math.pi) * math.exp(math.lgamma(alpha - 0.5) - math.lgamma(alpha))
 

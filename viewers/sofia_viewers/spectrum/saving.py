@@ -57,7 +57,7 @@ def _write_fits(file: SpectrumFile, target: Path) -> None:
 
     header = fits.Header()
     for keyword, value in file.header.items():
-        if isinstance(value, str | int | float | bool) and len(keyword) <= 8 and keyword not in _STRUCTURE:  # noqa: PLR2004
+        if isinstance(value, str | int | float | bool) and len(keyword) <= 8 and keyword not in _STRUCTURE:
             header[keyword] = value
     header["FILENAME"] = target.name
     header["NORDERS"], header["NAPS"] = len(file.orders), len(file.apertures)
@@ -67,7 +67,9 @@ def _write_fits(file: SpectrumFile, target: Path) -> None:
         suffix = f"_ORDER_{order:02d}" if len(file.orders) > 1 else ""
         for name in spectra[0].fields:
             rows = [s[name] for s in spectra if name in s and len(s[name]) == len(spectra[0][name])]
-            shared = len(rows) == 1 or (name == "wavepos" and all(np.array_equal(r, rows[0], equal_nan=True) for r in rows))
+            shared = len(rows) == 1 or (
+                name == "wavepos" and all(np.array_equal(r, rows[0], equal_nan=True) for r in rows)
+            )
             planes[f"{name.upper()}{suffix}"] = Plane.of(rows[0] if shared else np.stack(rows), spectra[0].unit(name))
     Product(Product.of(header, {}).header, planes, empty_primary=True).write(target)
 
@@ -84,7 +86,9 @@ def _make_table(file: SpectrumFile) -> Any:
     parts = []
     for spectrum in file.spectra:
         fields = {name: values for name, values in spectrum.fields.items() if len(values) == len(spectrum)}
-        part = Table({"order": np.full(len(spectrum), spectrum.order), "aperture": np.full(len(spectrum), spectrum.aperture)})
+        part = Table(
+            {"order": np.full(len(spectrum), spectrum.order), "aperture": np.full(len(spectrum), spectrum.aperture)}
+        )
         for name, values in fields.items():
             part[name] = values
             if spectrum.unit(name) and parse_unit(spectrum.unit(name)) is not None:
@@ -104,7 +108,9 @@ def make_curve_table(curves: Sequence[Curve], x_name: str, y_name: str, units: t
     table[x_name] = np.concatenate([c.x for c in curves]) if curves else []
     table[y_name] = np.concatenate([c.y for c in curves]) if curves else []
     table["error"] = (
-        np.concatenate([c.error if c.error is not None else np.full(len(c.x), np.nan) for c in curves]) if curves else []
+        np.concatenate([c.error if c.error is not None else np.full(len(c.x), np.nan) for c in curves])
+        if curves
+        else []
     )
     table.meta["units"] = {x_name: units[0], y_name: units[1]}
     return table

@@ -93,7 +93,7 @@ def format_limit(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return ""
     size = abs(value)
-    return f"{value:.3f}" if size == 0 or 0.1 <= size < 1e5 else f"{value:.5g}"  # noqa: PLR2004
+    return f"{value:.3f}" if size == 0 or 0.1 <= size < 1e5 else f"{value:.5g}"
 
 
 def make_combo(items: list[str], tip: str) -> QtWidgets.QComboBox:

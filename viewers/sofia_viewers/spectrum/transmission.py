@@ -92,7 +92,9 @@ def find_model_files(source: Path | None = None) -> dict[str, Path]:
     if source is not None:
         found = [source] if source.is_file() else sorted(source.glob("*.fits"))
         if not found:
-            raise ReferenceDataError(f"{source} holds no model of the atmosphere: name an ATRAN file, or a folder of them.")
+            raise ReferenceDataError(
+                f"{source} holds no model of the atmosphere: name an ATRAN file, or a folder of them."
+            )
         return {path.name: path for path in found}
     from sofia_engine.reference import ReferenceStore
 
@@ -138,7 +140,9 @@ def load_transmission(sky: Sky, limits: tuple[float, float]) -> Atmosphere:
     at = wave[inside]
     step = max(1, len(at) // _MOST_POINTS) if sky.resolution > 0 else 1
     at = at[::step]
-    values = smooth_to_resolution(wave, transmission, sky.resolution, at) if sky.resolution > 0 else transmission[inside]
+    values = (
+        smooth_to_resolution(wave, transmission, sky.resolution, at) if sky.resolution > 0 else transmission[inside]
+    )
     return Atmosphere(at, np.asarray(values), _describe(name, sky))
 
 
@@ -171,7 +175,9 @@ def _describe(name: str, sky: Sky) -> str:
         return f"Transmission: {name}{smoothed}."
     water = f", {model.pwv:g} μm of water" if model.pwv is not None else ", standard water vapour"
     wanted = f" (nearest to {sky.altitude:.1f} kft, {sky.zenith_angle:.1f}°)"
-    return f"Transmission: {name}: {model.altitude:g} kft, zenith angle {model.zenith_angle:g}°{water}{wanted}{smoothed}."
+    return (
+        f"Transmission: {name}: {model.altitude:g} kft, zenith angle {model.zenith_angle:g}°{water}{wanted}{smoothed}."
+    )
 
 
 @lru_cache(maxsize=4)
@@ -184,10 +190,12 @@ def _read_model(path: Path) -> tuple[FloatArray, FloatArray]:
             rows = next(np.asarray(hdu.data, dtype=float) for hdu in hdus if hdu.is_image and hdu.data is not None)
     except (OSError, StopIteration) as problem:
         raise InputError(f"{path.name} cannot be read as a model of the atmosphere: {problem}.") from None
-    if rows.ndim != 2 or len(rows) < 2:  # noqa: PLR2004
-        raise InputError(f"{path.name} is no model of the atmosphere: it must hold rows of wavelength and transmission.")
+    if rows.ndim != 2 or len(rows) < 2:
+        raise InputError(
+            f"{path.name} is no model of the atmosphere: it must hold rows of wavelength and transmission."
+        )
     wave, transmission = rows[0], rows[1]
-    if path.name.lower().startswith("psg") or float(np.nanmedian(wave)) > 320.0:  # noqa: PLR2004 - beyond any model in μm
+    if path.name.lower().startswith("psg") or float(np.nanmedian(wave)) > 320.0:  # beyond any model in μm
         wave = 1e4 / wave
     order = np.argsort(wave)
     return wave[order], transmission[order]

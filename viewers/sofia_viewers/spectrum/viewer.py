@@ -14,8 +14,8 @@ from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from sofia_viewers.spectrum.analysis_panel import AnalysisPanel, AtmospherePanel, OperationsPanel
 from sofia_viewers.spectrum.annotations import Annotations
 from sofia_viewers.spectrum.axis_panel import AxisPanel, PlotPanel
-from sofia_viewers.spectrum.file_panel import LoadPanel, PanesPanel
 from sofia_viewers.spectrum.code import make_code
+from sofia_viewers.spectrum.file_panel import LoadPanel, PanesPanel
 from sofia_viewers.spectrum.fit_window import FitWindow
 from sofia_viewers.spectrum.line_window import LineWindow
 from sofia_viewers.spectrum.loading import SPECTRUM_FILTER, make_spectrum_file, read_spectrum_file
