@@ -27,6 +27,13 @@ _COMMANDS = {
     "sessions": "list, go on with, or remove reductions that were not finished",
 }
 
+_VIEWERS = {
+    "image": "show images, or write a picture of them without a window",
+    "spectrum": "show spectra, or write a picture of them without a window",
+    "quality": "show the quality of many products, or write its plots and tables",
+}
+"""Commands of the windows: ``sofia_viewers.<command>.main``, there only with the extra ``gui``."""
+
 _DRAWING = frozenset({"demo", "reduce", "rerun"})
 _NOT_DRAWING = frozenset({"--all-groups", "--dry-run", "--help", "-h"})
 _SHORTEST = 2
@@ -111,10 +118,25 @@ def _make_parser(chosen: str) -> argparse.ArgumentParser:
     for name, text in _COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         if name == chosen:
-            module = importlib.import_module(f"{__name__}.{name}")
-            module.add_arguments(command)
-            command.set_defaults(run=module.run)
+            _give_options(command, f"{__name__}.{name}")
+    if _has_windows():
+        for name, text in _VIEWERS.items():
+            command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+            if name == chosen:
+                _give_options(command, f"sofia_viewers.{name}.main")
     return parser
+
+
+def _give_options(command: argparse.ArgumentParser, module_name: str) -> None:
+    module = importlib.import_module(module_name)
+    module.add_arguments(command)
+    command.set_defaults(run=module.run)
+
+
+def _has_windows() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("PySide6") is not None and find_spec("sofia_viewers") is not None
 
 
 def _start_desktop(parser: argparse.ArgumentParser) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sofia_engine.errors import InputError, ParameterError
 from sofia_viewers.image.main import add_arguments, run
 from sofia_viewers.qt import QtGui
 
@@ -75,9 +76,9 @@ def test_that_vectors_stay_vectors(call, write_image, tmp_path, suffix):
     ("options", "word"),
     [(("--cmap", "viridiss"), "viridis"), (("--limits", "much"), "zscale"), (("--overlay", "grids"), "grid")],
 )
-def test_that_a_wrong_option_is_explained(call, write_image, tmp_path, capsys, options, word):
-    assert call(write_image(), "--export", tmp_path / "a.png", *options) == 2
-    assert word in capsys.readouterr().err
+def test_that_a_wrong_option_is_explained(call, write_image, tmp_path, options, word):
+    with pytest.raises(ParameterError, match=word):
+        call(write_image(), "--export", tmp_path / "a.png", *options)
 
 
 def test_that_a_file_that_cannot_be_shown_ends_with_one(call, tmp_path, capsys):
@@ -88,9 +89,17 @@ def test_that_a_file_that_cannot_be_shown_ends_with_one(call, tmp_path, capsys):
     assert not (tmp_path / "a.png").exists()
 
 
-def test_that_export_needs_a_file(call, tmp_path, capsys):
-    assert call("--export", tmp_path / "a.png") == 2
-    assert "name at least one" in capsys.readouterr().err
+def test_that_export_needs_a_file(call, tmp_path):
+    with pytest.raises(InputError, match="name at least one"):
+        call("--export", tmp_path / "a.png")
+
+
+def test_that_the_program_has_the_command_and_its_exit_codes(write_image, tmp_path, capsys):
+    from sofia_engine.cli import main
+
+    assert main(["image", str(write_image()), "--export", str(tmp_path / "a.png"), "--limits", "much"]) == 3
+    assert "zscale" in capsys.readouterr().err
+    assert main(["image", "--export", str(tmp_path / "a.png")]) == 2
 
 
 def test_that_a_picture_is_made_in_a_process_without_a_screen(write_image, tmp_path):

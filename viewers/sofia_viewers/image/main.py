@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from sofia_engine.errors import SofiaDeskError
 from sofia_viewers.image.display import STRETCHES, LimitsRule
 
 __all__ = ["add_arguments", "run"]
@@ -41,25 +39,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show the files, or write the picture; return 0, 1 if something could not be shown, 2 for a wrong option."""
+    """Show the files, or write the picture; return 0, or 1 if something could not be shown.
+
+    Raises
+    ------
+    ParameterError
+        If an option has a value that is not allowed.
+    InputError
+        If there is nothing to export.
+    """
+    from sofia_engine.errors import InputError
     from sofia_viewers.colormaps import make_color_table
     from sofia_viewers.qt import QtWidgets, start_application
     from sofia_viewers.standalone import run_viewer
 
-    try:
-        values: dict[str, object] = {"stretch": arguments.stretch}
-        if arguments.limits:
-            values["rule"] = LimitsRule.parse(arguments.limits)
-        if arguments.cmap:
-            make_color_table(arguments.cmap, 2)
-            values["color_map"] = arguments.cmap
-        overlays = _read_overlays(arguments.overlay)
-    except SofiaDeskError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+    values: dict[str, object] = {"stretch": arguments.stretch}
+    if arguments.limits:
+        values["rule"] = LimitsRule.parse(arguments.limits)
+    if arguments.cmap:
+        make_color_table(arguments.cmap, 2)
+        values["color_map"] = arguments.cmap
+    overlays = _read_overlays(arguments.overlay)
     if arguments.export is not None and not arguments.files:
-        sys.stderr.write("Nothing to export: name at least one FITS file.\n")
-        return 2
+        raise InputError("Nothing to export: name at least one FITS file.")
     start_application(offscreen=arguments.export is not None)
 
     def make() -> QtWidgets.QWidget:
