@@ -42,7 +42,7 @@ def plain(flux, error=None, wave=None):
     return Spectrum(fields, {"wavepos": "um", "spectral_flux": "Jy", "spectral_error": "Jy"})
 
 
-# -- selections and formulas ----------------------------------------------------------------------------------------------
+# -- selections and formulas -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_that_formulas_compute_and_refuse_everything_else():
             evaluate(bad, values)
 
 
-# -- operations -----------------------------------------------------------------------------------------------------------
+# -- operations ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["box", "gaussian", "savgol"])
@@ -153,7 +153,7 @@ def test_that_statistics_of_a_range_are_the_textbook_ones():
     assert measure_region(np.arange(3.0), np.ones(3), None, (7, 9)).count == 0
 
 
-# -- lines ----------------------------------------------------------------------------------------------------------------
+# -- lines -----------------------------------------------------------------------------------------------------------
 
 
 def test_that_line_lists_of_all_forms_are_read():
@@ -212,7 +212,7 @@ def test_that_labels_never_overlap_and_lose_no_line(places, height):
     assert all(len(label.text) <= 30 for label in merged)
 
 
-# -- atmosphere -----------------------------------------------------------------------------------------------------------
+# -- atmosphere ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ def test_that_the_sky_of_an_observation_is_read():
     assert (sky.altitude, sky.zenith_angle, sky.resolution) == (41.0, 45.0, 150.0)
 
 
-# -- drawing --------------------------------------------------------------------------------------------------------------
+# -- drawing ---------------------------------------------------------------------------------------------------------
 
 
 @given(st.integers(1, 2000), st.floats(0.01, 3.0), st.booleans())
@@ -311,7 +311,7 @@ def test_that_zoom_history_goes_back_and_forth():
     assert history.forward() == ((5, 6), None)
 
 
-# -- session --------------------------------------------------------------------------------------------------------------
+# -- session ---------------------------------------------------------------------------------------------------------
 
 
 def test_that_files_of_one_name_in_two_folders_are_both_loaded_and_told_apart(make_file):

@@ -41,7 +41,7 @@ def count_colors(widget):
     return len({image.pixel(x, y) for x in range(0, image.width(), 3) for y in range(0, image.height(), 3)})
 
 
-# -- files and panes ------------------------------------------------------------------------------------------------------
+# -- files and panes -------------------------------------------------------------------------------------------------
 
 
 def test_that_files_are_opened_listed_and_closed(viewer, tmp_path):
@@ -143,7 +143,7 @@ def test_that_files_are_ticked_off_and_removed_from_a_pane_alone(viewer):
     assert "a" in viewer.session.files
 
 
-# -- axes -----------------------------------------------------------------------------------------------------------------
+# -- axes ------------------------------------------------------------------------------------------------------------
 
 
 def test_that_units_and_fields_change_the_curves_and_return(viewer):
@@ -255,7 +255,7 @@ def test_that_panes_with_the_same_axis_move_together_unless_unlinked(viewer):
     np.testing.assert_allclose(first.limits[0], (10.2, 10.4))
 
 
-# -- zoom and keys --------------------------------------------------------------------------------------------------------
+# -- zoom and keys ---------------------------------------------------------------------------------------------------
 
 
 def test_that_two_clicks_zoom_along_x_y_and_a_box_and_w_resets(viewer, qtbot):
@@ -315,7 +315,7 @@ def test_that_delete_removes_the_pane(viewer, qtbot):
     assert len(viewer.area.views) == 1
 
 
-# -- look -----------------------------------------------------------------------------------------------------------------
+# -- look ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -385,7 +385,7 @@ def test_that_the_cursor_is_read_out_and_popped_out(viewer):
     assert panel.values["Y Value"].text() == "–"
 
 
-# -- fits -----------------------------------------------------------------------------------------------------------------
+# -- fits ------------------------------------------------------------------------------------------------------------
 
 
 def fit(viewer, low=10.3, high=10.75):
@@ -421,10 +421,10 @@ def test_that_shape_baseline_number_and_widths_are_obeyed(viewer, make_file):
     result = viewer.annotations.fits[-1].result
     assert (result.lines[0].shape, result.degree, result.weighted) == ("voigt", 0, False)
     choose(panel.feature, "Gaussian")
-    type_text(panel.width, "0.2")
+    type_text(panel.fixed_width, "0.2")
     fit(viewer)
     assert viewer.annotations.fits[-1].result.lines[0].fwhm.value == pytest.approx(0.2)
-    type_text(panel.width, "")
+    type_text(panel.fixed_width, "")
     wave = np.linspace(10.0, 11.0, 201)
     double = 2.0 + sum(a * np.exp(-0.5 * ((wave - c) / 0.03) ** 2) for a, c in ((5.0, 10.45), (3.0, 10.6)))
     viewer.session.add_files([make_file("a", spectral_flux=double)])
@@ -447,7 +447,6 @@ def test_that_a_fit_without_data_is_reported_and_not_kept(viewer):
 
 def test_that_a_dragged_handle_starts_the_fit_elsewhere(viewer):
     fit(viewer)
-    viewer.annotations.choice = viewer.annotations.choice
     handles = viewer.overlays.layers("pane1").fits.handles
     assert len(handles) == 2
     handles[0].setPos(10.45, 5.0)
@@ -507,7 +506,7 @@ def test_that_a_fit_is_drawn_within_a_tenth_of_a_second(viewer):
     assert time.process_time() - start < 0.25  # with all widgets; the fit itself is measured in test_fitting
 
 
-# -- statistics, operations, lines, atmosphere ----------------------------------------------------------------------------
+# -- statistics, operations, lines, atmosphere -----------------------------------------------------------------------
 
 
 def test_that_a_range_is_measured_moved_and_dismissed(viewer):
@@ -538,7 +537,7 @@ def test_that_operations_make_new_files(viewer):
 def test_that_the_continuum_of_windows_is_subtracted(viewer):
     panel = viewer.operations_panel
     for low, high in ((10.0, 10.2), (10.8, 11.0)):
-        panel.window.click()
+        panel.add_window.click()
         for x in (low, high):
             pane_of(viewer).box.click(QtCore.QPointF(x, 3))
     assert len(viewer.overlays.layers("pane1").windows.items) == 2
@@ -617,7 +616,7 @@ def test_that_a_missing_model_of_the_atmosphere_is_explained(viewer, tmp_path):
     assert "holds no model" in viewer.status.text()
 
 
-# -- saving and the program -----------------------------------------------------------------------------------------------
+# -- saving and the program ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
@@ -742,3 +741,17 @@ def test_that_published_spectra_are_drawn(viewer, real):
     assert viewer.problems() == []
     json.dumps(viewer.session.to_json())
     assert Path(viewer.session.to_json()["files"][0]["path"]).name == names[0]
+
+
+def test_that_files_that_do_not_fit_a_pane_are_named(viewer, make_file):
+    from sofia_viewers.spectrum.spectrum import Spectrum, SpectrumFile
+
+    spectra = tuple(Spectrum(s.fields, {**s.units, "spectral_flux": "Me/s"}) for s in make_file().spectra)
+    viewer.session.add_files([SpectrumFile("raw", "raw.fits", spectra)])
+    assert "raw.fits is not shown" in viewer.status.text()
+    assert len(curves_of(viewer)) == 1
+
+
+def test_that_no_thread_is_left_when_the_viewer_closes(viewer):
+    viewer.close()
+    assert viewer.tasks._pool.activeThreadCount() == 0

@@ -42,11 +42,11 @@ class AnalysisPanel(Section):
         self.count.setToolTip("Number of lines that are fitted together")
         self.count.setAccessibleName("Number of lines")
         self.weighted, self.same_width = QtWidgets.QCheckBox("Weight by error"), QtWidgets.QCheckBox("Same width")
-        self.width, self.distance = (
+        self.fixed_width, self.distance = (
             LimitEdit("Fixed FWHM, unit of x; empty: fitted"),
             LimitEdit("Distance, Mpc, for luminosities"),
         )
-        self.width.setPlaceholderText("free")
+        self.fixed_width.setPlaceholderText("free")
         self.distance.setPlaceholderText("none")
         self.fit_button = make_button(
             "Fit", "Then two clicks or a drag in the plot (key f); key c hides fits", checkable=True
@@ -60,7 +60,7 @@ class AnalysisPanel(Section):
         self.add(self.background, label="Background")
         self.add(self.sign, label="Sign")
         self.add(self.weighted, self.same_width)
-        self.add(self.width, label="FWHM")
+        self.add(self.fixed_width, label="FWHM")
         self.add(self.distance, label="Distance")
         self.add(self.fit_button, self.results)
         self.add(self.statistics, self.lines)
@@ -70,7 +70,7 @@ class AnalysisPanel(Section):
         self.count.valueChanged.connect(lambda value: self._choose(count=value))
         self.weighted.clicked.connect(lambda on: self._choose(weighted=on))
         self.same_width.clicked.connect(lambda on: self._choose(same_width=on))
-        self.width.committed.connect(lambda value: self._choose(fixed_width=value if value > 0 else None))
+        self.fixed_width.committed.connect(lambda value: self._choose(fixed_width=value if value > 0 else None))
         self.distance.committed.connect(self._set_distance)
         self.fit_button.clicked.connect(self.fit_requested)
         self.statistics.clicked.connect(self.statistics_requested)
@@ -82,14 +82,15 @@ class AnalysisPanel(Section):
         """Show what is chosen."""
         choice = self.annotations.choice
         for combo, table, value in (
-            (self.feature, _SHAPES, choice.shape), (self.background, _BASELINES, choice.degree), (self.sign, _SIGNS, choice.sign),
+            (self.feature, _SHAPES, choice.shape), (self.background, _BASELINES, choice.degree),
+            (self.sign, _SIGNS, choice.sign),
         ):  # fmt: skip
-            set_combo(combo, None, next(name for name, meant in table.items() if meant == value))  # type: ignore[attr-defined]
+            set_combo(combo, None, next(name for name, meant in table.items() if meant == value))
         with QtCore.QSignalBlocker(self.count):
             self.count.setValue(choice.count)
         self.weighted.setChecked(choice.weighted)
         self.same_width.setChecked(choice.same_width)
-        self.width.show_value(choice.fixed_width)
+        self.fixed_width.show_value(choice.fixed_width)
         self.distance.show_value(self.annotations.distance)
 
     def show_mode(self, mode: str) -> None:
@@ -134,7 +135,8 @@ class AtmospherePanel(Section):
         self.form.addWidget(self.description)
         self.shown.clicked.connect(lambda on: session.change_pane(transmission=on))
         for edit, name in (
-            (self.altitude, "altitude"), (self.zenith, "zenith_angle"), (self.pwv, "pwv"), (self.resolution, "resolution"),
+            (self.altitude, "altitude"), (self.zenith, "zenith_angle"), (self.pwv, "pwv"),
+            (self.resolution, "resolution"),
         ):  # fmt: skip
             edit.committed.connect(lambda value, name=name: self._set(**{name: value if math.isfinite(value) else 0.0}))
         self.from_header.clicked.connect(self.take_header)
@@ -192,11 +194,11 @@ class OperationsPanel(Section):
         super().__init__("Operations", is_open=False)
         self.session, self.annotations, self.chosen = session, annotations, chosen
         self.kind = make_combo(["gaussian", "box", "savgol"], "Kind of smoothing")
-        self.width = QtWidgets.QDoubleSpinBox()
-        self.width.setRange(1.0, 999.0)
-        self.width.setValue(3.0)
-        self.width.setToolTip("Width in pixels")
-        self.width.setAccessibleName("Smoothing width")
+        self.smoothing_width = QtWidgets.QDoubleSpinBox()
+        self.smoothing_width.setRange(1.0, 999.0)
+        self.smoothing_width.setValue(3.0)
+        self.smoothing_width.setToolTip("Width in pixels")
+        self.smoothing_width.setAccessibleName("Smoothing width")
         self.smooth = make_button("Smooth", "Smooth the selected file, or all of the pane")
         self.factor = QtWidgets.QSpinBox()
         self.factor.setRange(2, 999)
@@ -210,23 +212,23 @@ class OperationsPanel(Section):
         self.degree.setValue(1)
         self.degree.setAccessibleName("Degree of the continuum")
         self.degree.setToolTip("Degree of the continuum")
-        self.window = make_button("Window", "Add a continuum window: two clicks or a drag", checkable=True)
+        self.add_window = make_button("Window", "Add a continuum window: two clicks or a drag", checkable=True)
         self.clear = make_button("Clear", "Remove the continuum windows")
         self.subtract, self.normalize = (
             make_button("Subtract", "Subtract the continuum"),
             make_button("Normalize", "Divide by it"),
         )
-        self.add(self.kind, self.width, self.smooth, label="Smooth")
+        self.add(self.kind, self.smoothing_width, self.smooth, label="Smooth")
         self.add(self.factor, self.rebin, label="Rebin")
         self.add(self.operator, self.second, self.compute, label="Compute")
-        self.add(self.degree, self.window, self.clear, label="Continuum")
+        self.add(self.degree, self.add_window, self.clear, label="Continuum")
         self.add(self.subtract, self.normalize)
         self.smooth.clicked.connect(
-            lambda: self._apply("smooth", kind=self.kind.currentText(), width=self.width.value(), degree=2)
+            lambda: self._apply("smooth", kind=self.kind.currentText(), width=self.smoothing_width.value(), degree=2)
         )
         self.rebin.clicked.connect(lambda: self._apply("rebin", factor=self.factor.value()))
         self.compute.clicked.connect(self._compute)
-        self.window.clicked.connect(self.window_requested)
+        self.add_window.clicked.connect(self.window_requested)
         self.clear.clicked.connect(self._clear)
         self.subtract.clicked.connect(lambda: self._continuum("subtract"))
         self.normalize.clicked.connect(lambda: self._continuum("normalize"))

@@ -150,7 +150,7 @@ class Annotations:
         for listener in list(self._listeners):
             listener(what)
 
-    # -- reference lines ------------------------------------------------------------------------------------------------
+    # -- reference lines ---------------------------------------------------------------------------------------------
 
     def add_list(self, lines: LineList) -> None:
         """Add a list; one of the same name is replaced."""
@@ -203,7 +203,7 @@ class Annotations:
         near = [w for w in rest if abs(w * self.shift.factor - wave) <= 0.01 * wave]
         return min(near, key=lambda w: abs(w * self.shift.factor - wave)) if near else None
 
-    # -- fits -------------------------------------------------------------------------------------------------------------
+    # -- fits --------------------------------------------------------------------------------------------------------
 
     def fit_range(self, pane: int, limits: tuple[float, float], guess: Sequence[Line] | None = None) -> list[FitRecord]:
         """Fit every curve of a pane between two values of x; successful fits are kept."""
@@ -214,7 +214,8 @@ class Annotations:
             file = self.session.files[curve.file]
             record = FitRecord(
                 state.id, curve.file, curve.name, curve.order, curve.aperture, state.x_field, state.primary.field,
-                content.x_unit, content.y_unit, result, columns, status, state.rest if content.x_unit == "km/s" else None,
+                content.x_unit, content.y_unit, result, columns, status,
+                state.rest if content.x_unit == "km/s" else None,
                 pixel_area=file.pixel_area,
             )  # fmt: skip
             records.append(self._compare(record))
@@ -264,14 +265,14 @@ class Annotations:
         self.fits = [replace(record, shown=False) if record.pane == pane else record for record in self.fits]
         self.tell("fits")
 
-    # -- the atmosphere ---------------------------------------------------------------------------------------------------
+    # -- the atmosphere ----------------------------------------------------------------------------------------------
 
     def set_sky(self, sky: Sky) -> None:
         """Choose another atmosphere."""
         self.sky = sky
         self.tell("sky")
 
-    # -- saving -----------------------------------------------------------------------------------------------------------
+    # -- saving ------------------------------------------------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain values."""

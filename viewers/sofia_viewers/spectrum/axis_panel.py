@@ -211,12 +211,12 @@ class PlotPanel(Section):
         self.markers, self.grid, self.dark, self.flags, self.legend = (
             QtWidgets.QCheckBox(text) for text in ("Show markers", "Show grid", "Dark mode", "Show flags", "Legend")
         )
-        self.width = QtWidgets.QDoubleSpinBox()
-        self.width.setRange(0.5, 6.0)
-        self.width.setSingleStep(0.5)
-        self.add(self.plot_type, self.width, label="Plot type")
-        self.width.setAccessibleName("Line width")
-        self.width.setToolTip("Line width")
+        self.line_width = QtWidgets.QDoubleSpinBox()
+        self.line_width.setRange(0.5, 6.0)
+        self.line_width.setSingleStep(0.5)
+        self.add(self.plot_type, self.line_width, label="Plot type")
+        self.line_width.setAccessibleName("Line width")
+        self.line_width.setToolTip("Line width")
         self.add(self.cycle, label="Colors")
         self.add(self.errors, label="Errors")
         self.add(self.markers, self.flags)
@@ -224,7 +224,7 @@ class PlotPanel(Section):
         self.plot_type.currentTextChanged.connect(lambda text: session.set_style(plot_type=text))
         self.cycle.currentTextChanged.connect(lambda text: session.set_style(cycle=text))
         self.errors.currentTextChanged.connect(lambda text: session.set_style(errors=text))
-        self.width.valueChanged.connect(lambda value: session.set_style(width=value))
+        self.line_width.valueChanged.connect(lambda value: session.set_style(width=value))
         for box, name in (
             (self.markers, "markers"),
             (self.grid, "grid"),
@@ -243,11 +243,12 @@ class PlotPanel(Section):
         set_combo(self.cycle, None, style.cycle)
         set_combo(self.errors, None, style.errors)
         pairs: list[tuple[Any, Any]] = [
-            (self.markers, style.markers), (self.grid, style.grid), (self.flags, style.flags), (self.legend, style.legend),
+            (self.markers, style.markers), (self.grid, style.grid), (self.flags, style.flags),
+            (self.legend, style.legend),
             (self.dark, self.session.dark),
         ]  # fmt: skip
         for box, value in pairs:
             with QtCore.QSignalBlocker(box):
                 box.setChecked(value)
-        with QtCore.QSignalBlocker(self.width):
-            self.width.setValue(style.width)
+        with QtCore.QSignalBlocker(self.line_width):
+            self.line_width.setValue(style.width)

@@ -113,7 +113,8 @@ class CursorTable(QtWidgets.QTableWidget):
         for row, reading in enumerate(readings):
             curve = reading.curve
             cells = [
-                curve.name, str(curve.order), str(curve.aperture), "", content.x_label, content.y_label.replace("\n", " "),
+                curve.name, str(curve.order), str(curve.aperture), "", content.x_label,
+                content.y_label.replace("\n", " "),
                 f"{cursor[0]:.5g}", f"{cursor[1]:.5g}", f"{reading.x:.6g}", f"{reading.y:.6g}", str(reading.column),
             ]  # fmt: skip
             for column, text in enumerate(cells):

@@ -1,4 +1,7 @@
-"""Files made of others: smoothed, rebinned, combined, without continuum. They are made anew when their sources change."""
+"""Files made of others: smoothed, rebinned, combined.
+
+Without continuum. They are made anew when their sources change.
+"""
 
 from __future__ import annotations
 

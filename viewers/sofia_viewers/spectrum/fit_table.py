@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -121,7 +121,8 @@ def line_flux(record: FitRecord, line: LineFit) -> Measured:
 
     Notes
     -----
-    The integral over x is turned into one over wavelength with the derivative at the line's position, which is exact for
+    The integral over x is turned into one over wavelength with the derivative at the line's position, which is exact
+    for
     lines that are narrow compared with their wavelength.
     """
     at = line.center.value
@@ -208,7 +209,8 @@ def _measure(record: FitRecord, line: LineFit, distance_mpc: float | None) -> di
     velocity, redshift = find_velocity(record, line)
     row = {}
     for name, value in (
-        ("flux", line.flux), ("flux_w_m2", flux), ("ew", line.equivalent_width), ("velocity", velocity), ("redshift", redshift),
+        ("flux", line.flux), ("flux_w_m2", flux), ("ew", line.equivalent_width),
+        ("velocity", velocity), ("redshift", redshift),
     ):  # fmt: skip
         row |= {name: value.value, f"{name}_err": value.error}
     if distance_mpc is not None and distance_mpc > 0:
@@ -218,14 +220,17 @@ def _measure(record: FitRecord, line: LineFit, distance_mpc: float | None) -> di
 
 
 def order_columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the columns of a table of fits: the usual ones first, then parameters, their errors and what was derived."""
+    """Return the columns of a table of fits: the usual ones first, then parameters.
+
+    Their errors and what was derived.
+    """
     present = {name for row in rows for name in row}
     parameters = [name for name in (*_PARAMETERS, *_MORE) if name in present]
     errors = [f"{name}_err" for name in ("baseline", "mid_point", "fwhm", *parameters) if f"{name}_err" in present]
     return [*COLUMNS, *parameters, *errors, *(name for name in _LAST if name in present)]
 
 
-def format_csv(rows: list[Mapping[str, Any]]) -> str:
+def format_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Write rows as CSV: ten digits, NA for what is not known."""
     import csv
     import io

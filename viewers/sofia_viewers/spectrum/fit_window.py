@@ -31,6 +31,10 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+_DERIVED = 3
+"""Rows below the parameters of a line: width, flux and equivalent width."""
+
+
 class FitWindow(QtWidgets.QWidget):
     """Shows the fits of a session.
 
@@ -105,7 +109,7 @@ class FitWindow(QtWidgets.QWidget):
         self.table.itemChanged.connect(self._toggle)
         self.table.itemSelectionChanged.connect(self._choose)
 
-    # -- showing ----------------------------------------------------------------------------------------------------------
+    # -- showing -----------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Show the fits of the session; the last one is selected after a new one."""
@@ -248,7 +252,7 @@ class FitWindow(QtWidgets.QWidget):
                 item.setCheckState(Qt.CheckState.Unchecked)
             self.parameters.setItem(row, column, item)
 
-    # -- what the user does -----------------------------------------------------------------------------------------------
+    # -- what the user does ------------------------------------------------------------------------------------------
 
     def refit(self) -> None:
         """Fit again from the values in the table, some fixed or tied."""
@@ -269,7 +273,7 @@ class FitWindow(QtWidgets.QWidget):
         lines, row = [], 0
         for fitted in record.result.lines:
             names = PROFILES[fitted.shape].names
-            cells = [[self.parameters.item(row + i, column) for column in (1, 3, 4)] for i in range(len(names))]
+            cells = [[self._cell(row + i, column) for column in (1, 3, 4)] for i in range(len(names))]
             try:
                 values = tuple(float(cell[0].text()) for cell in cells)
             except ValueError as problem:
@@ -279,8 +283,13 @@ class FitWindow(QtWidgets.QWidget):
             )
             ties = {n: parse_tie(c[2].text(), n) for n, c in zip(names, cells, strict=True)}
             lines.append(Line(fitted.shape, values, fixed, {n: t for n, t in ties.items() if t is not None}))
-            row += len(names) + 3
+            row += len(names) + _DERIVED
         return tuple(lines)
+
+    def _cell(self, row: int, column: int) -> QtWidgets.QTableWidgetItem:
+        item = self.parameters.item(row, column)
+        assert item is not None
+        return item
 
     def _toggle(self, item: QtWidgets.QTableWidgetItem) -> None:
         if item.column() == 0:

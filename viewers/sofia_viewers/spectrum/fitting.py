@@ -95,7 +95,8 @@ class LineFit:
     flux : Measured
         Integral of the line, unit of y times unit of x.
     equivalent_width : Measured
-        Minus the flux over the baseline at the position: positive in absorption. NaN where the baseline is not positive.
+        Minus the flux over the baseline at the position: positive in absorption. NaN where the baseline is not
+        positive.
     """
 
     shape: str
@@ -173,7 +174,7 @@ class _Scaled:
     offsets: FloatArray
 
 
-# -- evaluation -----------------------------------------------------------------------------------------------------------
+# -- evaluation ------------------------------------------------------------------------------------------------------
 
 
 def evaluate(result: FitResult, x: Any, *, line: int | None = None, baseline_only: bool = False) -> FloatArray:
@@ -218,7 +219,7 @@ def _evaluate_scaled(
     return values, np.concatenate([*derivatives, powers])
 
 
-# -- first values ---------------------------------------------------------------------------------------------------------
+# -- first values ----------------------------------------------------------------------------------------------------
 
 
 def estimate_lines(
@@ -311,7 +312,7 @@ def _guess_line(x: FloatArray, rest: FloatArray, center: float | None, sign: int
     return amplitude or 1e-30, found if center is None else float(center), width
 
 
-# -- the fit --------------------------------------------------------------------------------------------------------------
+# -- the fit ---------------------------------------------------------------------------------------------------------
 
 
 def fit_lines(x: Any, y: Any, error: Any, model: FitModel) -> FitResult:
@@ -479,7 +480,7 @@ def _is_own(matrix: FloatArray, column: int) -> NDArray[np.bool_]:
     return row & (np.count_nonzero(matrix, axis=1) == 1)
 
 
-# -- what comes out -------------------------------------------------------------------------------------------------------
+# -- what comes out --------------------------------------------------------------------------------------------------
 
 
 def _describe(

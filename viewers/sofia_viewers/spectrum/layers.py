@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -130,7 +130,7 @@ class FitLayer(QtCore.QObject):
                 )
         self._plot(record, x, evaluate(record.result, x, baseline_only=True), pg.mkPen(color, width=1))
         places = [line.center.value for line in record.result.lines] or [0.5 * sum(record.result.limits)]
-        shown, _ = convert_points(record, places, np.ones(len(places)), self._axis(record), "")
+        shown, _ = convert_points(record, places, np.ones(len(places)), self._axis(), "")
         for place in shown:
             if math.isfinite(place):
                 line = pg.InfiniteLine(
@@ -138,11 +138,11 @@ class FitLayer(QtCore.QObject):
                 )
                 self._add(line, 12)
 
-    def _axis(self, record: FitRecord) -> Any:
+    def _axis(self) -> Any:
         return replace(self.view.state.axis, unit=self.view.content.x_unit)
 
     def _plot(self, record: FitRecord, x: Any, y: Any, pen: Any) -> Any:
-        shown_x, shown_y = convert_points(record, x, y, self._axis(record), self.view.content.y_unit)
+        shown_x, shown_y = convert_points(record, x, y, self._axis(), self.view.content.y_unit)
         px, py = _to_plot(self.view, shown_x, shown_y)
         item = pg.PlotCurveItem(px, py, pen=pen, connect="finite", antialias=True)
         return self._add(item, 15)
@@ -161,7 +161,8 @@ class FitLayer(QtCore.QObject):
     def _make_handle(self, kind: str, place: tuple[float, float], owner: tuple[int, int, FitRecord]) -> Any:
         theme = current_theme()
         handle = pg.TargetItem(
-            pos=self.view.to_plot(*place), size=12, symbol="o" if kind == "top" else "s", pen=pg.mkPen(theme.accent, width=2),
+            pos=self.view.to_plot(*place), size=12, symbol="o" if kind == "top" else "s",
+            pen=pg.mkPen(theme.accent, width=2),
             movable=True,
         )  # fmt: skip
         handle.setToolTip(
@@ -250,10 +251,12 @@ class RangeLayer(QtCore.QObject):
 
 
 def _to_plot(view: PaneView, x: Any, y: Any) -> tuple[Any, Any]:
-    scale: Callable[[Any, str], Any] = lambda values, kind: (
-        np.log10(np.where(values > 0, values, np.nan)) if kind == "log" else values
-    )
-    return scale(np.asarray(x), view.state.x_scale), scale(np.asarray(y), view.state.primary.scale)
+    return _scale(x, view.state.x_scale), _scale(y, view.state.primary.scale)
+
+
+def _scale(values: Any, kind: str) -> Any:
+    array = np.asarray(values, dtype=float)
+    return np.log10(np.where(array > 0, array, np.nan)) if kind == "log" else array
 
 
 def _grey_of(color: str) -> str:

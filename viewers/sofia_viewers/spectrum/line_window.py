@@ -87,7 +87,7 @@ class LineWindow(QtWidgets.QWidget):
         self.redshift.valueChanged.connect(lambda value: notes.set_shift(replace(notes.shift, redshift=value)))
         self.velocity.valueChanged.connect(lambda value: notes.set_shift(notes.shift.with_velocity(value)))
         self.frame.activated.connect(lambda _: self._choose_frame())
-        self.search.textChanged.connect(self.find)
+        self.search.textChanged.connect(self.list_results)
         self.results.itemDoubleClicked.connect(lambda item, _: self.rest_chosen.emit(float(item.text(0))))
         notes.subscribe(lambda what: self.refresh() if what == "lines" else None)
 
@@ -158,7 +158,7 @@ class LineWindow(QtWidgets.QWidget):
             total = barycentric + (local if frame == "lsr" else 0.0)
             self.say(f"Motion of the observer: {299792.458 * total:+.2f} km/s towards the source ({source}).")
 
-    def find(self, text: str) -> None:
+    def list_results(self, text: str) -> None:
         """List the lines a text names."""
         self.results.clear()
         for line in search_lines(self.annotations.lists, text)[:_MOST_RESULTS]:

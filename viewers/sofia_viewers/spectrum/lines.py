@@ -135,7 +135,8 @@ def search_lines(lists: Iterable[LineList], text: str) -> list[ReferenceLine]:
     lists : iterable of LineList
         Where to look.
     text : str
-        Part of a label or note (blanks do not matter, nor brackets unless given), a wavelength (lines within 1 per cent, nearest
+        Part of a label or note (blanks do not matter, nor brackets unless given), a wavelength (lines within 1 per
+        cent, nearest
         first), or a range ``50-60``.
     """
     lines = list(dict.fromkeys(line for each in lists for line in each.lines))
@@ -175,7 +176,8 @@ class Shift:
     frame : {"observer", "barycentric", "lsr"}
         What the redshift refers to.
     barycentric, local_standard : float
-        Relative shifts of the observation, dλ/λ, positive where the motion of the observer shifts light to the blue; the
+        Relative shifts of the observation, dλ/λ, positive where the motion of the observer shifts light to the blue;
+        the
         second is what the motion of the Sun in the local standard of rest adds.
     """
 

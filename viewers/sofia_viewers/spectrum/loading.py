@@ -122,7 +122,7 @@ def _note(reader: Callable[[Product], list[Spectrum]]) -> tuple[str, ...]:
     return ()
 
 
-# -- layouts of SOFIA ---------------------------------------------------------------------------------------------------
+# -- layouts of SOFIA ------------------------------------------------------------------------------------------------
 
 
 def _take_extensions(product: Product) -> list[Spectrum]:
@@ -338,7 +338,7 @@ def _take_photometry(product: Product) -> list[Spectrum]:
     return [Spectrum(fields, {"wavepos": "um", "spectral_flux": unit, "spectral_error": unit})]
 
 
-# -- generic FITS -------------------------------------------------------------------------------------------------------
+# -- generic FITS ----------------------------------------------------------------------------------------------------
 
 
 def _take_tables(product: Product) -> list[Spectrum]:
@@ -408,7 +408,7 @@ def _row_units(header: Mapping[str, Any]) -> tuple[str, str]:
     return wave or "um", flux or "Jy"
 
 
-# -- tables and text ----------------------------------------------------------------------------------------------------
+# -- tables and text -------------------------------------------------------------------------------------------------
 
 
 def _read_table(path: Path, key: str) -> SpectrumFile:
@@ -477,7 +477,7 @@ def _read_with_specutils(path: Path, key: str, problem: InputError) -> SpectrumF
 
     if importlib.util.find_spec("specutils") is None:
         raise problem
-    from specutils import Spectrum as Foreign
+    from specutils import Spectrum as Foreign  # type: ignore[import-not-found, unused-ignore]
 
     try:
         with warnings.catch_warnings():
@@ -507,7 +507,7 @@ def _take_foreign(spectrum: Any) -> tuple[dict[str, Array], dict[str, str]]:
     return fields, units
 
 
-# -- small things -------------------------------------------------------------------------------------------------------
+# -- small things ----------------------------------------------------------------------------------------------------
 
 
 def _begins_as_fits(path: Path) -> bool:
@@ -526,10 +526,9 @@ def _number(value: Any, default: float) -> float:
 
 def _find_pixel_area(header: Mapping[str, Any]) -> float | None:
     """Return the solid angle of a pixel, arcsec2: from the world coordinates of the sky, else the pixel scale."""
-    steps = []
-    for axis in (1, 2):
-        if any(word in str(header.get(f"CTYPE{axis}", "")) for word in ("RA-", "DEC-", "LON", "LAT")):
-            steps.append(abs(_number(header.get(f"CDELT{axis}"), 0.0)) * 3600.0)
+    on_sky = ("RA-", "DEC-", "LON", "LAT")
+    axes = [axis for axis in (1, 2) if any(word in str(header.get(f"CTYPE{axis}", "")) for word in on_sky)]
+    steps = [abs(_number(header.get(f"CDELT{axis}"), 0.0)) * 3600.0 for axis in axes]
     if len(steps) == 2 and all(steps):
         return steps[0] * steps[1]
     scale = _number(header.get("PIXSCAL"), 0.0)

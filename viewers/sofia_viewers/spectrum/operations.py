@@ -259,7 +259,7 @@ def _combine_units(first: str, second: str, operator: str) -> str:
     return "" if str(result) == "" else str(result)
 
 
-# -- continuum ------------------------------------------------------------------------------------------------------------
+# -- continuum -------------------------------------------------------------------------------------------------------
 
 
 def fit_continuum(
@@ -326,7 +326,7 @@ def _continuum_of(spectrum: Spectrum, windows: Sequence[tuple[float, float]], de
     return fit_continuum(spectrum.wave, spectrum.flux, windows, degree, spectrum.error)
 
 
-# -- statistics -----------------------------------------------------------------------------------------------------------
+# -- statistics ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

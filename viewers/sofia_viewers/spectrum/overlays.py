@@ -118,7 +118,7 @@ class Overlays(QtCore.QObject):
         for name in list(self.area.views):
             self.draw(name)
 
-    # -- lines ------------------------------------------------------------------------------------------------------------
+    # -- lines -------------------------------------------------------------------------------------------------------
 
     def _draw_lines(self, name: str) -> None:
         layers, view = self.layers(name), self.area.views[name]
@@ -138,7 +138,7 @@ class Overlays(QtCore.QObject):
         self.annotations.set_shift(shift)
         self.said.emit(f"Lines moved to z = {shift.redshift:.6f}, {shift.velocity:+.1f} km/s ({shift.frame}).")
 
-    # -- fits -------------------------------------------------------------------------------------------------------------
+    # -- fits --------------------------------------------------------------------------------------------------------
 
     def select_fit(self, number: int) -> None:
         """Put handles on a fit."""
@@ -168,7 +168,7 @@ class Overlays(QtCore.QObject):
             for name in list(self.area.views):
                 self._draw_fits(name)
 
-    # -- atmosphere -------------------------------------------------------------------------------------------------------
+    # -- atmosphere --------------------------------------------------------------------------------------------------
 
     def _draw_atmosphere(self, name: str) -> None:
         layers, view = self.layers(name), self.area.views[name]
@@ -209,7 +209,7 @@ class Overlays(QtCore.QObject):
         layers.atmosphere.show_curve(convert_wave(found.wavelength, "um", axis), found.transmission)
         self.said.emit(found.description)
 
-    # -- ranges -----------------------------------------------------------------------------------------------------------
+    # -- ranges ------------------------------------------------------------------------------------------------------
 
     def add_window(self, limits: tuple[float, float]) -> None:
         """Add a continuum window."""
@@ -250,7 +250,7 @@ class Overlays(QtCore.QObject):
             here = self.region is not None and self.region[0] == name
             layers.region.show_ranges([self.region[1:]] if here and self.region else [])
 
-    # -- cursor -----------------------------------------------------------------------------------------------------------
+    # -- cursor ------------------------------------------------------------------------------------------------------
 
     def switch_cursor(self, on: bool) -> None:
         """Show values under the cursor, or not."""

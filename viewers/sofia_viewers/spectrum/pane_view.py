@@ -95,7 +95,7 @@ class PaneView(QtWidgets.QFrame):
         self.plot.scene().sigMouseMoved.connect(self._on_move)
         self.plot.viewport().installEventFilter(self)
 
-    # -- what is shown ------------------------------------------------------------------------------------------------
+    # -- what is shown -----------------------------------------------------------------------------------------------
 
     def show_content(self, state: PaneState, content: PaneContent, style: PlotStyle) -> None:
         """Draw a pane.
@@ -181,7 +181,7 @@ class PaneView(QtWidgets.QFrame):
         self.message.setText(text)
         self._place_message()
 
-    # -- limits -------------------------------------------------------------------------------------------------------
+    # -- limits ------------------------------------------------------------------------------------------------------
 
     @property
     def limits(self) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -286,7 +286,7 @@ class PaneView(QtWidgets.QFrame):
             10.0**y if self.state.primary.scale == "log" else y,
         )
 
-    # -- mouse ----------------------------------------------------------------------------------------------------------
+    # -- mouse -------------------------------------------------------------------------------------------------------
 
     def set_mode(self, mode: MouseMode) -> None:
         """Let the mouse choose a range, or pan."""
@@ -333,7 +333,7 @@ class PaneView(QtWidgets.QFrame):
         ]
         self._nearest[side].setData(spots)
 
-    # -- look -----------------------------------------------------------------------------------------------------------
+    # -- look --------------------------------------------------------------------------------------------------------
 
     def set_current(self, current: bool) -> None:
         """Frame the pane if it is the current one."""

@@ -28,7 +28,8 @@ def save_spectrum(file: SpectrumFile, path: str | Path) -> Path:
         What to write.
     path : path
         Ends with ``.fits``, ``.ecsv``, ``.csv`` or ``.vot``. FITS gets one extension per field (with the suffix
-        ``_ORDER_nn`` if there are several orders), as the products of the pipeline have; tables get columns ``order`` and
+        ``_ORDER_nn`` if there are several orders), as the products of the pipeline have; tables get columns ``order``
+        and
         ``aperture``.
 
     Raises
@@ -74,7 +75,8 @@ def _write_fits(file: SpectrumFile, target: Path) -> None:
     Product(Product.of(header, {}).header, planes, empty_primary=True).write(target)
 
 
-_STRUCTURE = frozenset(("SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "EXTEND", "BUNIT", "XUNITS", "YUNITS",
+_STRUCTURE = frozenset(("SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "EXTEND", "BUNIT",
+                        "XUNITS", "YUNITS",
                         "EXTNAME", "COMMENT", "HISTORY", "", "NORDERS", "NAPS", "FILENAME"))  # fmt: skip
 
 

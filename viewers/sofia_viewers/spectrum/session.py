@@ -79,7 +79,7 @@ class SpectrumSession:
         for listener in list(self._listeners):
             listener(what)
 
-    # -- files ------------------------------------------------------------------------------------------------------
+    # -- files -------------------------------------------------------------------------------------------------------
 
     def add_files(self, files: Iterable[SpectrumFile], *, pane: int | None = None) -> list[str]:
         """Take files in and show them in a pane (the current one); those with a known key are replaced.
@@ -194,7 +194,7 @@ class SpectrumSession:
         """Return the names of the files by key, told apart by their folders where they are the same."""
         return shorten_names(self.files.values())
 
-    # -- panes ------------------------------------------------------------------------------------------------------
+    # -- panes -------------------------------------------------------------------------------------------------------
 
     @property
     def pane(self) -> PaneState:
@@ -316,7 +316,7 @@ class SpectrumSession:
             self.formulas[name] = text
         self._tell("formulas")
 
-    # -- what there is to choose from ---------------------------------------------------------------------------------
+    # -- what there is to choose from --------------------------------------------------------------------------------
 
     def list_fields(self, pane: int | None = None) -> list[str]:
         """Return the fields the files of a pane have, with S/N and the formulas."""
@@ -339,7 +339,7 @@ class SpectrumSession:
         native = native_unit(file, getattr(state, axis).field, self.formulas)
         return list(list_flux_units(native, file.pixel_area))
 
-    # -- what is drawn ------------------------------------------------------------------------------------------------
+    # -- what is drawn -----------------------------------------------------------------------------------------------
 
     def content(self, number: int) -> PaneContent:
         """Compute what a pane draws."""
@@ -400,21 +400,11 @@ class SpectrumSession:
                 continue
             x, y, error = make_curve(spectrum, request)
             flags = spectrum.fields.get("badmask")
-            made.append(
-                Curve(
-                    file.key,
-                    name,
-                    spectrum.order,
-                    spectrum.aperture,
-                    x,
-                    y,
-                    error,
-                    None if flags is None or len(flags) != len(y) else np.asarray(flags != 0),
-                    choose_color(number, spectrum.aperture, self.style.cycle, dark=self.dark),
-                    choose_marker(number),
-                    choose_opacity(orders.index(spectrum.order), len(orders)),
-                )  # fmt: skip
-            )
+            color = choose_color(number, spectrum.aperture, self.style.cycle, dark=self.dark)
+            opacity = choose_opacity(orders.index(spectrum.order), len(orders))
+            shown_flags = None if flags is None or len(flags) != len(y) else np.asarray(flags != 0)
+            place = (file.key, name, spectrum.order, spectrum.aperture)
+            made.append(Curve(*place, x, y, error, shown_flags, color, choose_marker(number), opacity))
         return made
 
     def color_of(self, key: str, aperture: int = 1) -> str:
@@ -445,7 +435,7 @@ class SpectrumSession:
             state = replace(state, x_unit="", x_limits=None)
         self.panes[number] = state
 
-    # -- saving -------------------------------------------------------------------------------------------------------
+    # -- saving ------------------------------------------------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
         """Return the session as plain values; files by their paths."""

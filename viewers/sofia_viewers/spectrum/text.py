@@ -130,7 +130,10 @@ def _find_names(header: list[_Line], count: int) -> tuple[list[str], list[str]]:
 
 
 def _header_cells(row: _Line, count: int) -> list[str] | None:
-    """Return the cells of a header line if it has as many as the table has columns; units in brackets may have blanks."""
+    """Return the cells of a header line if it has as many as the table has columns.
+
+    Units in brackets may have blanks.
+    """
     clean = row.text.lstrip("#!;%\\ \t")
     if _read_values(tuple(clean.split())) is not None:
         return None

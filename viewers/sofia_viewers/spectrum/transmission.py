@@ -80,7 +80,8 @@ def _positive(header: Mapping[str, Any], keys: tuple[str, ...]) -> float:
 
 
 def find_model_files(source: Path | None = None) -> dict[str, Path]:
-    """Return the model files at hand by name: of a folder, a single file, or those fetched from where they are published.
+    """Return the model files at hand by name: of a folder, a single file, or those fetched from where they are
+    published.
 
     Nothing is fetched.
 
@@ -135,7 +136,8 @@ def load_transmission(sky: Sky, limits: tuple[float, float]) -> Atmosphere:
     inside = (wave >= limits[0] - margin) & (wave <= limits[1] + margin)
     if not inside.any():
         raise ReferenceDataError(
-            f"{name} covers {wave[0]:.4g} to {wave[-1]:.4g} μm, not {limits[0]:.4g} to {limits[1]:.4g} μm: choose another file."
+            f"{name} covers {wave[0]:.4g} to {wave[-1]:.4g} μm, not {limits[0]:.4g} to {limits[1]:.4g} μm: "
+            "choose another file."
         )
     at = wave[inside]
     step = max(1, len(at) // _MOST_POINTS) if sky.resolution > 0 else 1

@@ -1,6 +1,7 @@
 """Units of spectral axes and fluxes: which can be chosen, and conversion between them.
 
-Conversions are those of astropy, with two more: fluxes per wavenumber (the unit of EXES), and fluxes per pixel where the
+Conversions are those of astropy, with two more: fluxes per wavenumber (the unit of EXES), and fluxes per pixel where
+the
 solid angle of a pixel is known.
 """
 

@@ -59,13 +59,14 @@ class SpectrumViewer(QtWidgets.QWidget):
         self.session.dark = current_theme().is_dark
         self.tasks = Tasks(self)
         self._problems: list[str] = []
+        self._shown: dict[str, tuple[str, ...]] = {}
         self._jobs = 0
         self._make_parts()
         self._lay_out()
         self._connect()
         self.setAcceptDrops(True)
 
-    # -- what others use ------------------------------------------------------------------------------------------------
+    # -- what others use ---------------------------------------------------------------------------------------------
 
     def show_products(self, products: Sequence[Product], names: Sequence[str] | None = None) -> None:
         """Show spectra of products in place of those shown before; zoom, units, orders and fits stay if they fit.
@@ -126,7 +127,7 @@ class SpectrumViewer(QtWidgets.QWidget):
             QtCore.QCoreApplication.processEvents()
         return export_widget(self.area, path, size)
 
-    # -- parts ------------------------------------------------------------------------------------------------------------
+    # -- parts -------------------------------------------------------------------------------------------------------
 
     def _make_parts(self) -> None:
         session = self.session
@@ -186,7 +187,8 @@ class SpectrumViewer(QtWidgets.QWidget):
         stack = QtWidgets.QVBoxLayout(column)
         stack.setContentsMargins(2, 2, 8, 2)
         for panel in (
-            self.load_panel, self.panes_panel, self.axis_panel, self.plot_panel, self.analysis_panel, self.atmosphere_panel,
+            self.load_panel, self.panes_panel, self.axis_panel, self.plot_panel, self.analysis_panel,
+            self.atmosphere_panel,
             self.operations_panel,
         ):  # fmt: skip
             stack.addWidget(panel)
@@ -211,7 +213,8 @@ class SpectrumViewer(QtWidgets.QWidget):
     def _connect(self) -> None:
         self.load_panel.open_requested.connect(self.ask_for_files)
         for part in (
-            self.panes_panel, self.axis_panel, self.operations_panel, self.atmosphere_panel, self.overlays, self.fit_window,
+            self.panes_panel, self.axis_panel, self.operations_panel, self.atmosphere_panel, self.overlays,
+            self.fit_window,
             self.tasks,
         ):  # fmt: skip
             part.failed.connect(self.report)
@@ -241,7 +244,7 @@ class SpectrumViewer(QtWidgets.QWidget):
             self.overlays.redraw_all()
             self._on_drawn(self.session.pane.id)
 
-    # -- files ------------------------------------------------------------------------------------------------------------
+    # -- files -------------------------------------------------------------------------------------------------------
 
     def ask_for_files(self) -> None:
         """Let the user choose files to open."""
@@ -254,8 +257,8 @@ class SpectrumViewer(QtWidgets.QWidget):
         files = [result for result in results if not isinstance(result, str)]
         if files:
             self.session.add_files(files)
-        if self._problems:
-            self.report(" ".join(self._problems))
+        if self.problems():
+            self.report(" ".join(self.problems()))
         else:
             notes = [note for file in files for note in file.notes]
             self.say(" ".join(notes))
@@ -275,7 +278,7 @@ class SpectrumViewer(QtWidgets.QWidget):
         event.acceptProposedAction()
         self.open_files(paths)
 
-    # -- what the user does -----------------------------------------------------------------------------------------------
+    # -- what the user does ------------------------------------------------------------------------------------------
 
     def set_mode(self, mode: MouseMode) -> None:
         """Let the mouse choose a range in the current pane."""
@@ -319,14 +322,14 @@ class SpectrumViewer(QtWidgets.QWidget):
     def _show_mode(self, mode: str) -> None:
         self.axis_panel.show_mode(mode)
         self.analysis_panel.show_mode(mode)
-        self.operations_panel.window.setChecked(mode == "continuum")
+        self.operations_panel.add_window.setChecked(mode == "continuum")
 
     def _ask_for_region(self, on: bool) -> None:
         self.cancel()
         if on:
             self.set_mode("region")
 
-    def _take_range(self, name: str, mode: str, left: float, bottom: float, right: float, top: float) -> None:  # noqa: ARG002
+    def _take_range(self, name: str, mode: str, left: float, _bottom: float, right: float, _top: float) -> None:
         if mode == "fit":
             self.fit(name, (left, right))
         elif mode == "continuum":
@@ -364,7 +367,7 @@ class SpectrumViewer(QtWidgets.QWidget):
         """Fold or unfold the controls."""
         self.column.setVisible(not self.column.isVisible())
 
-    # -- saving -----------------------------------------------------------------------------------------------------------
+    # -- saving ------------------------------------------------------------------------------------------------------
 
     def _ask_path(self, title: str, name: str, kinds: str) -> str:
         chosen, _ = QtWidgets.QFileDialog.getSaveFileName(self, title, name, kinds)
@@ -463,7 +466,7 @@ class SpectrumViewer(QtWidgets.QWidget):
         self.analysis_panel.refresh()
         self.overlays.redraw_all()
 
-    # -- messages -----------------------------------------------------------------------------------------------------------
+    # -- messages ----------------------------------------------------------------------------------------------------
 
     def say(self, text: str) -> None:
         """Show a message."""
@@ -481,6 +484,11 @@ class SpectrumViewer(QtWidgets.QWidget):
     def _on_drawn(self, name: str) -> None:
         if name == self.session.pane.id:
             self.axis_panel.show_limits(*self.area.current.limits)
+        problems = self.area.views[name].content.problems
+        if problems != self._shown.get(name, ()):
+            self._shown[name] = problems
+            if problems:
+                self.report(" ".join([*self._problems, *problems]))
 
     def _choose_dark(self, on: bool) -> None:
         application = QtWidgets.QApplication.instance()

@@ -102,7 +102,7 @@ class SpectrumArea(QtWidgets.QWidget):
             self.draw(name)
         self._arrange()
 
-    # -- mouse ----------------------------------------------------------------------------------------------------------
+    # -- mouse -------------------------------------------------------------------------------------------------------
 
     def set_mode(self, mode: MouseMode) -> None:
         """Let the mouse choose a range in the current pane; other panes pan."""
