@@ -109,7 +109,7 @@ def combine_stack(
     used = np.isfinite(values)
     rejected = 0.0
     if rule.robust:
-        offered = np.count_nonzero(used)
+        offered = int(np.count_nonzero(used))
         used &= clip_outliers(values, rule.threshold, rule.maxiters)
         rejected = 1.0 - np.count_nonzero(used) / max(offered, 1)
     weighted = rule.method == "mean" and rule.weighted and spread is not None
