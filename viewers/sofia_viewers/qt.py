@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("QT_API", "pyside6")
@@ -38,6 +39,12 @@ def __getattr__(name: str) -> Any:
     return pg
 
 
+def _pass_message_on(kind: Any, context: Any, message: str) -> None:  # noqa: ARG001 - Qt's signature
+    """Write Qt's messages to standard error, but for what every drawing without a screen says."""
+    if not message.startswith("This plugin does not support"):
+        sys.stderr.write(f"{message}\n")
+
+
 def start_application(*, offscreen: bool = False) -> QtWidgets.QApplication:
     """Return the application object, made if there is none.
 
@@ -51,6 +58,7 @@ def start_application(*, offscreen: bool = False) -> QtWidgets.QApplication:
         return existing
     if offscreen:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
+        QtCore.qInstallMessageHandler(_pass_message_on)
     application = QtWidgets.QApplication(["sofia-desk"])
     application.setApplicationName("sofia-desk")
     application.setApplicationDisplayName("SOFIA Desk")

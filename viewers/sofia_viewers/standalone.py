@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sofia_engine.errors import SofiaDeskError
-from sofia_viewers.qt import QtCore, QtWidgets, start_application
+from sofia_viewers.qt import Qt, QtCore, QtWidgets, start_application
 from sofia_viewers.theme import Mode, apply_theme
 
 __all__ = ["Exportable", "run_viewer", "wait_until_ready"]
@@ -90,7 +90,7 @@ def wait_until_ready(widget: QtWidgets.QWidget, longest: float = _LONGEST_WAIT) 
 
 
 def _export(widget: QtWidgets.QWidget, path: Path, size: tuple[int, int]) -> int:
-    widget.ensurePolished()
+    widget.setAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen)
     widget.show()
     ready = wait_until_ready(widget)
     problems: list[str] = widget.problems()  # type: ignore[attr-defined]
