@@ -516,7 +516,10 @@ def test_that_a_range_is_measured_moved_and_dismissed(viewer):
         pane_of(viewer).box.click(QtCore.QPointF(x, 3))
     assert "n = 41" in viewer.status.text()
     region = viewer.overlays.layers("pane1").region.items[0]
+    ranges = []
+    viewer.range_selected.connect(lambda *limits: ranges.append(limits))
     region.setRegion((10.0, 11.0))
+    assert ranges[-1] == pytest.approx((10.0, 11.0))
     assert "n = 201" in viewer.status.text()
     viewer.press("", Qt.Key.Key_Escape)
     assert viewer.overlays.layers("pane1").region.items == []

@@ -207,7 +207,7 @@ def _describe(line: LineFit, column: float) -> dict[str, Any]:
 def _measure(record: FitRecord, line: LineFit, distance_mpc: float | None) -> dict[str, Any]:
     flux = line_flux(record, line)
     velocity, redshift = find_velocity(record, line)
-    row = {}
+    row: dict[str, Any] = {}
     for name, value in (
         ("flux", line.flux), ("flux_w_m2", flux), ("ew", line.equivalent_width),
         ("velocity", velocity), ("redshift", redshift),

@@ -254,7 +254,8 @@ def estimate_lines(
         raise StepError("There are no data in the range: choose another one.")
     rest = ys - _guess_baseline(xs, ys, degree)
     lines = []
-    for center in centers or [None] * count:
+    known: Sequence[float | None] = list(centers) or [None] * count
+    for center in known:
         guess = _guess_line(xs, rest, center, sign)
         values = PROFILES[shape].start(*guess)
         rest = rest - PROFILES["gaussian"].evaluate(xs, np.array(PROFILES["gaussian"].start(*guess)))[0]
@@ -477,7 +478,7 @@ def _start_values(
 def _is_own(matrix: FloatArray, column: int) -> NDArray[np.bool_]:
     """Tell which full parameter is the free one itself: its row is one in that column and zero elsewhere."""
     row = np.abs(matrix[:, column] - 1.0) < 1e-12
-    return row & (np.count_nonzero(matrix, axis=1) == 1)
+    return np.asarray(row & (np.count_nonzero(matrix, axis=1) == 1))
 
 
 # -- what comes out --------------------------------------------------------------------------------------------------

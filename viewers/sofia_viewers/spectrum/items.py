@@ -7,9 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pyqtgraph import functions
-from pyqtgraph.graphicsItems.ScatterPlotItem import drawSymbol
-from pyqtgraph.Qt import internals
 
 from sofia_viewers.qt import Qt, QtCore, QtGui, pg
 from sofia_viewers.spectrum.curves import Curve
@@ -35,7 +32,7 @@ _CROWDED = 0.4
 _THICK = 2.0
 
 
-class CurveItem(pg.GraphicsObject):
+class CurveItem(pg.GraphicsObject):  # type: ignore[misc]
     """One curve: line, steps or points, with error band or bars, markers and flags.
 
     Parameters
@@ -144,7 +141,7 @@ class CurveItem(pg.GraphicsObject):
         if self.dotted:
             pen.setStyle(Qt.PenStyle.DotLine)
         painter.setPen(pen)
-        painter.drawPath(functions.arrayToQPath(x, y, connect="finite"))
+        painter.drawPath(pg.functions.arrayToQPath(x, y, connect="finite"))
 
     def _paint_band(
         self, painter: QtGui.QPainter, x: FloatArray, low: FloatArray, high: FloatArray, *, steps: bool
@@ -163,7 +160,7 @@ class CurveItem(pg.GraphicsObject):
         for run in _find_runs(np.isfinite(low + high + x)):
             outline_x = np.concatenate((x[run], x[run][::-1]))
             outline_y = np.concatenate((low[run], high[run][::-1]))
-            painter.drawPolygon(functions.arrayToQPolygonF(outline_x, outline_y))
+            painter.drawPolygon(pg.functions.arrayToQPolygonF(outline_x, outline_y))
         painter.setBrush(Qt.BrushStyle.NoBrush)
 
     def _paint_bars(self, painter: QtGui.QPainter, x: FloatArray, low: FloatArray, high: FloatArray) -> None:
@@ -175,11 +172,12 @@ class CurveItem(pg.GraphicsObject):
         _draw_segments(painter, x, low, x, high)
 
     def _paint_markers(self, painter: QtGui.QPainter, x: FloatArray, y: FloatArray) -> None:
+        draw = pg.graphicsItems.ScatterPlotItem.drawSymbol
         pen, brush = QtGui.QPen(QtGui.QColor(self.curve.color), 0.18), QtGui.QBrush(QtGui.QColor(self.curve.color))
         for index in thin_points(x, y):
             painter.save()
             painter.translate(x[index], y[index])
-            drawSymbol(painter, self.curve.marker, _MARKER_SIZE, pen, brush)
+            draw(painter, self.curve.marker, _MARKER_SIZE, pen, brush)
             painter.restore()
 
     def _paint_flags(self, painter: QtGui.QPainter, x: FloatArray, y: FloatArray, flags: NDArray[np.bool_]) -> None:
@@ -214,7 +212,7 @@ def _find_runs(known: NDArray[np.bool_]) -> list[slice]:
 def _draw_segments(painter: QtGui.QPainter, x1: FloatArray, y1: FloatArray, x2: FloatArray, y2: FloatArray) -> None:
     """Draw many lines; as one path the joins of thousands of them would take Qt long."""
     known = np.isfinite(x1 + y1 + x2 + y2)
-    lines = internals.PrimitiveArray(QtCore.QLineF, 4)
+    lines = pg.Qt.internals.PrimitiveArray(QtCore.QLineF, 4)
     lines.resize(int(known.sum()))
     memory = lines.ndarray()
     for column, values in enumerate((x1, y1, x2, y2)):

@@ -264,7 +264,7 @@ def _take_cube(product: Product) -> list[Spectrum]:
     brightness = _mean(data, 0)
     if not np.isfinite(brightness).any():
         return []
-    place = np.unravel_index(int(np.nanargmax(brightness)), brightness.shape)
+    row, column = divmod(int(np.nanargmax(brightness)), brightness.shape[1])
     unit = re.sub(r"\s*/\s*pix(el)?\b", "", cube.unit)
     units = {"wavepos": wave[1], "spectral_flux": unit, "spectral_error": unit}
     extra = {
@@ -275,7 +275,7 @@ def _take_cube(product: Product) -> list[Spectrum]:
     units |= {name: product.plane(name.upper()).unit for name in extra}
     spectra = []
     for aperture, (flux, spread) in enumerate(
-        ((_sum(data), np.sqrt(_sum(error**2))), (data[:, *place], error[:, *place])), start=1
+        ((_sum(data), np.sqrt(_sum(error**2))), (data[:, row, column], error[:, row, column])), start=1
     ):
         fields = {"wavepos": wave[0], "spectral_flux": flux, "spectral_error": spread, **extra}
         spectra.append(Spectrum(fields, units, 1, aperture))
@@ -334,7 +334,10 @@ def _take_photometry(product: Product) -> list[Spectrum]:
         return []
     error = next((v for v in (_number(header.get(k), 0.0) for k in ("SRCFLUXE", "STAPFLXE", "STPFLXE")) if v), math.nan)
     unit = str(header.get("BUNIT", "Jy")).split("/")[0].strip() or "Jy"
-    fields = {"wavepos": [wave], "spectral_flux": [flux], "spectral_error": [error]}
+    fields = {
+        name: np.array([value])
+        for name, value in (("wavepos", wave), ("spectral_flux", flux), ("spectral_error", error))
+    }
     return [Spectrum(fields, {"wavepos": "um", "spectral_flux": unit, "spectral_error": unit})]
 
 

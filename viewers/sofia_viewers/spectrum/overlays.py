@@ -48,6 +48,7 @@ class Overlays(QtCore.QObject):
     said = Signal(str)
     failed = Signal(str)
     measured = Signal(str)
+    region_changed = Signal(float, float)
 
     def __init__(self, area: SpectrumArea, annotations: Annotations, tasks: Tasks) -> None:
         super().__init__(area)
@@ -235,7 +236,12 @@ class Overlays(QtCore.QObject):
         if limits is None:
             self.measured.emit("")
             return
-        content = self.area.views[name].content
+        view = self.area.views[name]
+        content = view.content
+        if view.state.x_field == "wavepos" and content.x_unit not in ("pixel", ""):
+            axis = WaveAxis("um", view.state.rest, view.state.convention)
+            low, high = sorted(float(w) for w in convert_wave(np.array(limits), content.x_unit, axis))
+            self.region_changed.emit(low, high)
         rows = [
             describe_statistics(curve.title, measure_region(curve.x, curve.y, curve.error, limits), content.y_unit)
             for curve in content.curves

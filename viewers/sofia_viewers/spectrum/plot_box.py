@@ -15,7 +15,7 @@ _VERTICAL = ("zoom x", "fit", "continuum", "region", "line", "zoom box")
 _HORIZONTAL = ("zoom y", "zoom box")
 
 
-class PlotBox(pg.ViewBox):
+class PlotBox(pg.ViewBox):  # type: ignore[misc]
     """A view box in which two clicks, or one drag, choose a range while a mode is on.
 
     ``range_chosen`` carries the mode and both corners (x1, y1, x2, y2) in the coordinates of the plot.

@@ -182,7 +182,7 @@ def _convert_velocity(values: FloatArray, own: str, axis: WaveAxis) -> FloatArra
         raise ParameterError("Velocities need a rest wavelength: choose a line, or type its wavelength in μm.")
     if own == VELOCITY:
         return _convert_spectral(_wave_of_velocity(values, axis), "um", _canonical(axis.unit))
-    return velocity_of_wave(_convert_spectral(values, own, "um"), axis.rest, axis.convention)
+    return np.asarray(velocity_of_wave(_convert_spectral(values, own, "um"), axis.rest, axis.convention))
 
 
 def velocity_of_wave(wave: Any, rest: float, convention: Convention = "optical") -> Any:

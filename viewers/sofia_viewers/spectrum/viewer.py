@@ -46,10 +46,16 @@ class SpectrumViewer(QtWidgets.QWidget):
     ----------
     pinned : bool
         While True, `show_products` is ignored: the viewer keeps what it shows.
+
+    Notes
+    -----
+    Signals: ``cursor_moved`` (pane, x, y in the units of the pane), ``range_selected`` (wavelengths in μm of the range
+    that is measured, for linked views), ``files_changed``, ``failed`` (message).
     """
 
     cursor_moved = Signal(str, float, float)
     files_changed = Signal()
+    range_selected = Signal(float, float)
     failed = Signal(str)
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
@@ -220,6 +226,7 @@ class SpectrumViewer(QtWidgets.QWidget):
             part.failed.connect(self.report)
         self.overlays.said.connect(self.say)
         self.overlays.measured.connect(self.say)
+        self.overlays.region_changed.connect(self.range_selected)
         self.axis_panel.zoom_requested.connect(self.set_mode)
         self.axis_panel.reset_requested.connect(self.reset_zoom)
         self.plot_panel.dark_requested.connect(self._choose_dark)
