@@ -65,17 +65,17 @@ class FrameSequence:
             What is taken off: the frame before, the first one, the other of a pair (0 and 1, 2 and 3, ...: chop
             positions), or the median of up to 64 frames. A frame without partner is shown as it is.
         """
-        frame = self.frames[number].astype(np.float64)
+        frame: NDArray[np.float64] = self.frames[number].astype(np.float64)
         partner = {"previous": number - 1, "first": 0 if number else -1, "pair": number ^ 1}.get(subtract, -1)
         if subtract == "median" and len(self) > 1:
-            return frame - self.median_frame
-        return frame - self.frames[partner] if 0 <= partner < len(self) else frame
+            return np.asarray(frame - self.median_frame, dtype=np.float64)
+        return np.asarray(frame - self.frames[partner]) if 0 <= partner < len(self) else frame
 
     @cached_property
     def median_frame(self) -> NDArray[np.float64]:
         """Median of up to 64 frames, pixel by pixel."""
         few = self.frames[:: max(1, len(self) // 64)]
-        return median_ignoring_nan(few.astype(np.float64), axis=0)
+        return np.asarray(median_ignoring_nan(few.astype(np.float64), axis=0), dtype=np.float64)
 
     def time_stream(self, x: int, y: int) -> NDArray[np.float64]:
         """Return the values of one pixel (counted from 0) in all frames.

@@ -143,11 +143,13 @@ class DetectorView(QtWidgets.QWidget):
 
     def _lay_out(self) -> None:
         top = QtWidgets.QHBoxLayout()
-        for widget, stretch in ((self.choice, 2), (self.subtraction, 1), (self.same_limits, 0)):
-            top.addWidget(widget, stretch)
+        top.addWidget(self.choice, 2)
+        top.addWidget(self.subtraction, 1)
+        top.addWidget(self.same_limits)
         movie = QtWidgets.QHBoxLayout()
-        for widget, stretch in ((self.play_button, 0), (self.speed, 0), (self.slider, 1)):
-            movie.addWidget(widget, stretch)
+        movie.addWidget(self.play_button)
+        movie.addWidget(self.speed)
+        movie.addWidget(self.slider, 1)
         left = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)

@@ -28,7 +28,9 @@ class Gallery(QtWidgets.QWidget):
         self.tasks = tasks
         self.paths: list[Path] = []
         self._waiting: list[Path] = []
-        self.size = QtWidgets.QSlider(Qt.Orientation.Horizontal)
+        self._pictures: list[Path] = []
+        self._products: list[Path] = []
+        self.size_slider = QtWidgets.QSlider(Qt.Orientation.Horizontal)
         self.fits_too = QtWidgets.QCheckBox("Products without a map, too")
         self.note = QtWidgets.QLabel("No pictures.")
         self.view = QtWidgets.QListWidget()
@@ -44,13 +46,11 @@ class Gallery(QtWidgets.QWidget):
         return self.view.item(place).icon()
 
     def _lay_out(self) -> None:
-        self._pictures: list[Path] = []
-        self._products: list[Path] = []
-        self.size.setRange(*_SIZES)
-        self.size.setValue(260)
-        self.size.setMaximumWidth(200)
-        self.size.setAccessibleName("Size of the pictures")
-        self.size.valueChanged.connect(self._resize)
+        self.size_slider.setRange(*_SIZES)
+        self.size_slider.setValue(260)
+        self.size_slider.setMaximumWidth(200)
+        self.size_slider.setAccessibleName("Size of the pictures")
+        self.size_slider.valueChanged.connect(self._resize)
         self.fits_too.toggled.connect(self._refresh)
         self.note.setProperty("role", "muted")
         self.view.setAccessibleName("Pictures")
@@ -63,7 +63,7 @@ class Gallery(QtWidgets.QWidget):
         self.view.itemActivated.connect(lambda item: self.file_opened.emit(item.data(_PATH)))
         line = QtWidgets.QHBoxLayout()
         line.addWidget(QtWidgets.QLabel("Size"))
-        line.addWidget(self.size)
+        line.addWidget(self.size_slider)
         line.addWidget(self.fits_too)
         line.addStretch(1)
         line.addWidget(self.note)
@@ -71,7 +71,7 @@ class Gallery(QtWidgets.QWidget):
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(line)
         layout.addWidget(self.view, 1)
-        self._resize(self.size.value())
+        self._resize(self.size_slider.value())
 
     def _resize(self, size: int) -> None:
         self.view.setIconSize(QtCore.QSize(size, size))

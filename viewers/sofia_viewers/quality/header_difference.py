@@ -83,7 +83,7 @@ def compare_files(
 
 def describe_differences(differences: Sequence[CardDifference]) -> str:
     """Return how many cards of each kind there are, in words."""
-    counts = Counter(difference.change for difference in differences)
+    counts: Counter[str] = Counter(difference.change for difference in differences)
     named = [
         ("changed", "changed"), ("only first", "only in the first"), ("only second", "only in the second"),
         ("comment", "with another comment"),

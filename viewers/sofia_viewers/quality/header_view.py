@@ -76,7 +76,7 @@ class HeaderView(QtWidgets.QWidget):
         self.extension = extension
         self.show_text()
 
-    def find(self) -> None:
+    def find_next(self) -> None:
         """Go to the next place of the text in the input line."""
         self.stack.setCurrentWidget(self.text)
         wanted = self.input.text()
@@ -125,12 +125,12 @@ class HeaderView(QtWidgets.QWidget):
 
     def _lay_out(self) -> None:
         self.input.setAccessibleName("Search")
-        self.input.returnPressed.connect(self.find)
+        self.input.returnPressed.connect(self.find_next)
         line = QtWidgets.QHBoxLayout()
         line.addWidget(self.input, 1)
         self.buttons = {}
         for name, tip, call in (
-            ("Find", "Next place, from the start again at the end", self.find),
+            ("Find", "Next place, from the start again at the end", self.find_next),
             ("Filter", "Lines with any of these words, separated by commas", self.filter),
             ("Table", "Values of these keywords in all files; empty shows the text again", self.tabulate),
         ):
@@ -184,7 +184,7 @@ class DifferenceView(QtWidgets.QWidget):
         self.differences: tuple[CardDifference, ...] = ()
         self.first, self.second = QtWidgets.QComboBox(), QtWidgets.QComboBox()
         self.with_equal = QtWidgets.QCheckBox("Also what is equal")
-        self.with_history = QtWidgets.QCheckBox("History", checked=True)
+        self.with_history = QtWidgets.QCheckBox("History")
         self.tolerance = QtWidgets.QLineEdit("0")
         self.search = QtWidgets.QLineEdit(placeholderText="Show rows with this text")
         self.summary = QtWidgets.QLabel("Select two files.")
@@ -237,6 +237,7 @@ class DifferenceView(QtWidgets.QWidget):
         self.tolerance.setValidator(QtGui.QDoubleValidator(0.0, 1.0, 12, self))
         self.tolerance.editingFinished.connect(self.compare)
         self.with_equal.toggled.connect(self.compare)
+        self.with_history.setChecked(True)
         self.with_history.toggled.connect(self._show_rows)
         self.search.textChanged.connect(self._show_rows)
         top = QtWidgets.QHBoxLayout()

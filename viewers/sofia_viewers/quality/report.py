@@ -175,7 +175,7 @@ def _warnings(report: Report) -> str:
 
 
 def _products(rows: Sequence[Metrics], most: int) -> str:
-    rows = [row for row in rows if row.path is not None or not row.state_key]
+    rows = [row for row in rows if row.path is not None] or rows
     known = collect_columns(rows)
     columns = [key for key in _TABLE_COLUMNS if key in known]
     outliers = find_outliers(rows)
@@ -259,7 +259,7 @@ def _wide_table(titles: Sequence[str], lines: Sequence[Sequence[str]], most: int
     for start in range(2, len(titles), most - 2):
         chosen = [0, 1, *range(start, min(start + most - 2, len(titles)))]
         parts.append(_table([titles[n] for n in chosen], [[line[n] for n in chosen] for line in lines]))
-    return "<br>".join(parts)
+    return f'<div class="wide">{"<br>".join(parts)}</div>'
 
 
 def _table_cell(cell: str) -> str:

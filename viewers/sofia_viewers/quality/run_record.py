@@ -156,8 +156,8 @@ def merge_steps(rows: Sequence[Metrics], record: RunRecord) -> list[Metrics]:
             merged.append(row)
             continue
         more = {key: value for key, value in step.numbers.items() if key not in row.values and key not in _OTHER_NAMES}
-        more |= {"step": step.step, "order": step.index + 1}
-        merged.append(Metrics({**row.values, **more}, row.path, step.state_key, row.problem))
+        values = {**row.values, **more, "step": step.step, "order": step.index + 1}
+        merged.append(Metrics(values, row.path, step.state_key, row.problem))
     return merged
 
 

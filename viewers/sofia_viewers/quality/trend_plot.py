@@ -42,9 +42,8 @@ class _ValueAxis(pg.AxisItem):  # type: ignore[misc]
             step = max(1, (last - first) // _MOST_TICKS + 1)
             return [(step, [float(number) for number in range(first, last + 1, step)])]
         if self.is_time:
-            return [
-                (step := _time_step(maximum - minimum), list(np.arange(np.ceil(minimum / step), maximum / step) * step))
-            ]
+            seconds = _time_step(maximum - minimum)
+            return [(seconds, list(np.arange(np.ceil(minimum / seconds), maximum / seconds) * seconds))]
         return super().tickValues(minimum, maximum, size)
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
@@ -134,8 +133,8 @@ class TrendPlot(QtWidgets.QWidget):
             box.setMinimumContentsLength(10)
             line.addWidget(QtWidgets.QLabel(label))
             line.addWidget(box, 1)
-        for box in (self.trend, self.log, self.link):
-            line.addWidget(box)
+        for check in (self.trend, self.log, self.link):
+            line.addWidget(check)
         self.note.setProperty("role", "muted")
         self.note.setWordWrap(True)
         layout = QtWidgets.QVBoxLayout(self)
@@ -282,7 +281,7 @@ def _positive(series: Series) -> Series:
 
 def _shorten(text: str, length: int) -> str:
     """Break a text into at most three lines of a length."""
-    lines = textwrap.wrap(text, length, max_lines=3, placeholder="…") if length > 1 else [text]
+    lines = textwrap.wrap(text, length, max_lines=3, placeholder="…", break_long_words=False) if length > 1 else [text]
     return "\n".join(lines)
 
 

@@ -114,10 +114,7 @@ def make_series(
         if all(math.isfinite(value) for value in place):
             name = (row.text(group_by) or "—") if group_by else ""
             groups.setdefault(name, []).append((number, *place))
-    series = [
-        Series(name, *(np.array(part) for part in zip(*points, strict=True)))  # type: ignore[arg-type]
-        for name, points in groups.items()
-    ]
+    series = [Series(name, *(np.array(part) for part in zip(*points, strict=True))) for name, points in groups.items()]
     return series, words
 
 
@@ -202,7 +199,8 @@ def compare_runs(first: Sequence[Metrics], second: Sequence[Metrics]) -> list[Co
         by_kind.setdefault(_describe_kind(row), []).append(number)
     found: list[Comparison] = []
     for number, row in enumerate(first):
-        candidates = by_name.get(_bare_name(row)) or by_kind.get(_describe_kind(row), ())
+        kind = _describe_kind(row)
+        candidates = by_name.get(_bare_name(row)) or (by_kind.get(kind, []) if all(kind[:2]) else [])
         other = next((n for n in candidates if _same_step(row, second[n])), -1)
         if other < 0:
             continue
@@ -275,4 +273,4 @@ def _same_step(row: Metrics, other: Metrics) -> bool:
 
 
 def _describe_kind(row: Metrics) -> tuple[str, ...]:
-    return tuple(row.text(key) for key in ("product_type", "filter", "object", "time"))
+    return tuple(row.text(key) for key in ("product_type", "time", "filter", "object"))
