@@ -93,6 +93,11 @@ class _Scene:
         return float(np.interp(row, np.flatnonzero(known), positions[known]))
 
     @cached_property
+    def middle_arcsec(self) -> float:
+        """Slit position of the undithered source in the middle of the coverage."""
+        return self.boresight_arcsec + self.options.source_offset_arcsec[1]
+
+    @cached_property
     def rotation(self) -> FloatArray:
         """Matrix between detector and sky offsets."""
         return sky_matrix(rotation_angle(self.options.sky_angle))
@@ -347,7 +352,7 @@ def _write_spectra(scene: _Scene, simulation: Simulation, variance: FloatArray) 
         "extended_flux": (extended * light.spectrum[inside], "Jy"),
         "transmission": (light.transmission[inside], ""),
         "response": (scene.reference.response.at(wavelength), "Jy-1"),
-        "trace": (scene.boresight_arcsec + scene.bend(wavelength), "arcsec"),
+        "trace": (scene.middle_arcsec + scene.bend(wavelength), "arcsec"),
         "error": (_predict_error(scene, variance, wavelength), "Jy"),
     }
     write_spectrum(simulation.directory / SPECTRUM_FILE, columns)
@@ -358,8 +363,7 @@ def _write_spectra(scene: _Scene, simulation: Simulation, variance: FloatArray) 
 def _predict_error(scene: _Scene, variance: FloatArray, wavelength: FloatArray) -> FloatArray:
     """Predict the error of optimal extraction of the brightest trace of the first file, Jy per rectified column."""
     options, geometry = scene.options, scene.reference.geometry
-    along = options.source_offset_arcsec[1] + float(options.list_dithers(across=False)[0, 1])
-    middle = scene.boresight_arcsec + along
+    middle = scene.middle_arcsec + float(options.list_dithers(across=False)[0, 1])
     weight = 2 if "NMC" in scene.mode.skymode else 1
     template = disperse(
         geometry, scene.light.continuum_detected, scene.centered, lambda wave: middle + scene.bend(wave)
@@ -401,14 +405,14 @@ def _describe_lines(scene: _Scene) -> tuple[LineTruth, ...]:
 
 
 def _follow_trace(scene: _Scene) -> FloatArray:
-    """Give the wavelength in each column on the trace of a source at the boresight."""
+    """Give the wavelength in each column on the trace of the undithered source."""
     geometry = scene.reference.geometry
     waves = np.full(geometry.wavelength.shape[1], np.nan)
     for column in range(waves.size):
         known = np.isfinite(geometry.wavelength[:, column]) & np.isfinite(geometry.position[:, column])
         if known.any():
             wave, position = geometry.wavelength[known, column], geometry.position[known, column]
-            off = position - scene.boresight_arcsec - scene.bend(wave)
+            off = position - scene.middle_arcsec - scene.bend(wave)
             waves[column] = np.interp(0.0, off, wave)
     return waves
 

@@ -174,14 +174,18 @@ def _read(path: Path, kind: str) -> tuple[FloatArray, Any]:
     import warnings
 
     from astropy.io import fits
+    from astropy.utils.exceptions import AstropyUserWarning
 
     try:
         with warnings.catch_warnings():
             # Published files contain keywords of more than eight letters.
-            warnings.simplefilter("ignore", fits.verify.VerifyWarning)
-            data, header = fits.getdata(path, header=True)
-    except (OSError, IndexError) as error:
+            warnings.simplefilter("ignore", AstropyUserWarning)
+            with fits.open(path, memmap=False) as hdus:
+                data, header = hdus[0].data, hdus[0].header
+    except OSError as error:
         raise ReferenceDataError(f"The {kind} file {path} cannot be read ({error}); give a FITS image.") from error
+    if data is None:
+        raise ReferenceDataError(f"The {kind} file {path} holds no numbers in its primary HDU; give another one.")
     return np.asarray(data, dtype=float), header
 
 

@@ -163,6 +163,7 @@ class ForcastGrism(ForcastObservation):
 
     date: str = "2021-07-05"
     flux: float = 100.0
+    source_offset_arcsec: tuple[float, float] = (0.0, 30.0)
     psf_fwhm_arcsec: float = 3.5
     jailbar_amplitude: float = 0.5
     grism: str = "G063"
