@@ -72,6 +72,7 @@ QToolButton {{ border: 1px solid transparent; border-radius: 4px; padding: 3px; 
 QToolButton:hover {{ background: {raised}; border-color: {border}; }}
 QToolButton:checked {{ background: {raised}; border-color: {accent}; }}
 QToolButton:focus {{ border-color: {accent}; }}
+QToolButton#qt_toolbar_ext_button {{ background: {muted}; padding: 0; }}
 QGroupBox {{ border: 1px solid {border}; border-radius: 4px; margin-top: 0.9em; padding-top: 0.3em; }}
 QGroupBox::title {{ subcontrol-origin: margin; left: 8px; padding: 0 3px; color: {muted}; }}
 QDockWidget::title {{ background: {raised}; padding: 4px 6px; }}

@@ -53,7 +53,6 @@ class ViewerActions:
         self.tool: Tool = "pan"
         self._keys: dict[str, QtGui.QAction] = {}
         self._icons: dict[str, str] = {}
-        self._more: list[QtWidgets.QToolButton | None] = []
         self.by_name: dict[str, QtGui.QAction] = {}
         self._groups: list[list[str]] = []
         for declarations in self._declare():
@@ -97,8 +96,6 @@ class ViewerActions:
         left.setIconSize(QtCore.QSize(20, 20))
         left.addActions(self._tools.actions())
         window.addToolBar(Qt.ToolBarArea.LeftToolBarArea, left)
-        self._more = [bar.findChild(QtWidgets.QToolButton, "qt_toolbar_ext_button") for bar in (top, left)]
-        self.refresh_icons()
 
     def show_frames(self, frames: FrameSet) -> None:
         """Make what applies to the frames available."""
@@ -123,10 +120,6 @@ class ViewerActions:
         """Draw the icons in the colour of the look."""
         for name, symbol in self._icons.items():
             self.by_name[name].setIcon(icon(symbol))
-        for button in self._more:
-            if button is not None:  # Qt's own arrow is black in every look
-                button.setIcon(icon("next"))
-                button.setToolTip("More")
 
     def _declare(self) -> Iterable[Iterable[_Action]]:
         viewer = self._viewer
