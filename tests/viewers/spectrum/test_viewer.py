@@ -755,6 +755,16 @@ def test_that_files_that_do_not_fit_a_pane_are_named(viewer, make_file):
     assert len(curves_of(viewer)) == 1
 
 
+def test_that_no_control_is_cut_off_by_its_column(viewer):
+    for section in (viewer.atmosphere_panel, viewer.operations_panel):
+        section.button.click()
+    QtWidgets.QApplication.processEvents()
+    room = viewer.column.viewport().width()
+    content = viewer.column.widget()
+    for button in content.findChildren(QtWidgets.QPushButton):
+        assert button.mapTo(content, QtCore.QPoint(button.width(), 0)).x() <= room, button.text()
+
+
 def test_that_no_thread_is_left_when_the_viewer_closes(viewer):
     viewer.close()
     assert viewer.tasks._pool.activeThreadCount() == 0

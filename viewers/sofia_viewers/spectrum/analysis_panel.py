@@ -218,6 +218,8 @@ class OperationsPanel(Section):
             make_button("Subtract", "Subtract the continuum"),
             make_button("Normalize", "Divide by it"),
         )
+        for box in (self.smoothing_width, self.factor, self.degree):
+            box.setMaximumWidth(64)
         self.add(self.kind, self.smoothing_width, self.smooth, label="Smooth")
         self.add(self.factor, self.rebin, label="Rebin")
         self.add(self.operator, self.second, self.compute, label="Compute")

@@ -31,6 +31,7 @@ from sofia_viewers.theme import apply_theme, current_theme, icon, theme_events
 __all__ = ["SpectrumViewer"]
 
 _COLUMN_WIDTH = 330
+_COLUMN_MARGIN = 8
 PRODUCT = "product:"
 
 
@@ -192,18 +193,20 @@ class SpectrumViewer(QtWidgets.QWidget):
         column = QtWidgets.QWidget()
         stack = QtWidgets.QVBoxLayout(column)
         stack.setContentsMargins(2, 2, 8, 2)
-        for panel in (
+        panels = (
             self.load_panel, self.panes_panel, self.axis_panel, self.plot_panel, self.analysis_panel,
-            self.atmosphere_panel,
-            self.operations_panel,
-        ):  # fmt: skip
+            self.atmosphere_panel, self.operations_panel,
+        )  # fmt: skip
+        for panel in panels:
             stack.addWidget(panel)
         stack.addStretch(1)
         self.column = QtWidgets.QScrollArea()
         self.column.setWidget(column)
         self.column.setWidgetResizable(True)
         self.column.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.column.setFixedWidth(_COLUMN_WIDTH)
+        bar = self.column.verticalScrollBar().sizeHint().width()
+        needed = max(panel.body.minimumSizeHint().width() for panel in panels) + bar + 2 * _COLUMN_MARGIN
+        self.column.setFixedWidth(max(_COLUMN_WIDTH, needed))
         right = QtWidgets.QVBoxLayout()
         right.addWidget(self.area, 1)
         right.addWidget(self.overlays.cursor)
