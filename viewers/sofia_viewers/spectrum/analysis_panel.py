@@ -240,7 +240,8 @@ class OperationsPanel(Section):
     def refresh(self) -> None:
         """Show the files there are."""
         items = [(name, key) for key, name in self.session.names().items()]
-        set_combo(self.second, items, self.second.currentData() or "")
+        first = items[0][1] if items else ""
+        set_combo(self.second, items, self.second.currentData() or first)
         for button in (self.smooth, self.rebin, self.compute, self.subtract, self.normalize):
             button.setEnabled(bool(items))
 
