@@ -344,6 +344,13 @@ class TestCards:
         path = product.with_cards(("PINFILE", "/data/Büro/pins.txt", "")).write(tmp_path / "a.fits")
         assert Product.read(path).header["PINFILE"] == "/data/B?ro/pins.txt"
 
+    def test_that_long_lines_of_history_are_broken_between_words(self, product):
+        words = [f"number-{n}" for n in range(30)]
+        lines = list(product.with_cards(history=["short", " ".join(words)]).header["HISTORY"])
+        assert lines[0] == "short"
+        assert all(len(line) <= 72 for line in lines)
+        assert " ".join(lines[1:]).split() == words
+
     def test_that_history_may_hold_accents_and_line_breaks(self, product, tmp_path):
         changed = product.with_cards(history=["5 µm: naïve\nfit"])
         assert list(changed.header["HISTORY"]) == ["5 ?m: na?ve fit"]

@@ -41,6 +41,8 @@ _EMPTY = freeze(fits.Header())
 _STORABLE = frozenset(
     ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
 )
+_HISTORY_WIDTH = 72
+"""Characters in a card of HISTORY."""
 _PATIENCE = (0.05, 0.2, 0.8)
 """Seconds between attempts to rename a file that another program (virus scanner, viewer) holds open."""
 
@@ -274,7 +276,7 @@ class Product:
         *cards : (keyword, value, comment)
             An empty comment keeps the one that is there.
         history : iterable of str
-            Lines of HISTORY, in order.
+            Lines of HISTORY, in order; long ones are broken between words.
 
         Notes
         -----
@@ -285,7 +287,8 @@ class Product:
             stored = _printable(value) if isinstance(value, str) else value
             header[keyword] = (stored, comment) if comment else stored
         for line in history:
-            header.add_history(_printable(line))
+            for part in _wrap(_printable(line)):
+                header.add_history(part)
         round_as_stored(header)
         return self.replace(header=seal(header))
 
@@ -443,6 +446,14 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def _wrap(line: str) -> list[str]:
+    if len(line) <= _HISTORY_WIDTH:
+        return [line]
+    import textwrap
+
+    return textwrap.wrap(line, _HISTORY_WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _printable(line: str) -> str:

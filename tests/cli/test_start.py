@@ -142,7 +142,12 @@ def test_that_without_a_command_the_desktop_starts_where_it_is_installed_and_hel
     installed.main = lambda: 7  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "sofia_app.main", installed)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert desk().out.startswith("usage: sofia-desk")  # type: ignore[attr-defined]
+    answer = desk()
+    assert answer.out.startswith("usage: sofia-desk")  # type: ignore[attr-defined]
+    assert "pip install '.[gui]'" in answer.out  # type: ignore[attr-defined]
+    refused = desk("image", "x.fits")
+    assert refused.code == 3  # type: ignore[attr-defined]
+    assert "pip install '.[gui]'" in refused.err  # type: ignore[attr-defined]
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     assert desk().code == 7  # type: ignore[attr-defined]
 

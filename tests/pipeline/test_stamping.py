@@ -58,4 +58,4 @@ def test_that_text_fits_cannot_hold_does_not_stop_the_pipeline(bench, product, t
     )
     history = list(Product.read(made.write(tmp_path / "b.fits")).header["HISTORY"])
     assert history[0] == "Gr??e 2 ?m"
-    assert "".join(history[1:6]).startswith("x" * 300)
+    assert "".join(line.strip() for line in history[1:6]).startswith("x" * 300)

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from sofia_engine._version import __version__
 from sofia_engine.cli.exit_codes import BAD_CONFIGURATION, INTERRUPTED, OK, exit_code_of
-from sofia_engine.errors import SofiaDeskError
+from sofia_engine.errors import ParameterError, SofiaDeskError
 
 __all__ = ["main"]
 
@@ -33,6 +33,8 @@ _VIEWERS = {
     "quality": "show the quality of many products, or write its plots and tables",
 }
 """Commands of the windows: ``sofia_viewers.<command>.main``, there only with the extra ``gui``."""
+
+_INSTALL_WINDOWS = "to install them, type in the folder of the project: python -m pip install '.[gui]'"
 
 _DRAWING = frozenset({"demo", "reduce", "rerun"})
 _NOT_DRAWING = frozenset({"--all-groups", "--dry-run", "--help", "-h"})
@@ -92,6 +94,8 @@ def _run(argv: list[str]) -> int:
 
         return serve()
     chosen = _find_command(argv)
+    if chosen in _VIEWERS and not _has_windows():
+        raise ParameterError(f"The command {chosen} needs the windows, which are not installed; {_INSTALL_WINDOWS}")
     parser = _make_parser(chosen)
     arguments = parser.parse_args(argv)
     if not hasattr(arguments, "run"):
@@ -145,6 +149,7 @@ def _start_desktop(parser: argparse.ArgumentParser) -> int:
 
     if find_spec("sofia_app") is None or find_spec("PySide6") is None or find_spec("sofia_app.main") is None:
         parser.print_help()
+        sys.stdout.write(f"\nThe windows of the desktop program are not installed; {_INSTALL_WINDOWS}\n")
         return OK
     code: int | None = importlib.import_module("sofia_app.main").main()
     return code or OK

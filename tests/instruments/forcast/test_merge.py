@@ -150,6 +150,7 @@ def test_that_old_matrices_do_not_contradict_the_new_orientation(drive, observe)
 def test_that_some_observations_are_never_shifted(drive, observe, cards):
     merged, _ = drive(merge, observe("NPC", **cards), {"cormerge": "Centroid"})
     assert merged.header["CORMERGE"] == "NOSHIFT"
+    assert "SHIFTORD" not in merged.header
     assert merged.header["NEXP"] == 1
 
 

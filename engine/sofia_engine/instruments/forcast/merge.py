@@ -380,7 +380,7 @@ def _finish(image: Product, merged: MergedImage, plan: MergePlan, p: MergeParame
     run.history(f"Merge: {beams:g} beams of {time:g} s overlap at most")
     cards: list[Card] = [
         *plan.cards,
-        configure(header).card("SHIFTORD"),
+        *([] if plan.method == "No shift" else [configure(header).card("SHIFTORD")]),
         *reference_pixel_cards(header, start, reference),
         *source_position_cards(source),
         ("NEXP", beams, "Approximate number of exposures"),
