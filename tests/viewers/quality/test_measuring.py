@@ -34,6 +34,15 @@ def test_that_processes_give_the_same_rows_as_threads(night, monkeypatch):
     assert [row.values for row in measure(paths, jobs=2)] == [row.values for row in threads]
 
 
+def test_that_threads_take_over_where_processes_cannot_be_started(night, monkeypatch):
+    def refuse(_workers):
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(measuring, "_MANY", 2)
+    monkeypatch.setattr(measuring, "_start_processes", refuse)
+    assert not any(row.problem for row in measure(sorted(night.iterdir())[:3], jobs=2))
+
+
 def test_that_a_file_is_measured_again_only_when_it_has_changed(night, tmp_path, monkeypatch):
     path = min(night.iterdir())
     cache = MetricsCache(tmp_path / "cache.json")

@@ -120,6 +120,7 @@ def make_table_view(model: ItemTable, name: str) -> QtWidgets.QTableView:
     view.setHorizontalScrollMode(QtWidgets.QAbstractItemView.ScrollMode.ScrollPerPixel)
     view.verticalHeader().hide()
     view.verticalHeader().setDefaultSectionSize(view.fontMetrics().height() + 6)
+    view.horizontalHeader().setResizeContentsPrecision(20)  # lines that widths are found from; all would take long
     view.horizontalHeader().setSortIndicatorClearable(True)
     view.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
     view.setSortingEnabled(True)

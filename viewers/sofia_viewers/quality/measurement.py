@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from sofia_viewers.quality.metrics import Metrics
 __all__ = ["Measurement"]
 
 _REFRESH_MS = 150
+_LONGEST_REFRESH_MS = 3000
+_SHARE = 15
+"""The time between two refreshes is at least so many times what one takes."""
 
 
 class Measurement(QtCore.QObject):
@@ -59,7 +63,7 @@ class Measurement(QtCore.QObject):
         self._cancelled = threading.Event()
         work = (tuple(paths), self._ticket, self._cancelled)
         self._thread = threading.Thread(target=self._work, args=work, name="measure", daemon=True)
-        self._timer.start()
+        self._timer.start(_REFRESH_MS)
         self._thread.start()
 
     def cancel(self) -> None:
@@ -103,4 +107,7 @@ class Measurement(QtCore.QObject):
 
     def _hand_over(self) -> None:
         self.progressed.emit(len(self._rows), len(self.paths))
+        started = time.perf_counter()
         self.rows_changed.emit(self.rows)
+        cost = int(1000 * _SHARE * (time.perf_counter() - started))
+        self._timer.setInterval(min(max(_REFRESH_MS, cost), _LONGEST_REFRESH_MS))

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -128,7 +129,7 @@ def measure_files(
         else:
             report(position, row)
             count += 1
-    for position, row in _measure_all({place: paths[place] for place in unknown}, cancelled, jobs):
+    for position, row in _measure_unknown({place: paths[place] for place in unknown}, cancelled, jobs):
         cache.keep(paths[position], row)
         report(position, row)
         count += 1
@@ -148,12 +149,28 @@ def measure_or_explain(path: Path) -> Metrics:
     return Metrics({"file": path.name, "run": path.parent.name}, path, problem=problem)
 
 
-def _measure_all(files: dict[int, Path], cancelled: threading.Event, jobs: int | None) -> Iterator[tuple[int, Metrics]]:
-    if not files or cancelled.is_set():
-        return
+def _measure_unknown(
+    files: dict[int, Path], cancelled: threading.Event, jobs: int | None
+) -> Iterator[tuple[int, Metrics]]:
+    """Measure files in processes if there are many, else (or where processes cannot be started) in threads."""
     workers = max(1, min(jobs or os.cpu_count() or 1, len(files)))
-    with _start(len(files), workers) as pool:
-        waiting = dict(files)
+    left = dict(files)
+    if len(files) >= _MANY and workers > 1:
+        try:
+            for position, row in _measure_in(_start_processes(workers), left, cancelled, workers):
+                del left[position]
+                yield position, row
+        except (BrokenProcessPool, RuntimeError, OSError) as error:
+            _LOG.info("Files are measured in threads: processes cannot be used here (%s).", type(error).__name__)
+    if left and not cancelled.is_set():
+        yield from _measure_in(ThreadPoolExecutor(workers, thread_name_prefix="measure"), left, cancelled, workers)
+
+
+def _measure_in(
+    pool: Executor, files: dict[int, Path], cancelled: threading.Event, workers: int
+) -> Iterator[tuple[int, Metrics]]:
+    with pool:
+        waiting = dict(reversed(files.items()))
         running: dict[Future[Metrics], int] = {}
         try:
             while (waiting or running) and not cancelled.is_set():
@@ -167,10 +184,8 @@ def _measure_all(files: dict[int, Path], cancelled: threading.Event, jobs: int |
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _start(count: int, workers: int) -> Executor:
-    if count >= _MANY and workers > 1:
-        return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    return ThreadPoolExecutor(workers, thread_name_prefix="measure")
+def _start_processes(workers: int) -> Executor:
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
 
 
 def _stamp(path: Path) -> str:

@@ -63,6 +63,13 @@ class MetricsTable(QtWidgets.QWidget):
         self.rows, self.outliers = list(rows), outliers or {}
         self._refresh()
 
+    def set_outliers(self, outliers: Mapping[int, Mapping[str, float]]) -> None:
+        """Mark other numbers."""
+        self.outliers = outliers
+        if self.only_outliers.isChecked():
+            self._refresh()
+        self.view.viewport().update()
+
     def set_hidden(self, keys: Sequence[str]) -> None:
         """Leave columns out."""
         self.hidden = tuple(keys)

@@ -99,6 +99,12 @@ class TrendPlot(QtWidgets.QWidget):
         self._fill_choices()
         self.redraw()
 
+    def set_outliers(self, outliers: Mapping[int, Mapping[str, float]]) -> None:
+        """Mark other points."""
+        if outliers != self.outliers:
+            self.outliers = outliers
+            self.redraw()
+
     def choose(self, x: str, y: str, group: str = "") -> None:
         """Choose the columns of the axes and of the colours; those that no row has are kept for later."""
         self._wanted = (x, y, group)

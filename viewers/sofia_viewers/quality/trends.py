@@ -22,6 +22,8 @@ OUTLIER_LIMIT = 5.0
 """Robust standard deviations from the median beyond which a value is an outlier."""
 
 _MIN_GROUP = 5
+_ROUNDING = 1e-9
+"""Median deviations below this fraction of the mean one are the rounding of equal values."""
 _MAD_TO_SIGMA = 1.482602218505602
 _MEAN_TO_SIGMA = 1.2533141373155001
 """Standard deviation of a normal distribution over its mean absolute deviation."""
@@ -156,7 +158,8 @@ def outlier_scores(values: FloatArray) -> FloatArray:
         return np.full(values.shape, np.nan)
     distance = values - np.median(finite)
     away = np.abs(distance[np.isfinite(distance)])
-    scale = _MAD_TO_SIGMA * np.median(away) or _MEAN_TO_SIGMA * np.mean(away)
+    middle, mean = np.median(away), np.mean(away)
+    scale = _MAD_TO_SIGMA * middle if middle > _ROUNDING * mean else _MEAN_TO_SIGMA * mean
     return distance / scale if scale > 0 else np.where(np.isfinite(values), 0.0, np.nan)
 
 

@@ -474,16 +474,26 @@ class QualityViewer(QtWidgets.QWidget):
 
     def _set_rows(self, rows: list[Metrics]) -> None:
         self.rows = rows
-        outliers = find_outliers(rows, self.limit.value())
-        self.table.set_rows(rows, outliers)
-        self.plot.set_rows(rows, outliers)
+        self.table.set_rows(rows)
+        self.plot.set_rows(rows)
         self._problems = [*dict.fromkeys(row.problem for row in rows if row.problem)]
+        if not self.measurement.is_running:
+            self._judge_rows()
+
+    def _judge_rows(self) -> None:
+        """Mark outliers and compare with the second run, once all rows are there."""
+        rows, limit = self.rows, self.limit.value()
+        self.tasks.submit("outliers", lambda: find_outliers(rows, limit), self._show_outliers)
         if self._second is not None:
-            self.compare.set_runs(self.rows, self._second[1], (self._folder_name(), self._second[0]))
+            self.compare.set_runs(rows, self._second[1], (self._folder_name(), self._second[0]))
+
+    def _show_outliers(self, outliers: dict[int, dict[str, float]]) -> None:
+        self.table.set_outliers(outliers)
+        self.plot.set_outliers(outliers)
 
     def _take_limit(self) -> None:
         self._keep_settings()
-        self._set_rows(self.rows)
+        self._judge_rows()
 
     def _show_progress(self, done: int, total: int) -> None:
         self.progress.setRange(0, max(total, 1))
