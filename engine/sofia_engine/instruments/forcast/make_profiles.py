@@ -247,9 +247,7 @@ def _find_maps(image: Product, orders: OrderSet, p: ProfileParameters, run: Run)
     return CalibrationMaps(image["WAVECAL"], image["SPATCAL"])
 
 
-def _rectify(
-    image: Product, orders: OrderSet, maps: CalibrationMaps, error: ErrorRule, run: Run
-) -> RectifiedImage:
+def _rectify(image: Product, orders: OrderSet, maps: CalibrationMaps, error: ErrorRule, run: Run) -> RectifiedImage:
     shape = image["FLUX"].shape
     if maps.wavelength.shape != shape:
         raise InputError(
