@@ -83,6 +83,10 @@ QLabel[role="muted"] {{ color: {muted}; }}
 QLabel[role="error"] {{ color: {error}; }}
 QLabel[role="heading"] {{ font-weight: 600; }}
 QSplitter::handle {{ background: {border}; }}
+QCheckBox::indicator {{ width: 13px; height: 13px; border: 1px solid {muted}; border-radius: 3px; background: {base}; }}
+QCheckBox::indicator:disabled {{ border-color: {border}; background: {window}; }}
+QCheckBox::indicator:checked {{ border-color: {accent}; image: url("{tick}"); }}
+QCheckBox::indicator:focus {{ border-color: {accent}; }}
 """
 
 
@@ -143,7 +147,9 @@ def apply_theme(application: QtWidgets.QApplication, mode: Mode = "system", text
     events.theme = theme
     application.setStyle("Fusion")
     application.setPalette(make_palette(theme))
-    application.setStyleSheet(_SHEET.format(**vars(theme)))
+    application.setStyleSheet(
+        _SHEET.format(**vars(theme), tick=resource_path("icons", f"tick-{theme.name}.svg").as_posix())
+    )
     _color_plots(theme)
     events.changed.emit(theme)
     return theme
