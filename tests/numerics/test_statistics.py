@@ -11,7 +11,6 @@ from hypothesis.extra import numpy as hnp
 
 from sofia_engine.numerics.statistics import (
     clip_outliers,
-    estimate_scatter,
     find_median_variance,
     find_most_frequent_value,
     median_ignoring_nan,
@@ -74,10 +73,6 @@ def test_that_the_median_of_a_section_sees_only_the_section():
     image[8:13, 8:13] = 3.0
     image[10, 10] = np.nan
     assert median_of_section(image, (10, 10), (6, 6)) == 3.0
-
-
-def test_that_the_scatter_of_normal_noise_is_its_standard_deviation():
-    assert estimate_scatter(RNG.normal(5, 2, 200_000)) == pytest.approx(2, rel=0.01)
 
 
 @pytest.mark.parametrize("maxiters", [1, 2, 5])

@@ -7,8 +7,8 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from sofia_engine.errors import ReferenceDataError
-from sofia_engine.simulate import KINDS, ExtendedSource
+from sofia_engine.errors import ParameterError, ReferenceDataError
+from sofia_engine.simulate import KINDS, ExtendedSource, simulate
 
 IMAGING = sorted(kind for kind in KINDS if kind.startswith("forcast-imaging"))
 NUMBER = (int, float)
@@ -311,6 +311,14 @@ def test_that_flux_in_jansky_becomes_detected_counts(run):
     truth = run(n_dither=1, flux=50.0, flux_unit="Jy", calibration_factor=0.8, telluric_factor=1.25)
     assert truth.flux_me_s == pytest.approx(32.0)
     assert truth.flux_jy == pytest.approx(50.0)
+
+
+def test_that_dates_without_a_published_calibration_can_be_simulated(tmp_path, reference_store):
+    truth = simulate("forcast-imaging-nmc", tmp_path, n_dither=1, date="2013-09-01")
+    assert truth.flux_jy is None
+    assert truth.flux_me_s == 160.0
+    with pytest.raises(ParameterError, match="No flux calibration of FOR_F197 is known for 2013-09-01"):
+        simulate("forcast-imaging-nmc", tmp_path / "jy", n_dither=1, date="2013-09-01", flux_unit="Jy")
 
 
 def test_that_blob_is_added_beside_the_star(run_ideal):

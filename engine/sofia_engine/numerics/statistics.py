@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "clip_outliers",
-    "estimate_scatter",
     "find_median_variance",
     "find_most_frequent_value",
     "median_ignoring_nan",
@@ -139,12 +138,6 @@ def median_of_section(image: ArrayLike, center: tuple[float, float], size: tuple
     """Median of the finite pixels strictly inside a rectangle, see `select_section`; NaN if there are none."""
     array = as_float(image)
     return float(median_ignoring_nan(array[select_section(array.shape, center, size)]))
-
-
-def estimate_scatter(values: ArrayLike) -> float:
-    """Standard deviation estimated from the median absolute deviation, without NaN."""
-    array = as_float(values)
-    return MAD_TO_SIGMA * float(median_ignoring_nan(np.abs(array - median_ignoring_nan(array))))
 
 
 def clip_outliers(values: ArrayLike, threshold: float, maxiters: int = 5, axis: int = 0) -> BoolArray:

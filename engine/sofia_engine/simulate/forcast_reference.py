@@ -27,9 +27,10 @@ from sofia_engine.simulate.forcast_detector import DETECTOR_SHAPE, make_bad_pixe
 from sofia_engine.simulate.options import compact_date
 
 if TYPE_CHECKING:
+    from sofia_engine.reference import ReferenceRequest
     from sofia_engine.simulate.forcast_options import ForcastImaging, ForcastObservation
 
-__all__ = ["ForcastReference", "fetch_reference", "load_bad_pixel_mask", "load_reference"]
+__all__ = ["ForcastReference", "fetch_reference", "is_published", "load_bad_pixel_mask", "load_reference"]
 
 _CENTER = (127.0, 127.0)
 _SYNTHETIC_NAMES = {"bad_pixel_mask": "bad_pixel_mask.fits", "pinhole_locations": "pinhole_locations.txt"}
@@ -141,12 +142,24 @@ def fetch_reference(kind: str, options: ForcastObservation, **match: str) -> Pat
     ReferenceDataError
         If there is none, or it cannot be had.
     """
-    from sofia_engine.reference import ReferenceRequest, ReferenceStore
+    from sofia_engine.reference import ReferenceStore
 
-    request = ReferenceRequest(
+    return ReferenceStore().get(_request(kind, options, match))
+
+
+def is_published(kind: str, options: ForcastObservation, **match: str) -> bool:
+    """Tell whether there is a published file of a kind for the date of a simulation; as `fetch_reference`."""
+    from sofia_engine.reference import ReferenceStore
+
+    return ReferenceStore().find(_request(kind, options, match)) is not None
+
+
+def _request(kind: str, options: ForcastObservation, match: dict[str, str]) -> ReferenceRequest:
+    from sofia_engine.reference import ReferenceRequest
+
+    return ReferenceRequest(
         instrument="FORCAST", kind=kind, date=compact_date(options.date), match=match, label="the simulation"
     )
-    return ReferenceStore().get(request)
 
 
 def _describe(path: Path | None, choice: Path | str) -> str:
@@ -209,6 +222,8 @@ def _find_factor(options: ForcastImaging) -> tuple[float | None, str]:
     if options.calibration == "none":
         return None, "none"
     dichroic = int(options.dual)
+    if not is_published("flux_calibration", options, altcfg1=str(dichroic)):
+        return None, "none"
     path = fetch_reference("flux_calibration", options, altcfg1=str(dichroic))
     return read_calibration_factor(path, options.spectel, dichroic), path.name
 
