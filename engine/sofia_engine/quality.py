@@ -79,7 +79,7 @@ def measure_quality(product: Product) -> dict[str, float]:
 
 def _sample(data: NDArray[Any]) -> NDArray[np.float64]:
     """Return (n_image, n_pixel) regularly spaced values, about `_SAMPLE_SIZE` in all."""
-    images = data.reshape(-1, data.shape[-2] * data.shape[-1]) if data.ndim > 2 else data.reshape(1, -1)  # noqa: PLR2004
+    images = data.reshape(-1, data.shape[-2] * data.shape[-1]) if data.ndim > 2 else data.reshape(1, -1)
     few = images[:: max(1, len(images) // 64)]
     step = _odd_step(few.size // _SAMPLE_SIZE, data.shape[-1])
     sample = few[:, ::step].astype(np.float64)

@@ -207,6 +207,19 @@ def test_that_history_and_tolerance_change_the_differences(make_viewer, ready):
     assert view.model.rowCount() == 0
 
 
+def test_that_the_display_setting_chooses_the_extension_of_headers(make_viewer, ready, output, tmp_path):
+    (tmp_path / "no settings").mkdir()
+    (tmp_path / "no settings" / "display.cfg").write_text("extension = 'ERROR'\n")
+    viewer = make_viewer()
+    viewer.header.open_files([output / "A_CAL_0001.fits"])
+    ready(viewer)
+    assert "Extension: ERROR" in viewer.header.text.toPlainText()
+    assert "Extension: FLUX" not in viewer.header.text.toPlainText()
+    panel = viewer.image.settings_panel
+    panel.applied.emit("display", viewer.store.load("display").model_copy(update={"extension": "first"}))
+    assert "Extension: FLUX" in viewer.header.text.toPlainText()
+
+
 # -- numbers ---------------------------------------------------------------------------------------------------------
 
 

@@ -163,6 +163,7 @@ class QualityViewer(QtWidgets.QWidget):
 
             self._image = ImageViewer(store=self.store)
             self._image.failed.connect(self._report)
+            self._image.settings_panel.applied.connect(self._take_image_settings)
             self.hint.hide()
             self._image_place.addWidget(self._image)
         return self._image
@@ -325,6 +326,7 @@ class QualityViewer(QtWidgets.QWidget):
         parts = (self.browser, self.table, self.plot, self.limit, self.browser.thumbnails)
         for part in parts:
             part.blockSignals(True)
+        self.header.extension = self.store.load("display").extension
         self.browser.filter.setText(settings.file_filter)
         self.browser.set_columns(settings.header_columns)
         self.browser.thumbnails.setChecked(settings.thumbnails)
@@ -333,6 +335,11 @@ class QualityViewer(QtWidgets.QWidget):
         self.limit.setValue(settings.outlier_limit)
         for part in parts:
             part.blockSignals(False)
+
+    def _take_image_settings(self, section: str, settings: Any) -> None:
+        """Show the headers of the extensions that the image viewer shows."""
+        if section == "display":
+            self.header.set_extension(settings.extension)
 
     def _keep_settings(self) -> None:
         x, y, group = self.plot.chosen if self.rows else (
