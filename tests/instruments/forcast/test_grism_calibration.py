@@ -98,7 +98,7 @@ def test_that_slit_positions_are_found_again_from_traces(tmp_path, reference_sto
     assert (header["SXDEG"], header["SYDEG"]) == (2, 2)
     _, slit = data.maps()
     inside = np.isfinite(found[1]) & np.isfinite(slit)
-    # slit positions are counted from the edge in the order mask, which the published map misses by 0.6 arcsec
+    # the fit lies 0.6 arcsec below the published map, for a reason not yet known: the limit only keeps it from growing
     assert abs(np.median((found[1] - slit)[inside])) < 0.8
     assert np.std((found[1] - slit)[inside]) < 0.35
 
