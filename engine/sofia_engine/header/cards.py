@@ -134,6 +134,7 @@ def quiet_fits(*fatal: str) -> Iterator[None]:
     with _READING, warnings.catch_warnings():
         warnings.simplefilter("ignore", category=fits.verify.VerifyWarning)
         warnings.filterwarnings("ignore", message="Unexpected extra padding")
+        warnings.filterwarnings("ignore", message="The following header keyword is invalid")
         for words in fatal:
             warnings.filterwarnings("error", message=f".*{words}.*")
         yield
