@@ -135,6 +135,21 @@ def test_that_files_dropped_on_the_viewer_are_opened(make_viewer, ready, output)
     assert len(viewer.rows) == 2
 
 
+@pytest.mark.real
+def test_that_spectra_and_images_go_to_their_viewers(make_viewer, ready, real_products):
+    viewer = make_viewer()
+    spectrum = real_products / "F0428_FO_GRI_0500637_FORG111_CAL_0177-0196.fits"
+    image = real_products / "F0435_FO_IMA_05000851_FORF197_MRG_0074.fits"
+    viewer._open([spectrum])
+    ready(viewer)
+    assert viewer.tabs.tabText(viewer.tabs.currentIndex()) == "Spectrum"
+    assert [file.name for file in viewer.spectrum.session.files.values()] == [spectrum.name]
+    viewer._open([image])
+    ready(viewer)
+    assert viewer.tabs.tabText(viewer.tabs.currentIndex()) == "Image"
+    assert viewer.image.frames.entries[0].frame.file.name == image.name
+
+
 # -- header and difference -------------------------------------------------------------------------------------------
 
 
@@ -341,7 +356,11 @@ def test_that_measuring_can_be_stopped_and_what_is_done_stays(make_viewer, ready
     assert len(viewer.rows) < 10
 
 
-def test_that_the_window_answers_while_files_are_measured(make_viewer, ready, night, qtbot):
+def test_that_the_window_answers_while_files_are_measured(make_viewer, ready, night, monkeypatch):
+    from sofia_viewers.quality import measuring
+
+    original = measuring.measure_file
+    monkeypatch.setattr(measuring, "measure_file", lambda path: (time.sleep(0.2), original(path))[1])
     viewer = make_viewer()
     gaps, last = [], [time.perf_counter()]
 
@@ -357,8 +376,8 @@ def test_that_the_window_answers_while_files_are_measured(make_viewer, ready, ni
     viewer.open_folder(night)
     ready(viewer)
     timer.stop()
-    assert len(gaps) > 5
-    assert sorted(gaps)[-2] < 0.5  # tests run side by side; alone, the window answers within 50 ms
+    assert len(gaps) > 20
+    assert sorted(gaps)[len(gaps) // 2] < 0.05
 
 
 def test_that_no_file_is_read_in_the_thread_of_the_window(make_viewer, ready, output, monkeypatch):

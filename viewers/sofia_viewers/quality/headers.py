@@ -15,11 +15,13 @@ from sofia_engine.header.cards import quiet_fits
 from sofia_engine.product import Plane, Product, Table
 
 __all__ = [
-    "ExtensionHeader", "choose_extensions", "describe_product", "filter_lines", "find_text", "format_headers",
+    "ExtensionHeader", "choose_extensions",
+    "choose_viewers", "describe_product", "filter_lines", "find_text", "format_headers",
     "parse_keywords", "read_headers", "tabulate_headers",
 ]  # fmt: skip
 
 _RULE = "-" * 60
+_MOST_ROWS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +79,19 @@ def read_headers(path: Path) -> tuple[ExtensionHeader, ...]:
     except (ValueError, TypeError, KeyError, IndexError, fits.VerifyError) as error:
         raise InputError(f"{path} cannot be read: it is not a FITS file, or damaged.") from error
     return found
+
+
+def choose_viewers(headers: Sequence[ExtensionHeader]) -> tuple[str, ...]:
+    """Return which viewers a file is opened in: ``image``, ``spectrum``, or both.
+
+    Files with an extension SPECTRAL_FLUX are shown in both if they hold an image, too; of others, those whose first
+    array has fewer than six rows (old layouts: wavelength, flux, error, ...) are spectra.
+    """
+    has_image = any(h.header.get("NAXIS", 0) >= 2 and h.header.get("NAXIS2", 0) > _MOST_ROWS for h in headers)
+    if any("SPECTRAL_FLUX" in header.name.upper() for header in headers):
+        return ("spectrum", "image") if has_image else ("spectrum",)
+    first = headers[0].header
+    return ("spectrum",) if first.get("NAXIS1", 0) > 0 and first.get("NAXIS2", 0) <= _MOST_ROWS else ("image",)
 
 
 def describe_product(product: Product, name: str = "") -> tuple[ExtensionHeader, ...]:

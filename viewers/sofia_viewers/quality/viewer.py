@@ -18,6 +18,7 @@ from sofia_viewers.quality.detector_view import DetectorView
 from sofia_viewers.quality.folders import find_files, find_kind, is_fits
 from sofia_viewers.quality.gallery import Gallery
 from sofia_viewers.quality.header_view import DifferenceView, HeaderView
+from sofia_viewers.quality.headers import choose_viewers, read_headers
 from sofia_viewers.quality.measurement import Measurement
 from sofia_viewers.quality.measuring import MetricsCache, measure_files
 from sofia_viewers.quality.metrics import Metrics, ReductionRow, measure_product, merge_reduction_rows
@@ -32,6 +33,7 @@ from sofia_viewers.tasks import Tasks
 
 if TYPE_CHECKING:
     from sofia_viewers.image.viewer import ImageViewer
+    from sofia_viewers.spectrum.viewer import SpectrumViewer
 
 __all__ = ["EXPORT_SUFFIXES", "QualityViewer"]
 
@@ -39,7 +41,7 @@ EXPORT_SUFFIXES = (*PICTURE_SUFFIXES, ".csv", ".ecsv", ".vot", ".html")
 """What `QualityViewer.export` can write: picture of table and plot, the table, or the report."""
 
 _EMPTY = "Open a folder with Ctrl+Shift+O, or drop folders and FITS files here."
-_TABS = ("Image", "Header", "Difference", "Numbers", "Compare runs", "Gallery", "Frames", "Report")
+_TABS = ("Image", "Spectrum", "Header", "Difference", "Numbers", "Compare runs", "Gallery", "Frames", "Report")
 
 
 class QualityViewer(QtWidgets.QWidget):
@@ -72,6 +74,7 @@ class QualityViewer(QtWidgets.QWidget):
         self.products: dict[str, Product] = {}
         self._problems: list[str] = []
         self._image: ImageViewer | None = None
+        self._spectrum: SpectrumViewer | None = None
         self._extra: list[Metrics] = []
         self._pending: list[Path] = []
         self._second: tuple[str, list[Metrics]] | None = None
@@ -168,14 +171,26 @@ class QualityViewer(QtWidgets.QWidget):
             self._image_place.addWidget(self._image)
         return self._image
 
+    @property
+    def spectrum(self) -> SpectrumViewer:
+        """The spectrum viewer, made when first asked for."""
+        if self._spectrum is None:
+            from sofia_viewers.spectrum.viewer import SpectrumViewer
+
+            self._spectrum = SpectrumViewer()
+            self._spectrum.failed.connect(self._report)
+            self._spectrum_place.addWidget(self._spectrum)
+        return self._spectrum
+
     def show_tab(self, name: str) -> None:
-        """Show a tab: Image, Header, Difference, Numbers, Compare runs, Gallery, Frames or Report."""
+        """Show a tab: Image, Spectrum, Header, Difference, Numbers, Compare runs, Gallery, Frames or Report."""
         self.tabs.setCurrentIndex(_TABS.index(name))
 
     def is_ready(self) -> bool:
         """Tell whether all that was asked for is shown."""
-        image_ready = self._image is None or self._image.is_ready()
-        return self.tasks.is_idle and not self.measurement.is_running and image_ready
+        viewers = (self._image, self._spectrum)
+        viewers_ready = all(viewer is None or viewer.is_ready() for viewer in viewers)
+        return self.tasks.is_idle and not self.measurement.is_running and viewers_ready
 
     def problems(self) -> list[str]:
         """Return what could not be shown, one sentence each."""
@@ -234,9 +249,12 @@ class QualityViewer(QtWidgets.QWidget):
         self._image_place = QtWidgets.QVBoxLayout(self._image_page)
         self._image_place.setContentsMargins(0, 0, 0, 0)
         self._image_place.addWidget(self.hint)
+        self._spectrum_page = QtWidgets.QWidget()
+        self._spectrum_place = QtWidgets.QVBoxLayout(self._spectrum_page)
+        self._spectrum_place.setContentsMargins(0, 0, 0, 0)
         pages = (
-            self._image_page, self.header, self.difference, self._lay_out_numbers(), self.compare, self.gallery,
-            self.frames, self.report,
+            self._image_page, self._spectrum_page, self.header, self.difference, self._lay_out_numbers(),
+            self.compare, self.gallery, self.frames, self.report,
         )  # fmt: skip
         for name, page in zip(_TABS, pages, strict=True):
             self.tabs.addTab(page, name)
@@ -393,6 +411,8 @@ class QualityViewer(QtWidgets.QWidget):
             self._follow_selection(self.browser.selected)
         if name == "Image":
             _ = self.image
+        if name == "Spectrum":
+            _ = self.spectrum
 
     def finish_measuring(self) -> None:
         """Measure the files of the folder now, whichever tab is in front."""
@@ -416,9 +436,21 @@ class QualityViewer(QtWidgets.QWidget):
             if kind not in ("fits", "regions"):
                 QtGui.QDesktopServices.openUrl(QtCore.QUrl.fromLocalFile(str(path)))
         if shown:
-            self.image.open_files(shown)
             self.header.open_files([path for path in shown if kinds[path] == "fits"])
-            self.show_tab("Image")
+            self._view(shown)
+
+    def _view(self, paths: Sequence[Path], *, switch: bool = True) -> None:
+        """Show files in the image or the spectrum viewer, or both, by what their headers say."""
+
+        def show(routes: dict[str, list[Path]]) -> None:
+            if routes["spectrum"]:
+                self.spectrum.open_files(routes["spectrum"])
+            if routes["image"]:
+                self.image.open_files(routes["image"])
+            if switch:
+                self.show_tab("Image" if routes["image"] else "Spectrum")
+
+        self.tasks.submit("route", partial(_route, tuple(paths)), show, self._report)
 
     def _follow_selection(self, paths: Sequence[Path]) -> None:
         """Show headers, differences or frames of what is selected in the browser, in the tab in front."""
@@ -525,8 +557,9 @@ class QualityViewer(QtWidgets.QWidget):
         metrics = self.rows[row]
         product = self.products.get(metrics.text("file"))
         if metrics.path is not None:
-            self.image.open_files([metrics.path])
-        elif product is not None:
+            self._view([metrics.path], switch=switch)
+            return
+        if product is not None:
             self.image.show_products([product], [metrics.text("file")])
         elif metrics.state_key:
             self.state_opened.emit(metrics.state_key)
@@ -640,7 +673,22 @@ class QualityViewer(QtWidgets.QWidget):
         self.measurement.close()
         if self._image is not None:
             self._image.shut_down()
+        if self._spectrum is not None:
+            self._spectrum.close()
         self.tasks.close()
+
+
+def _route(paths: tuple[Path, ...]) -> dict[str, list[Path]]:
+    """Sort files by the viewers that can show them; one that cannot be read goes to the image viewer, which says so."""
+    routes: dict[str, list[Path]] = {"image": [], "spectrum": []}
+    for path in paths:
+        try:
+            viewers = choose_viewers(read_headers(path)) if is_fits(path) else ("image",)
+        except SofiaDeskError:
+            viewers = ("image",)
+        for viewer in viewers:
+            routes[viewer].append(path)
+    return routes
 
 
 def _read_run_if_any(folder: Path) -> RunRecord | None:
