@@ -105,6 +105,8 @@ class Desk(QtCore.QObject):
     """A `PreviewFinished`."""
     forms_changed = Signal()
     reduction_opened = Signal()
+    command_finished = Signal(object, object)
+    """The command, and the `CommandFinished` that answers it."""
     listing_finished = Signal(object)
     """List of the paths that were read."""
 
@@ -132,6 +134,8 @@ class Desk(QtCore.QObject):
         self._opened_session = ""
         self._details = ""
         self._closed = False
+        self.asks = True
+        """Whether errors are shown at once, or (False) only logged."""
 
     def start(self) -> None:
         """Start the engine's process."""
@@ -171,6 +175,7 @@ class Desk(QtCore.QObject):
             "selected step": reduction.is_open and 0 <= self.selection["step"] < len(reduction.steps),
             "selected state": len(self.selection["states"]) == 1,
             "can compare": len(reduction.states) > 1,
+            "valid": all(form.is_valid for form in self.forms if form.is_edited),
             "edited": any(form.is_edited for form in self.forms),
         }
         return {name for name, holds in held.items() if holds}
@@ -273,6 +278,10 @@ class Desk(QtCore.QObject):
     def reduce(self) -> None:
         """Do all remaining steps, with the edits applied."""
         self._run(RunSteps("all"), range(self.reduction.next_index, len(self.forms)))
+
+    def reduce_unedited(self) -> None:
+        """Do all remaining steps with the values that hold, whatever is being edited."""
+        self._send(RunSteps("all"))
 
     def _run(self, command: RunSteps, steps: Iterable[int]) -> None:
         if self.apply_edits(steps):
@@ -469,6 +478,7 @@ class Desk(QtCore.QObject):
         if not self._pending:
             self.reduction.end_work(message.details)
         lines = self._answer(command, message)
+        self.command_finished.emit(command, message)
         self.conditions_changed.emit()
         return lines
 
@@ -484,7 +494,8 @@ class Desk(QtCore.QObject):
         if message.error and message.kind != "WorkerLost":
             step = self.reduction.failure.index if self.reduction.failure is not None else -1
             title = f"{self._label(step)} could not be done" if step >= 0 else _TITLES.get(message.command, "")
-            self.failed.emit(ErrorReport(title or "This could not be done", message.error, step, message.details))
+            if self.asks:
+                self.failed.emit(ErrorReport(title or "This could not be done", message.error, step, message.details))
             known = isinstance(command, RunSteps | Sweep) and step >= 0
             return [] if known else [LogEntry("error", message.error, time=time.time())]
         if isinstance(command, RunSteps):

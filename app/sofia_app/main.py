@@ -40,6 +40,7 @@ def main(files: list[str] | None = None) -> int:
     window.apply_preferences()
     window.show()
     QtCore.QTimer.singleShot(0, desk.start)
+    QtCore.QTimer.singleShot(0, window.prepare_viewers)
     QtCore.QTimer.singleShot(0, window.offer_interrupted)
     if files:
         QtCore.QTimer.singleShot(0, lambda: desk.open_paths(files))

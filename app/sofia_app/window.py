@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import importlib
 from pathlib import Path
 from typing import Any
 
 from sofia_app.actions import ACTIONS, MENUS
 from sofia_app.commands import Commands
 from sofia_app.desk import Desk, ErrorReport
+from sofia_app.group_queue import GroupOutcome, GroupQueue
+from sofia_app.models.preferences import choose_output
 from sofia_app.models.products import OpenedState
 from sofia_app.views.buttons import make_button
 from sofia_app.views.data_panel import DataPanel, dropped_paths
-from sofia_app.views.dialogs import ErrorDialog, SessionsDialog
+from sofia_app.views.dialogs import ErrorDialog, SessionsDialog, TextDialog
 from sofia_app.views.help_view import HelpView
 from sofia_app.views.image_area import ImageArea
 from sofia_app.views.log_panel import LogPanel, ProblemsPanel
@@ -54,6 +57,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self.setWindowTitle("SOFIA Desk")
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
+        self.queue = GroupQueue(desk)
+        self.queue.finished.connect(self._report_groups)
         self._make_actions()
         self._make_menus()
         self._make_panels()
@@ -149,7 +154,7 @@ class MainWindow(QtWidgets.QMainWindow):
 
     def _size_docks(self) -> None:
         orientation = Qt.Orientation
-        self.resizeDocks([self.docks["data"], self.docks["parameters"]], [400, 360], orientation.Horizontal)
+        self.resizeDocks([self.docks["data"], self.docks["parameters"]], [370, 330], orientation.Horizontal)
         self.resizeDocks([self.docks["data"], self.docks["pipeline"]], [260, 560], orientation.Vertical)
         self.resizeDocks([self.docks["log"]], [200], orientation.Vertical)
 
@@ -302,7 +307,19 @@ class MainWindow(QtWidgets.QMainWindow):
         view.deleteLater()
 
     def reduce_groups(self) -> None:
-        """Reduce every group of the list."""
+        """Reduce every group of the list; each gets a folder of its own."""
+        groups = [group for group in self.desk.files.groups if group.can_be_reduced]
+        if not groups:
+            self.desk.status.emit("None of the files in the list can be reduced.")
+            return
+        first = groups[0].records[0].path
+        self.queue.start(groups, Path(choose_output(self.desk.preferences, [first]) or first.parent / "reduced"))
+
+    def _report_groups(self, outcomes: list[GroupOutcome]) -> None:
+        done = sum(not outcome.error for outcome in outcomes)
+        self.desk.status.emit(f"{done} of {len(outcomes)} groups are reduced.")
+        text = "\n".join(outcome.text for outcome in outcomes)
+        TextDialog(self, f"{done} of {len(outcomes)} groups reduced", {"Groups": text}).open()
 
     def preview(self) -> None:
         """Try the edited values of the selected step."""
@@ -376,6 +393,10 @@ class MainWindow(QtWidgets.QMainWindow):
 
     # --- start and end ---
 
+    def prepare_viewers(self) -> None:
+        """Import the viewers in a thread, then make them; to be called when the window is shown."""
+        self.desk.tasks.submit("viewers", _import_viewers, lambda _nothing: self.image.prepare())
+
     def offer_interrupted(self) -> None:
         """Offer the sessions that were open when the program ended unexpectedly."""
         sessions = self.desk.open_sessions.interrupted()
@@ -412,6 +433,10 @@ class MainWindow(QtWidgets.QMainWindow):
             view.close_viewer()
         self.desk.close()
         event.accept()
+
+
+def _import_viewers() -> None:
+    importlib.import_module("sofia_viewers.image.viewer")
 
 
 def _system_size(application: QtWidgets.QApplication) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from sofia_app.actions import ACTIONS
 from sofia_app.desk import ErrorReport
 from sofia_app.models.preferences import Preferences
-from sofia_app.views.item_models import cached_icon
+from sofia_app.views.item_models import EMPTY, cached_icon
 from sofia_engine.errors import ParameterError
 from sofia_engine.pipeline.parameters import ParameterInfo, Setting
 from sofia_engine.pipeline.step import Step
@@ -361,7 +361,8 @@ class CommandPalette(QtWidgets.QDialog):
 
     def _add(self, action: QtGui.QAction) -> None:
         keys = action.shortcut().toString(QtGui.QKeySequence.SequenceFormat.NativeText)
-        item = QtWidgets.QListWidgetItem(action.icon(), f"{action.text()}    {keys}".rstrip())
+        sign = cached_icon(EMPTY) if action.icon().isNull() else action.icon()
+        item = QtWidgets.QListWidgetItem(sign or action.icon(), f"{action.text()}    {keys}".rstrip())
         item.setToolTip(action.toolTip())
         item.setData(Qt.ItemDataRole.UserRole, action.objectName())
         if not action.isEnabled():

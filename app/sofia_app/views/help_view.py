@@ -34,7 +34,9 @@ def format_help(step: Step) -> str:
     module = inspect.getmodule(step.function)
     about = (inspect.getdoc(module) or "").partition("\n\n")[2] if module is not None else ""
     paragraphs += [f"<p>{html.escape(part).replace(chr(10), ' ')}</p>" for part in about.split("\n\n") if part]
-    product = f"<p>Its products have the code {step.code} and the type {step.product_type}.</p>" if step.code else ""
+    product = (
+        f"<p>Its products have the code {step.code} and the type {step.product_type}.</p>" if step.product_type else ""
+    )
     shown = [info for info in step.parameters.infos() if info.level != "hidden"]
     items = "".join(_format_parameter(info) for info in shown)
     return f"<h2>{html.escape(step.label)}</h2>{''.join(paragraphs)}{product}<h3>Parameters</h3><dl>{items}</dl>"

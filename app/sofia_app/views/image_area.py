@@ -30,6 +30,10 @@ class ImageArea(QtWidgets.QStackedWidget):
         for widget in (self.message, self.planes):
             self.addWidget(widget)
 
+    def prepare(self) -> None:
+        """Make the viewer before it is needed, so that the first image does not keep the window waiting."""
+        self._require_viewer()
+
     def show_products(self, products: Sequence[Product], title: str = "") -> None:
         """Show the images of products, or the list of their planes."""
         images = [product for product in products if _has_image(product)]

@@ -12,8 +12,11 @@ from sofia_app.models.log import LogEntry, LogModel
 from sofia_viewers.qt import Qt, QtCore, QtGui
 from sofia_viewers.theme import current_theme, icon
 
-__all__ = ["Column", "FileTree", "HistoryTree", "LogTable", "RowTable"]
+__all__ = ["EMPTY", "Column", "FileTree", "HistoryTree", "LogTable", "RowTable"]
 
+EMPTY = "empty"
+"""Name of an icon that shows nothing but takes the room of one."""
+_ICON_SIZE = 48
 _NOWHERE = QtCore.QModelIndex()
 _ROLE = Qt.ItemDataRole
 
@@ -104,10 +107,20 @@ def cached_icon(name: str, color: str | None = None) -> QtGui.QIcon | None:
     """Return an icon of the program, drawn once for each look; None for an empty name."""
     if not name:
         return None
-    key = (name, color or "", current_theme().name)
+    theme = current_theme()
+    key = (name, color or "", theme.name)
     if key not in _icons:
-        _icons[key] = icon(name, color)
+        _icons[key] = _draw_empty() if name == EMPTY else icon(name, color)
+        if name != EMPTY:
+            selected = icon(name, theme.on_accent).pixmap(_ICON_SIZE, _ICON_SIZE)
+            _icons[key].addPixmap(selected, QtGui.QIcon.Mode.Selected)
     return _icons[key]
+
+
+def _draw_empty() -> QtGui.QIcon:
+    pixmap = QtGui.QPixmap(_ICON_SIZE, _ICON_SIZE)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    return QtGui.QIcon(pixmap)
 
 
 class FileTree(QtCore.QAbstractItemModel):

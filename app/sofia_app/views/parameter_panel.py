@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from sofia_app.desk import Desk
 from sofia_app.models.parameters import ORIGINS, FieldState, ParameterForm
+from sofia_app.views.buttons import IconButton
 from sofia_app.views.parameter_fields import FieldEditor, TextEditor, make_editor
 from sofia_app.views.postponed import Postponed
 from sofia_engine.pipeline.parameters import ParameterInfo
 from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
-from sofia_viewers.theme import current_theme, icon
+from sofia_viewers.theme import current_theme
 
 __all__ = ["FieldRow", "ParameterPanel"]
 
@@ -31,7 +32,7 @@ class FieldRow(QtWidgets.QWidget):
         self.label = QtWidgets.QLabel(info.label)
         self.editor: FieldEditor = make_editor(info)
         self.mark = QtWidgets.QLabel()
-        self.reset = QtWidgets.QToolButton()
+        self.reset = IconButton("reset")
         self.error = QtWidgets.QLabel()
         self._lay_out()
         self.editor.edited.connect(lambda value: form.edit(info.name, value))
@@ -40,7 +41,6 @@ class FieldRow(QtWidgets.QWidget):
     def _lay_out(self) -> None:
         self.label.setWordWrap(True)
         self.label.setBuddy(self.editor)
-        self.reset.setIcon(icon("reset"))
         self.reset.setAutoRaise(True)
         self.reset.setToolTip("Put the default back")
         self.reset.setAccessibleName(f"Reset {self.info.label}")

@@ -7,7 +7,7 @@ from typing import Any
 from sofia_app.desk import Desk
 from sofia_app.models.history import HistoryNode, build_history
 from sofia_app.models.reduction import StepRow
-from sofia_app.views.item_models import Column, HistoryTree, RowTable
+from sofia_app.views.item_models import EMPTY, Column, HistoryTree, RowTable
 from sofia_app.views.postponed import Postponed
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from sofia_viewers.theme import current_theme
@@ -16,7 +16,7 @@ __all__ = ["PipelinePanel"]
 
 _BUTTONS = ("do_step", "undo_step", "redo_step", "reduce_all", "run_to_selected", "reset_reduction", "stop_running")
 _ICONS = {
-    "waiting": "", "ready": "next", "running": "run", "done": "done", "cached": "history", "warning": "warning",
+    "waiting": EMPTY, "ready": "next", "running": "run", "done": "done", "cached": "history", "warning": "warning",
     "failed": "error", "stale": "reset", "skipped": "previous", "not needed": "remove",
 }  # fmt: skip
 _WORDS = {

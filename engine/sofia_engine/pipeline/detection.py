@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import warnings
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +92,7 @@ def read_header(path: Path) -> fits.Header:
     try:
         with quiet_fits(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a file cut short is refused when its data are read
-            return fits.getheader(path)
+            return _read_first_block(path) or fits.getheader(path)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file.") from None
     except IsADirectoryError:
@@ -100,6 +102,19 @@ def read_header(path: Path) -> fits.Header:
     except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, fits.VerifyError) as error:
         reason = "the file is empty" if path.stat().st_size == 0 else "it is not a FITS file, or damaged"
         raise InputError(f"{path} cannot be read: {reason}.") from error
+
+
+def _read_first_block(path: Path) -> fits.Header | None:
+    """Read the primary header alone; astropy goes on to the next HDU, and unpacks the data of a packed file for that.
+
+    Returns None for whatever is not plainly a FITS header; astropy tells what is wrong with it.
+    """
+    try:
+        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
+            header = fits.Header.fromfile(stream)
+    except (OSError, EOFError, ValueError, zlib.error, fits.VerifyError):
+        return None
+    return header if next(iter(header), "") == "SIMPLE" else None
 
 
 def inspect_files(paths: Iterable[Path | str]) -> Inspection:
