@@ -88,8 +88,8 @@ class User:
     def press(self, *keys: str) -> None:
         self.call("key", "--delay", "60", *keys)
 
-    def press_first(self, key: str, condition: Callable[[], object], what: str) -> None:
-        """Press a key for the first time; on a busy machine the window may not have the keyboard at once."""
+    def press_until(self, key: str, condition: Callable[[], object], what: str) -> None:
+        """Press a key until it has its effect: the window may not have the keyboard yet, or be at work."""
         for _ in range(5):
             self.focus()
             self.press(key)
@@ -169,19 +169,14 @@ def test_that_a_user_reduces_branches_compares_saves_and_comes_back(
     elapsed = user.start(*raw)
     assert elapsed < 5, "the window should be there within 2 s on a machine that has nothing else to do"
     wait_for(user.is_open, "the reduction")
-    user.press_first("F8", lambda: user.states("checkhead"), "the first step")
-    time.sleep(0.3)
-    user.press("F8")  # and another
-    wait_for(lambda: len(user.states("clean")) == 1, "the second step")
-    time.sleep(0.3)
-    user.press("F10")  # all the rest
-    wait_for(user.finished, "the last step")
+    user.press_until("F8", lambda: user.states("checkhead"), "the first step")
+    user.press_until("F8", lambda: user.states("clean"), "the second step")
+    user.press_until("F10", user.finished, "the last step")
     last = user.stored()["current"]
     products = {path.name for path in (tmp_path / "raw" / "reduced").glob("*.fits")}
     assert any("_CAL_" in name for name in products)
 
-    user.press("ctrl+z")  # undo
-    wait_for(lambda: user.stored()["current"] != last, "the undo")
+    user.press_until("ctrl+z", lambda: user.stored()["current"] != last, "the undo")
     user.press("ctrl+f")  # search a parameter, go to it, change it
     user.write("Number of contours")
     user.press("Return")
@@ -208,7 +203,7 @@ def test_that_a_user_reduces_branches_compares_saves_and_comes_back(
     session = user.session
 
     user.start()  # and go on another day
-    user.press_first("ctrl+shift+s", lambda: user.windows() > alone, "the list of sessions")
+    user.press_until("ctrl+shift+s", lambda: user.windows() > alone, "the list of sessions")
     time.sleep(0.5)
     user.press("Return")
     wait_for(user.is_open, "the reduction")
@@ -220,7 +215,7 @@ def test_that_a_user_reduces_branches_compares_saves_and_comes_back(
 def test_that_a_program_that_was_killed_offers_its_session(user: User, raw: list[Path]) -> None:
     user.start(*raw)
     wait_for(user.is_open, "the reduction")
-    user.press_first("F8", lambda: user.states("checkhead"), "the first step")
+    user.press_until("F8", lambda: user.states("checkhead"), "the first step")
     worker = psutil.Process(user.program.pid).children(recursive=True)
     user.program.send_signal(signal.SIGKILL)
     user.program.wait()
@@ -231,5 +226,5 @@ def test_that_a_program_that_was_killed_offers_its_session(user: User, raw: list
     user.focus("Sessions")
     user.press("Return")
     wait_for(user.is_open, "the reduction")
-    user.press_first("F8", lambda: user.states("clean"), "the next step")
+    user.press_until("F8", lambda: user.states("clean"), "the next step")
     assert user.quit() == 0
