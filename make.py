@@ -60,7 +60,9 @@ def test(rest: list[str]) -> int:
         print("Calibration files cannot be fetched: tests that need them are skipped.", flush=True)
     alone = any(word.startswith(("-n", "-p", "--pdb")) for word in rest)
     workers = [] if alone else ["-n", str(min(os.cpu_count() or 1, 4))]
-    return run(BIN / "python", "-m", "pytest", "-m", "not slow", *workers, *rest)
+    # some tests measure times or drive real windows: one that fails is run again, and is reported as such
+    again = ["--reruns", "2"]
+    return run(BIN / "python", "-m", "pytest", "-m", "not slow", *again, *workers, *rest)
 
 
 def check(_rest: list[str]) -> int:

@@ -1,6 +1,8 @@
 """The command ``sofia-desk quality``."""
 
 import argparse
+import subprocess
+import sys
 
 import pytest
 from astropy.table import Table
@@ -10,10 +12,26 @@ from sofia_viewers.quality.main import add_arguments, run
 
 
 @pytest.fixture
-def command(qapp, tmp_path, monkeypatch):
+def settings_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("HOME", str(tmp_path))
 
+
+@pytest.fixture
+def command(settings_folder):
+    """Run the command as a user does: in a process of its own."""
+
+    def call(*words):
+        line = [sys.executable, "-m", "sofia_engine", "quality", *map(str, words)]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+        sys.stderr.write(done.stderr)
+        return done.returncode
+
+    return call
+
+
+@pytest.fixture
+def parse_and_run(qapp, settings_folder):
     def call(*words):
         parser = argparse.ArgumentParser()
         add_arguments(parser)
@@ -56,11 +74,11 @@ def test_that_an_unreadable_file_gives_an_exit_code(command, tmp_path, capsys):
     ("words", "message"),
     [(["--x", "colour"], "--x colour"), (["--tab", "nothing"], "--tab nothing"), (["--size", "big"], "--size big")],
 )
-def test_that_unknown_values_are_refused_with_what_is_allowed(command, output, words, message):
+def test_that_unknown_values_are_refused_with_what_is_allowed(parse_and_run, output, words, message):
     with pytest.raises(ParameterError, match=message):
-        command(output, *words)
+        parse_and_run(output, *words)
 
 
-def test_that_a_missing_file_is_named(command, tmp_path):
+def test_that_a_missing_file_is_named(parse_and_run, tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        command(tmp_path / "none.fits", "--export", tmp_path / "x.png")
+        parse_and_run(tmp_path / "none.fits", "--export", tmp_path / "x.png")
