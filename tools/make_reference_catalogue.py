@@ -6,6 +6,8 @@ The output depends on the distribution alone. For a new release, run this with i
 
     python tools/make_reference_catalogue.py --version 1.5.2
     python tools/make_reference_catalogue.py path/to/sofia_redux-1.5.2-py3-none-any.whl
+
+Some files were published with an older release only; its wheel is downloaded too, unless given with ``--older``.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "sofia_redux"
 VERSION = "1.5.2"
+OLDER = "1.4.3"
 NONE = "."
 LAST_DAY = 99999999
 FORMAT = 1
@@ -40,7 +44,7 @@ class Table:
     Parameters
     ----------
     member
-        Path of the table in the distribution; the files it names are relative to its folder.
+        Path of the table in the distribution.
     match
         Column number of each match word. The date is in column 0.
     kinds
@@ -49,6 +53,8 @@ class Table:
         Match words that need only be contained in the value asked for.
     by_date
         True if the earliest line that reaches the date counts, False if the first such line of the table does.
+    root
+        Folder that the files it names are relative to; empty for its own.
     """
 
     member: str
@@ -56,6 +62,11 @@ class Table:
     kinds: dict[str, int]
     contains: tuple[str, ...] = ()
     by_date: bool = False
+    root: str = ""
+
+    def locate(self, name: str) -> str:
+        """Path in the distribution of a file the table names."""
+        return f"{self.root or PurePosixPath(self.member).parent}/{name}"
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,8 @@ class Folder:
         First folder of the key.
     single
         True if the one file of the folder applies to all observations, without a table.
+    pattern
+        Regular expression of the names whose files apply without a table; its groups are match words. Empty for none.
     """
 
     path: str
@@ -86,20 +99,36 @@ class Folder:
     key_root: str
     key_prefix: str
     single: bool = False
+    pattern: str = ""
 
 
 @dataclass(frozen=True)
 class Instrument:
-    """An instrument with the tables and folders that describe its reference files."""
+    """
+    An instrument with the tables and folders that describe its reference files.
+
+    Parameters
+    ----------
+    name
+        Value of INSTRUME.
+    tables, folders
+        Of the distribution.
+    older
+        Folders of files that only the older distribution holds.
+    series
+        Families of files elsewhere that are too many to be listed; as `sofia_engine.reference.catalogue.Series`.
+    """
 
     name: str
     tables: tuple[Table, ...]
     folders: tuple[Folder, ...]
+    older: tuple[Folder, ...] = ()
+    series: tuple[dict[str, Any], ...] = field(default=(), hash=False)
 
     @property
     def file_name(self) -> str:
         """Name of the catalogue file."""
-        return f"{self.name.lower()}.json"
+        return f"{self.name.lower().replace('-', '_')}.json"
 
 
 def describe_calibration(name: str) -> Instrument:
@@ -167,7 +196,89 @@ def describe_forcast() -> Instrument:
     return Instrument("FORCAST", (detector, grism, *calibration.tables), (*folders, *calibration.folders))
 
 
-INSTRUMENTS = (describe_forcast(), describe_calibration("FLITECAM"), describe_calibration("HAWC_PLUS"))
+def describe_fifi_ls() -> Instrument:
+    """Describe the files of FIFI-LS: detector, wavelengths, positions, flats, response, and models of the atmosphere."""
+    root = f"{PACKAGE}/instruments/fifi_ls/data"
+    tables = (
+        Table(
+            f"{root}/badpix_files/badpix_default.txt", {"channel": 1}, {"bad_pixel_list": 2}, by_date=True, root=root
+        ),
+        Table(
+            f"{root}/spatial_cal/poscal_default.txt", {"channel": 1}, {"spaxel_positions": 2}, by_date=True, root=root
+        ),
+        Table(
+            f"{root}/response_files/response_default.txt",
+            {"channel": 1, "dichroic": 2},
+            {"response": 3},
+            by_date=True,
+            root=root,
+        ),
+    )
+
+    def folder(start: str, kind: str, *endings: str, single: bool = False, pattern: str = "") -> Folder:
+        return Folder(f"{root}/{start}", kind, endings, root, root, "fifi_ls", single, pattern)
+
+    folders = (
+        folder("badpix_files/badpixels_", "bad_pixel_list", ".txt"),
+        folder("wave_cal/FIFI_LS_WaveCal_Coeffs", "wavelength_coefficients", ".txt", single=True),
+        folder("spatial_cal/pixel_pos_", "spaxel_positions", "_20150828.txt"),
+        folder("spatial_cal/poscal_20", "spaxel_positions", ".txt"),
+        folder("spatial_cal/FIFI_LS_DeltaVector_Coeffs", "delta_vectors", ".txt", single=True),
+        folder(
+            "flat_files/spatial", "spatial_flat", ".txt", pattern=r"spatialFlat(?P<order>R|B\d)D(?P<dichroic>\d+)\."
+        ),
+        folder("flat_files/spectral", "spectral_flat", ".fits", pattern=r"Flats(?P<order>[RB]\d+)D(?P<dichroic>\d+)\."),
+        folder("resolution/", "resolution", ".txt", single=True),
+        folder("response_files/v1_filters/", "response", ".fits"),
+        folder("response_files/v2_filters/", "response", ".fits"),
+        folder("line_lists/", "line_list", ".txt", single=True),
+    )
+    older = (folder("atran_files/", "atran", ".fits"),)
+    return Instrument("FIFI-LS", tables, folders, older, (describe_atran_grid(), describe_water_vapour()))
+
+
+def describe_atran_grid() -> dict[str, Any]:
+    """Describe the grid of atmosphere models in the data repository, one dataset per altitude."""
+    pwv = (*range(1, 19), 20, 22, 25, 30, 32, 35, 37, 40, 45, 50)
+    name = "atran_sdc_{altitude}K_{zenith}deg_{pwv}pwv_39deg_2nlayer_40-300mum_bt.fits"
+    datasets = {35: 5705, **{altitude: 5671 + altitude for altitude in range(36, 46)}}
+    return {
+        "kind": "atran",
+        "name": f"atran_files/{name}",
+        "key": f"fifi_ls/atran_files/{name}",
+        "values": {
+            "altitude": [str(altitude) for altitude in datasets],
+            "zenith": [str(zenith) for zenith in range(30, 71, 5)],
+            "pwv": [str(value) for value in pwv],
+        },
+        "sources": [
+            {
+                "type": "darus",
+                "file": name,
+                "doi": {"word": "altitude", **{str(k): f"10.18419/DARUS-{n}" for k, n in datasets.items()}},
+            }
+        ],
+    }
+
+
+def describe_water_vapour() -> dict[str, Any]:
+    """Describe the files of water vapour along the flights, from weather models, in the data repository."""
+    name = "{flight}_FI_{date}_pwv.fits"
+    return {
+        "kind": "water_vapour",
+        "name": f"pwv_files/{name}",
+        "key": f"fifi_ls/pwv_files/{name}",
+        "values": {"flight": [], "date": []},
+        "sources": [{"type": "darus", "file": name, "doi": "10.18419/DARUS-5728"}],
+    }
+
+
+INSTRUMENTS = (
+    describe_forcast(),
+    describe_calibration("FLITECAM"),
+    describe_calibration("HAWC_PLUS"),
+    describe_fifi_ls(),
+)
 
 
 class Distribution:
@@ -199,10 +310,10 @@ class Distribution:
         return sorted(rows, key=lambda row: int(row[0])) if table.by_date else rows
 
 
-def locate_files(distribution: Distribution, instrument: Instrument) -> dict[str, Folder]:
-    """Map each data file of an instrument to the first folder that holds it."""
+def locate_files(distribution: Distribution, folders: tuple[Folder, ...]) -> dict[str, Folder]:
+    """Map each data file to the first folder that holds it."""
     located: dict[str, Folder] = {}
-    for folder in instrument.folders:
+    for folder in folders:
         for member in distribution.list_folder(folder):
             located.setdefault(member, folder)
     return located
@@ -216,7 +327,7 @@ def make_key(member: str, folder: Folder) -> str:
 def make_rule(row: list[str], table: Table, column: int, located: dict[str, Folder]) -> dict[str, Any]:
     """Make the rule a line of a table states for one kind of file; a file the distribution lacks counts as none."""
     day = int(row[0])
-    member = f"{PurePosixPath(table.member).parent}/{row[column]}"
+    member = table.locate(row[column])
     rule: dict[str, Any] = {
         "until": None if day >= LAST_DAY else day,
         "match": {word: row[at] for word, at in table.match.items() if row[at] != NONE},
@@ -238,9 +349,11 @@ def make_selections(
             rules = [make_rule(row, table, column, located) for row in rows]
             selections[kind] = {"contains": list(table.contains), "rules": rules}
     for member, folder in located.items():
-        if folder.single:
-            rule: dict[str, Any] = {"until": None, "match": {}, "file": make_key(member, folder)}
-            selections[folder.kind] = {"contains": [], "rules": [rule]}
+        found = re.search(folder.pattern, member) if folder.pattern else None
+        if folder.single or found:
+            match = found.groupdict() if found else {}
+            rule: dict[str, Any] = {"until": None, "match": match, "file": make_key(member, folder)}
+            selections.setdefault(folder.kind, {"contains": [], "rules": []})["rules"].append(rule)
     return selections
 
 
@@ -254,21 +367,33 @@ def assign_kinds(located: dict[str, Folder], selections: dict[str, dict[str, Any
     return {key: kinds.get(key, folder.kind) for key, folder in ((make_key(m, f), f) for m, f in located.items())}
 
 
-def make_catalogue(distribution: Distribution, instrument: Instrument) -> dict[str, Any]:
+def make_catalogue(
+    distribution: Distribution, instrument: Instrument, older: Distribution | None = None
+) -> dict[str, Any]:
     """Make the catalogue of one instrument."""
-    located = locate_files(distribution, instrument)
+    located = locate_files(distribution, instrument.folders)
     selections = make_selections(distribution, instrument, located)
     kinds = assign_kinds(located, selections)
-    return {
+    files = [
+        make_entry(distribution, member, folder, kinds[make_key(member, folder)])
+        for member, folder in sorted(located.items(), key=lambda item: item[0])
+    ]
+    catalogue: dict[str, Any] = {
         "format": FORMAT,
         "instrument": instrument.name,
         "distribution": {"package": PACKAGE, "version": distribution.version},
-        "files": [
-            make_entry(distribution, member, folder, kinds[make_key(member, folder)])
-            for member, folder in sorted(located.items())
-        ],
+        "files": [*files, *(make_older_entries(older, instrument) if older else ())],
         "selections": selections,
     }
+    return catalogue | ({"series": list(instrument.series)} if instrument.series else {})
+
+
+def make_older_entries(older: Distribution, instrument: Instrument) -> Iterator[dict[str, Any]]:
+    """Make the entries of files that only the older distribution holds; no rule chooses them."""
+    for member, folder in sorted(locate_files(older, instrument.older).items(), key=lambda item: item[0]):
+        entry = make_entry(older, member, folder, folder.kind)
+        entry["sources"][0]["version"] = older.version
+        yield entry
 
 
 def make_entry(distribution: Distribution, member: str, folder: Folder, kind: str) -> dict[str, Any]:
@@ -293,37 +418,41 @@ def format_catalogue(catalogue: dict[str, Any]) -> str:
         for kind, selection in catalogue["selections"].items()
     )
     files = f'  "files": [\n{_join_lines(catalogue["files"], 4)}\n  ],'
-    return "\n".join(["{", *head, files, f'  "selections": {{\n{selections}\n  }}', "}"]) + "\n"
+    series = catalogue.get("series", [])
+    tail = f',\n  "series": [\n{_join_lines(series, 4)}\n  ]' if series else ""
+    return "\n".join(["{", *head, files, f'  "selections": {{\n{selections}\n  }}{tail}', "}"]) + "\n"
 
 
 def _join_lines(entries: list[dict[str, Any]], indent: int) -> str:
     return ",\n".join(" " * indent + json.dumps(entry) for entry in entries)
 
 
-def make_all(wheel: Path) -> Iterator[tuple[str, str]]:
-    """Make the name and content of each catalogue file from a wheel."""
-    distribution = Distribution(wheel)
+def make_all(wheel: Path, older: Path) -> Iterator[tuple[str, str]]:
+    """Make the name and content of each catalogue file from the wheels of the present and of the older release."""
+    distribution, previous = Distribution(wheel), Distribution(older)
     for instrument in INSTRUMENTS:
-        yield instrument.file_name, format_catalogue(make_catalogue(distribution, instrument))
+        yield instrument.file_name, format_catalogue(make_catalogue(distribution, instrument, previous))
 
 
 def download_wheel(version: str, folder: Path) -> Path:
     """Download the distribution, through the settings of pip."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(folder), f"{PACKAGE}=={version}"]
     subprocess.run(command, check=True)
-    return next(folder.glob("*.whl"))
+    return next(folder.glob(f"*-{version}-*.whl"))
 
 
 def main() -> None:
     """Write the catalogue files."""
     parser = argparse.ArgumentParser(description="Write the catalogue of reference files.")
     parser.add_argument("wheel", nargs="?", type=Path, help="the distribution; left out: downloaded")
+    parser.add_argument("--older", type=Path, help=f"the wheel of release {OLDER}; left out: downloaded")
     parser.add_argument("--version", default=VERSION, help="version to download (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder to write to (default: %(default)s)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         wheel = options.wheel or download_wheel(options.version, Path(folder))
-        for name, text in make_all(wheel):
+        older = options.older or download_wheel(OLDER, Path(folder))
+        for name, text in make_all(wheel, older):
             (options.output / name).write_text(text, encoding="utf-8", newline="\n")
             print(f"{options.output / name}: {text.count(chr(10))} lines")
 

@@ -175,7 +175,12 @@ class Product:
 
     @classmethod
     def of(
-        cls, header: fits.Header, planes: Mapping[str, ArrayLike | Plane], units: Mapping[str, str] | None = None
+        cls,
+        header: fits.Header,
+        planes: Mapping[str, ArrayLike | Plane | Table],
+        units: Mapping[str, str] | None = None,
+        *,
+        empty_primary: bool = False,
     ) -> Product:
         """Make a product of a header and arrays.
 
@@ -183,18 +188,21 @@ class Product:
         ----------
         header : Header
             Copied; later changes of it do not reach the product.
-        planes : mapping of str to array or Plane
+        planes : mapping of str to array, Plane or Table
             In the order they are written.
         units : mapping of str to str, optional
             Units by plane name; BUNIT of the header is the unit of the first plane if not given.
+        empty_primary : bool
+            Leave the primary HDU without data.
         """
         units = units or {}
         first = next(iter(planes), "")
         made: dict[str, Plane | Table] = {}
         for name, data in planes.items():
             default = str(header.get("BUNIT", "")) if name == first else ""
-            made[name] = data if isinstance(data, Plane) else Plane.of(data, units.get(name, default))
-        return cls(_naming_first(freeze(header), made, empty_primary=False), MappingProxyType(made))
+            made[name] = data if isinstance(data, Plane | Table) else Plane.of(data, units.get(name, default))
+        named = _naming_first(freeze(header), made, empty_primary=empty_primary)
+        return cls(named, MappingProxyType(made), empty_primary=empty_primary)
 
     @property
     def planes(self) -> Mapping[str, Plane]:

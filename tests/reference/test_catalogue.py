@@ -280,7 +280,9 @@ def test_that_unknown_kind_names_the_known_ones() -> None:
 
 
 def test_that_unknown_instrument_names_the_known_ones() -> None:
-    with pytest.raises(ReferenceDataError, match="instrument 'NIRCAM'; there is one for: FLITECAM, FORCAST, HAWC_PLUS"):
+    with pytest.raises(
+        ReferenceDataError, match="instrument 'NIRCAM'; there is one for: FIFI_LS, FLITECAM, FORCAST, HAWC_PLUS"
+    ):
         Catalogue.load("NIRCAM")
     with pytest.raises(ReferenceDataError, match="instrument 'NIRCAM'"):
         Catalogue.load().select(ReferenceRequest("NIRCAM", "dark"))
@@ -305,7 +307,8 @@ def test_that_shipped_catalogue_is_consistent() -> None:
     for file in catalogue.files:
         assert len(file.sha256) == 64
         assert file.size > 0
-        assert {source["version"] for source in file.sources} == {"1.5.2"}
+        older = file.key.startswith("fifi_ls/atran_files/")  # the last release that had them
+        assert {source["version"] for source in file.sources} == {"1.4.3" if older else "1.5.2"}
         assert catalogue.find(file.key) == file
 
 
@@ -352,3 +355,43 @@ def test_that_selection_agrees_with_the_file_names_in_golden_headers() -> None:
                 assert name_of("FORCAST", kind, date, **match) == header[keyword], (path.name, keyword)
                 compared += 1
     assert compared > 20
+
+
+def test_that_every_setup_and_date_of_fifi_ls_has_its_files() -> None:
+    for dichroic in ("105", "130"):
+        for channel, order, spectral in (
+            ("r", "R", "R1"),
+            ("b1", "B1", "B1"),
+            ("b2", "B2", "B2"),
+            ("b21", "B2", "B21"),
+        ):
+            for date in (20180301, 20220310, UNKNOWN_DATE):
+                assert name_of("FIFI-LS", "bad_pixel_list", date, channel=channel[0])
+                assert name_of("FIFI-LS", "spaxel_positions", date, channel=channel[0])
+                assert name_of("FIFI-LS", "response", date, channel=channel, dichroic=dichroic)
+            flat = f"flat_files/spatialFlat{order}D{dichroic}.txt"
+            assert name_of("FIFI-LS", "spatial_flat", 0, order=order, dichroic=dichroic) == flat
+            flat = f"flat_files/spectralFlats{spectral}D{dichroic}.fits"
+            assert name_of("FIFI-LS", "spectral_flat", 0, order=spectral, dichroic=dichroic) == flat
+    assert name_of("FIFI-LS", "bad_pixel_list", 20220201, channel="r") == "badpix_files/badpixels_202112_r.txt"
+    assert name_of("FIFI-LS", "bad_pixel_list", 20220202, channel="r") == "badpix_files/badpixels_202202_r.txt"
+
+
+def test_that_a_file_of_a_series_follows_from_the_settings() -> None:
+    request = ReferenceRequest("FIFI-LS", "atran", 20220310, {"altitude": "41", "zenith": "45", "pwv": "5"})
+    file = Catalogue.load("FIFI-LS").select(request)
+    assert file is not None
+    name = "atran_sdc_41K_45deg_5pwv_39deg_2nlayer_40-300mum_bt.fits"
+    assert (file.name, file.key) == (f"atran_files/{name}", f"fifi_ls/atran_files/{name}")
+    assert file.sources == ({"type": "darus", "file": name, "doi": "10.18419/DARUS-5712"},)
+    assert (file.size, file.sha256) == (0, "")
+
+
+@pytest.mark.parametrize("match", [{"altitude": "41", "zenith": "45"}, {"altitude": "50", "zenith": "45", "pwv": "5"}])
+def test_that_settings_beyond_a_series_give_no_file(match: dict[str, str]) -> None:
+    assert name_of("FIFI-LS", "atran", 20220310, **match) is None
+
+
+def test_that_a_series_without_limits_takes_any_value() -> None:
+    expected = "pwv_files/855_FI_20220115_pwv.fits"
+    assert name_of("FIFI-LS", "water_vapour", 0, flight="855", date="20220115") == expected

@@ -14,6 +14,7 @@ from sofia_engine.errors import ReferenceDataError
 from sofia_engine.reference import Catalogue, ReferenceFile, ReferenceRequest, ReferenceStore
 from sofia_engine.reference import cache as cache_module
 from sofia_engine.reference.cache import INCOMING, Cache
+from sofia_engine.reference.catalogue import Series
 
 SWC, LWC, HOLES = "forcast/badpix/swc.fits", "forcast/badpix/lwc.fits", "forcast/pinhole/holes.txt"
 REQUEST = ReferenceRequest("FORCAST", "bad_pixel_mask", 20180901, {"mode": "IMG_SWC"})
@@ -394,3 +395,18 @@ def test_that_published_distribution_gives_the_file_of_the_shipped_catalogue(tmp
         pytest.skip(str(error))
     assert path.read_text().split()[:4] == ["xid", "yid", "xpos", "ypos"]
     assert list_files(store.path) == {"forcast/pinhole/pinhole_locs.txt"}
+
+
+def test_that_a_file_without_a_recorded_hash_is_taken_as_it_is(tmp_path: Path) -> None:
+    family = Series("X", "grid", "{a}.txt", "x/{a}.txt", {"a": ("1", "2")}, ())
+    store = ReferenceStore(
+        tmp_path / "cache", [tmp_path / "mirror"], offline=True, catalogue=Catalogue((), None, [family])
+    )
+    request = ReferenceRequest("X", "grid", match={"a": "1"})
+    with pytest.raises(ReferenceDataError, match=r"1\.txt .* is missing"):
+        store.get(request)
+    assert store.compute_sha256(request) == ""
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror/1.txt").write_text("a")
+    assert store.get(request).read_text() == "a"
+    assert store.compute_sha256(request).startswith("ca978112ca1bbdca")

@@ -71,9 +71,9 @@ def fingerprint(wanted: Mapping[str, Wanted], store: ReferenceStore) -> dict[str
 
 
 def requested_files(wanted: Iterable[Wanted], store: ReferenceStore) -> list[ReferenceFile]:
-    """Return the files of the catalogue among those wanted."""
+    """Return the files of the catalogue among those wanted, without those a step can do without."""
     found: dict[str, ReferenceFile] = {}
-    for want in wanted:
+    for want in (want for want in wanted if not want.optional):
         file = select(want, store)
         if file is not None and not isinstance(file, Path):
             found[file.key] = file

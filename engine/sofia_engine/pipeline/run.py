@@ -61,10 +61,13 @@ class Wanted:
         Value of the step's file parameter: empty for the file of the catalogue; ``{caldata}/NAME`` for a certain file
         of the catalogue; else a path. A path of which only the file's name is in the catalogue (parameter files
         written on other machines) means that file.
+    optional : bool
+        The step can do without: that it is not at hand is no reason not to begin.
     """
 
     request: ReferenceRequest
     choice: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,10 @@ class Run:
     def made_of(self, position: int, names: Sequence[str]) -> None:
         """Tell which inputs went into an output, if not all did; its file name says so then."""
         self.sources[position] = tuple(names)
+
+    def want(self, role: str, wanted: Wanted) -> None:
+        """Ask for a reference file that could not be declared, because which one depends on the data."""
+        self.wanted = {**self.wanted, role: wanted}
 
     def reference(self, role: str) -> ReferenceUse:
         """Return a reference file.

@@ -12,6 +12,8 @@ One JSON file per instrument lies in ``resources/reference``; `tools/make_refere
 ``selections``
     Per kind the ``rules`` (objects with ``until``, ``match`` and ``file``: a key or null), tried from the first to
     the last, and in ``contains`` the match words whose value need only be contained in the requested one.
+``series``
+    Optional: families of files, too many to be listed, whose names follow from the request; see `Series`.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-__all__ = ["UNKNOWN_DATE", "Catalogue", "ReferenceFile", "ReferenceRequest", "Rule", "Selection"]
+__all__ = ["UNKNOWN_DATE", "Catalogue", "ReferenceFile", "ReferenceRequest", "Rule", "Selection", "Series"]
 
 UNKNOWN_DATE = 99999999
 _FORMAT = 1
@@ -90,9 +92,9 @@ class ReferenceFile:
     kind
         What it is, e.g. ``bad_pixel_mask``.
     size
-        Bytes; 0 if not known (a user's own file).
+        Bytes; 0 if not known (a user's own file, a file of a series).
     sha256
-        Hexadecimal SHA-256 of the content; empty if not known (a user's own file).
+        Hexadecimal SHA-256 of the content; empty if not known (a user's own file, a file of a series).
     sources
         Where it is published, best first. Each has a ``type``: ``distribution`` (with ``package``, ``version``,
         ``member``), ``darus`` (``doi``, ``file``), ``url`` (``url``) or, for a user's own
@@ -166,6 +168,45 @@ class Selection:
         return {key: tuple(rules) for key, rules in grouped.items()}
 
 
+@dataclass(frozen=True)
+class Series:
+    """
+    A family of published files whose names follow from the settings; they are not listed, and have no known hash.
+
+    Parameters
+    ----------
+    instrument, kind
+        As of the files.
+    name, key
+        As of the files, with the match words in braces: ``atran_{altitude}K_{zenith}deg.fits``.
+    values
+        The values there are of each word; empty for any.
+    sources
+        As of the files. A value may hold words in braces, or be an object that gives it by the value of one ``word``.
+    """
+
+    instrument: str
+    kind: str
+    name: str
+    key: str
+    values: Mapping[str, tuple[str, ...]]
+    sources: tuple[Mapping[str, Any], ...]
+
+    def choose(self, match: Mapping[str, str]) -> ReferenceFile | None:
+        """Return the file with these settings; None if there is none."""
+        for word, allowed in self.values.items():
+            if word not in match or (allowed and match[word] not in allowed):
+                return None
+        sources = tuple({k: _fill(value, match) for k, value in source.items()} for source in self.sources)
+        name, key = self.name.format_map(match), self.key.format_map(match)
+        return ReferenceFile(name, key, self.instrument, self.kind, 0, "", sources)
+
+
+def _fill(value: Any, match: Mapping[str, str]) -> str:
+    chosen = value if isinstance(value, str) else value[match[value["word"]]]
+    return str(chosen).format_map(match)
+
+
 class Catalogue:
     """
     Reference files of one or several instruments, with the rules of selection.
@@ -176,11 +217,17 @@ class Catalogue:
         The files; their ``rules`` need not be set, they are taken from ``selections``.
     selections
         By instrument and kind, the rules that choose among the files.
+    series
+        Families of files that are not listed.
     """
 
     def __init__(
-        self, files: Iterable[ReferenceFile], selections: Mapping[tuple[str, str], Selection] | None = None
+        self,
+        files: Iterable[ReferenceFile],
+        selections: Mapping[tuple[str, str], Selection] | None = None,
+        series: Iterable[Series] = (),
     ) -> None:
+        self._series = {(family.instrument, family.kind): family for family in series}
         self._selections = dict(selections or {})
         self._rules = {name: selection.rules_by_key() for name, selection in self._selections.items()}
         self._by_key = {file.key: self._with_rules(file) for file in files}
@@ -224,15 +271,17 @@ class Catalogue:
         """
         files: list[ReferenceFile] = []
         selections: dict[tuple[str, str], Selection] = {}
+        series: list[Series] = []
         for path in paths:
             content = _read_json(path)
             files.extend(_parse_files(content))
             selections.update(_parse_selections(content))
-        return cls(files, selections)
+            series.extend(_parse_series(content))
+        return cls(files, selections, series)
 
     @property
     def files(self) -> tuple[ReferenceFile, ...]:
-        """All files, each once, in the order of the catalogue."""
+        """All files that are listed, each once, in the order of the catalogue."""
         return tuple(self._by_key.values())
 
     @property
@@ -242,7 +291,7 @@ class Catalogue:
 
     def kinds(self, instrument: str) -> tuple[str, ...]:
         """List the kinds of file that can be selected for an instrument."""
-        return tuple(kind for name, kind in self._selections if name == instrument)
+        return tuple(kind for name, kind in [*self._selections, *self._series] if name == instrument)
 
     def find(self, name: str) -> ReferenceFile | None:
         """Return the file with a key or, if only one has it, a name as in product headers; None if there is none."""
@@ -270,6 +319,9 @@ class Catalogue:
         ReferenceDataError
             If the catalogue knows no such kind for the instrument.
         """
+        series = self._series.get((request.instrument, request.kind))
+        if series is not None:
+            return series.choose(request.match)
         selection = self._selections.get((request.instrument, request.kind))
         if selection is None:
             raise ReferenceDataError(self._describe_unknown(request))
@@ -348,3 +400,17 @@ def _parse_selections(content: dict[str, Any]) -> dict[tuple[str, str], Selectio
         )
         for kind, selection in content["selections"].items()
     }
+
+
+def _parse_series(content: dict[str, Any]) -> list[Series]:
+    return [
+        Series(
+            instrument=content["instrument"],
+            kind=entry["kind"],
+            name=entry["name"],
+            key=entry["key"],
+            values={word: tuple(values) for word, values in entry["values"].items()},
+            sources=tuple(entry["sources"]),
+        )
+        for entry in content.get("series", ())
+    ]

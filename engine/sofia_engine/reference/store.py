@@ -149,7 +149,9 @@ class ReferenceStore:
 
     def compute_sha256(self, wanted: ReferenceFile | ReferenceRequest) -> str:
         """
-        Return the SHA-256 to record with a product: of the catalogue, or of the user's own file as it is now.
+        Return the SHA-256 to record with a product: of the catalogue, or of the file as it is now.
+
+        Where the catalogue knows none, it is that of the copy at hand; empty if there is no copy.
 
         Raises
         ------
@@ -159,7 +161,7 @@ class ReferenceStore:
         file = self._require(wanted) if isinstance(wanted, ReferenceRequest) else wanted
         override = self._find_override(file)
         if override is None:
-            return file.sha256
+            return file.sha256 or self._hash_copy(file)
         return compute_sha256(_require_override(file, override))
 
     def missing(self, requests: Iterable[ReferenceRequest]) -> list[ReferenceFile]:
@@ -242,6 +244,10 @@ class ReferenceStore:
         return next(
             (self._overrides[name] for name in (file.key, file.name, file.kind) if name in self._overrides), None
         )
+
+    def _hash_copy(self, file: ReferenceFile) -> str:
+        copy = self._find_local(file)
+        return compute_sha256(copy) if copy is not None else ""
 
     def _find_local(self, file: ReferenceFile) -> Path | None:
         override = self._find_override(file)
