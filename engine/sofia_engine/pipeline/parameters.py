@@ -18,6 +18,7 @@ __all__ = [
     "Level",
     "ParameterInfo",
     "Parameters",
+    "Pick",
     "SavedOutput",
     "Setting",
     "parameter",
@@ -26,6 +27,10 @@ __all__ = [
 
 Level = Literal["basic", "expert", "hidden"]
 Kind = Literal["bool", "int", "float", "text", "choice", "list", "file", "directory"]
+Pick = Literal[
+    "", "file", "directory", "aperture positions", "aperture radii", "psf radii", "background regions", "aperture signs"
+]
+"""How a value can be pointed at: in a file dialog, or in the spatial profile of a slit spectrum."""
 
 _TRUE = frozenset({"true", "yes", "on", "1", "1.0"})
 _FALSE = frozenset({"false", "no", "off", "0", "0.0", "", "none"})
@@ -41,7 +46,8 @@ def parameter(
     key: str = "",
     unit: str = "",
     level: Level = "basic",
-    pick: Literal["", "file", "directory"] = "",
+    pick: Pick = "",
+    picked_with: Mapping[str, Any] | None = None,
     group: str = "",
     **limits: Any,
 ) -> Any:
@@ -61,14 +67,20 @@ def parameter(
         Unit of the value; empty for pure numbers and words.
     level : {"basic", "expert", "hidden"}
         Where forms show it; hidden ones are neither shown, written nor logged.
-    pick : {"", "file", "directory"}
-        The value is the name of a file or directory.
+    pick : {"", "file", "directory", "aperture positions", ...}
+        How the value can be pointed at. Files and directories are names. The others are places along the slit, as text
+        of `sofia_engine.spectroscopy.apertures.parse_lists` or `parse_regions`, that programs let the user drag.
+    picked_with : mapping of str to value, optional
+        Values that other parameters of the step must have for a value that is pointed at to hold, by attribute.
     group : str
         Heading under which forms put it.
     **limits
         ``ge``, ``gt``, ``le``, ``lt``, ``min_length``, ``max_length`` as in pydantic.
     """
-    extra: dict[str, Any] = {"label": label, "unit": unit, "level": level, "pick": pick, "group": group}
+    extra: dict[str, Any] = {
+        "label": label, "unit": unit, "level": level, "pick": pick, "picked_with": dict(picked_with or {}),
+        "group": group,
+    }  # fmt: skip
     return Field(default, alias=key or None, description=help, json_schema_extra=extra, **limits)
 
 
@@ -91,6 +103,10 @@ class ParameterInfo:
     limits: Mapping[str, float] = field(default_factory=dict)
     optional: bool = False
     """None is a value."""
+    pick: Pick = ""
+    """How the value can be pointed at."""
+    picked_with: Mapping[str, Any] = field(default_factory=dict)
+    """Values of other parameters with which one that is pointed at holds."""
 
     @property
     def allowed(self) -> str:
@@ -225,11 +241,11 @@ def suggest(word: str, known: Iterable[str]) -> str:
 def _describe(name: str, info: FieldInfo) -> ParameterInfo:
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     kind, choices, item = _kind_of(info.annotation)
-    pick = str(extra.get("pick", ""))
+    pick: Pick = extra.get("pick", "")  # type: ignore[assignment]
     return ParameterInfo(
         name=name,
         key=info.alias or name,
-        kind=pick if pick in ("file", "directory") else kind,  # type: ignore[arg-type]
+        kind=pick if pick in ("file", "directory") else kind,
         default=None if info.default is PydanticUndefined else info.default,
         label=str(extra.get("label", "")),
         help=info.description or "",
@@ -240,6 +256,8 @@ def _describe(name: str, info: FieldInfo) -> ParameterInfo:
         item=item,
         limits=_limits(info),
         optional=type(None) in get_args(info.annotation),
+        pick=pick,
+        picked_with=extra.get("picked_with", {}),  # type: ignore[arg-type]
     )
 
 

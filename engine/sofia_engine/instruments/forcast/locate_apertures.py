@@ -40,6 +40,8 @@ class LocationParameters(SavedOutput):
         "",
         label="Aperture position",
         unit="arcsec",
+        pick="aperture positions",
+        picked_with={"method": "fix to input"},
         help="Positions up the slit; commas separate apertures, semicolons files (3,8;2,7); one list serves all files. "
         "With auto they are where the search starts.",
     )

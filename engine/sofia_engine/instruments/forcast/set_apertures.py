@@ -22,6 +22,8 @@ from sofia_engine.spectroscopy.apertures import (
 
 __all__ = ["ApertureParameters", "set_apertures"]
 
+_OWN = {"full_slit": False}
+"""With which radii and regions count at all."""
 _LISTS = "commas separate apertures, semicolons files; empty chooses it from the profile."
 
 
@@ -37,23 +39,38 @@ class ApertureParameters(SavedOutput):
         help="Fit the width of the sources again; otherwise that of Locate Apertures is taken.",
     )
     signs: str = parameter(
-        "", key="apsign", label="Aperture sign", help=f"1 for positive, -1 for negative sources; {_LISTS}"
+        "",
+        key="apsign",
+        label="Aperture sign",
+        pick="aperture signs",
+        picked_with=_OWN,
+        help=f"1 for positive, -1 for negative sources; {_LISTS}",
     )
     radii: str = parameter(
         "",
         key="aprad",
         label="Aperture radius",
         unit="arcsec",
+        pick="aperture radii",
+        picked_with=_OWN,
         help=f"Half width of the part of a source that optimal extraction uses; {_LISTS}",
     )
     psf_radii: str = parameter(
-        "", key="psfrad", label="PSF radius", unit="arcsec", help=f"Half width of all of a source; {_LISTS}"
+        "",
+        key="psfrad",
+        label="PSF radius",
+        unit="arcsec",
+        pick="psf radii",
+        picked_with=_OWN,
+        help=f"Half width of all of a source; {_LISTS}",
     )
     regions: str = parameter(
         "",
         key="bgr",
         label="Background regions",
         unit="arcsec",
+        pick="background regions",
+        picked_with=_OWN,
         help="Parts of the slit without source as start-stop, such as 0-10,45-60; commas separate regions, semicolons "
         "files; empty chooses them from the profile.",
     )
