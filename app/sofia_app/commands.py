@@ -283,6 +283,39 @@ class Commands:
         """Go to the provenance."""
         self._window.bring_up("provenance")
 
+    def show_spectrum(self) -> None:
+        """Go to the spectra."""
+        self._window.bring_up("spectrum")
+
+    def show_quality_viewer(self) -> None:
+        """Go to the quality viewer."""
+        self._window.bring_up("quality viewer")
+
+    def pin_view(self) -> None:
+        """Keep what the view in front shows, or let it follow again."""
+        page = self._window.page_in_front
+        if page is not None:
+            page.set_pinned(self._window.qactions["pin_view"].isChecked())
+
+    def clone_view(self) -> None:
+        """Make another view with the same products."""
+        page = self._window.page_in_front
+        if page is not None:
+            self._window.clone_page(page)
+
+    def move_view(self) -> None:
+        """Show the view in front beside the others, or with them again."""
+        tabs = self._window.tabs
+        view = tabs.currentWidget()
+        if view is not None:
+            tabs.move(view, "left" if tabs.place_of(view) == "right" else "right")
+
+    def float_view(self) -> None:
+        """Put the view in front in a window of its own."""
+        view = self._window.tabs.currentWidget()
+        if view is not None:
+            self._window.tabs.move(view, "window")
+
     def find_in_log(self) -> None:
         """Go to the search line of the log."""
         self._window.bring_up("log")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,20 @@ from sofia_app.desk import Desk, ErrorReport
 from sofia_app.group_queue import GroupOutcome, GroupQueue
 from sofia_app.models.preferences import choose_output
 from sofia_app.models.products import OpenedState
-from sofia_app.views.buttons import make_button
+from sofia_app.models.viewer_kinds import VIEWERS, ViewerKind, choose_viewer
 from sofia_app.views.data_panel import DataPanel, dropped_paths
 from sofia_app.views.dialogs import ErrorDialog, SessionsDialog, TextDialog
 from sofia_app.views.help_view import HelpView
-from sofia_app.views.image_area import ImageArea
 from sofia_app.views.log_panel import LogPanel, ProblemsPanel
 from sofia_app.views.parameter_panel import ParameterPanel
 from sofia_app.views.pipeline_panel import PipelinePanel
 from sofia_app.views.postponed import Postponed
 from sofia_app.views.progress_bar import RunProgress
+from sofia_app.views.quality_page import QualityPage
 from sofia_app.views.tables_panel import QualityPanel, ReferencesPanel
 from sofia_app.views.view_area import HeaderView, ProvenanceView, TableView
+from sofia_app.views.view_tabs import ViewTabs
+from sofia_app.views.viewer_page import ImageArea, ViewerPage
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets
 from sofia_viewers.theme import apply_theme, icon, theme_events
 
@@ -53,6 +54,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.shown = OpenedState("", "", ())
         self.qactions: dict[str, QtGui.QAction] = {}
         self.comparisons: list[Any] = []
+        self._best_viewer = ""
         self.commands = Commands(self)
         self.setWindowTitle("SOFIA Desk")
         self.setAcceptDrops(True)
@@ -114,18 +116,61 @@ class MainWindow(QtWidgets.QMainWindow):
         self.problems = ProblemsPanel(self.desk)
         self.quality = QualityPanel(self.desk)
         self.references = ReferencesPanel(self.desk)
-        self.image = ImageArea()
         self.header, self.table = HeaderView(), TableView()
         self.provenance, self.help = ProvenanceView(self.desk), HelpView()
-        self.tabs = QtWidgets.QTabWidget()
-        self.tabs.setDocumentMode(True)
+        menu = [self.qactions[name] for name in ("pin_view", "clone_view", "move_view", "float_view")]
+        self.tabs = ViewTabs(menu)
+        self.pages: list[ViewerPage] = []
+        for kind in VIEWERS:
+            self._add_page(self._make_page(kind))
+        self.image = next(page for page in self.pages if isinstance(page, ImageArea))
+        self.quality_viewer = QualityPage(self.desk)
+        self._add_page(self.quality_viewer)
         for name, widget in (
-            ("Image", self.image), ("Header", self.header), ("Tables", self.table),
-            ("Provenance", self.provenance), ("Help", self.help),
+            ("Header", self.header), ("Tables", self.table), ("Provenance", self.provenance), ("Help", self.help),
         ):  # fmt: skip
-            self.tabs.addTab(widget, name)
+            self.tabs.add(widget, name)
         self.setCentralWidget(self.tabs)
         self._make_docks()
+
+    def _make_page(self, kind: ViewerKind) -> ViewerPage:
+        return ImageArea(self.desk.tasks) if kind.name == "image" else ViewerPage(kind, self.desk.tasks)
+
+    def _add_page(self, page: ViewerPage, *, closable: bool = False) -> None:
+        same = sum(other.kind.name == page.kind.name for other in self.pages)
+        self.tabs.add(page, f"{page.kind.title} {same + 1}" if same else page.kind.title, closable=closable)
+        self.pages.append(page)
+        page.failed.connect(lambda text: self.desk.log_line("warning", text))
+        page.pin_changed.connect(lambda: self._mark_pin(page))
+
+    def _mark_pin(self, page: ViewerPage) -> None:
+        self.tabs.mark(page, "pin" if page.pinned else "")
+        self.refresh_actions()
+
+    @property
+    def page_in_front(self) -> ViewerPage | None:
+        """The viewer in front; None if a header, table or text is there."""
+        view = self.tabs.currentWidget()
+        return view if isinstance(view, ViewerPage) else None
+
+    def clone_page(self, page: ViewerPage) -> ViewerPage:
+        """Make another view of the same kind, with the same products shown in the same way, at the other side."""
+        clone = QualityPage(self.desk) if isinstance(page, QualityPage) else self._make_page(page.kind)
+        clone.restore_view(page.view_state())
+        self._add_page(clone, closable=True)
+        self.tabs.move(clone, "left" if self.tabs.place_of(page) == "right" else "right")
+        clone.show_state(page.shown)
+        return clone
+
+    def _close_view(self, view: Any) -> None:
+        if view in self.comparisons:
+            self.comparisons.remove(view)
+        if view in self.pages:
+            self.pages.remove(view)
+        self.tabs.remove(view)
+        view.close_viewer()
+        view.deleteLater()
+        self.refresh_actions()
 
     def _make_docks(self) -> None:
         area = Qt.DockWidgetArea
@@ -164,7 +209,10 @@ class MainWindow(QtWidgets.QMainWindow):
 
     def _connect(self) -> None:
         desk = self.desk
-        desk.conditions_changed.connect(Postponed(self, self.refresh_actions, delay=0))
+        refresh = Postponed(self, self.refresh_actions, delay=0)
+        desk.conditions_changed.connect(refresh)
+        self.tabs.changed.connect(refresh)
+        self.tabs.close_asked.connect(self._close_view)
         desk.status.connect(lambda text: self.statusBar().showMessage(text, _STATUS_TIME))
         desk.failed.connect(self.show_error)
         desk.state_opened.connect(self.show_state)
@@ -189,14 +237,19 @@ class MainWindow(QtWidgets.QMainWindow):
     def refresh_actions(self) -> None:
         """Enable the actions whose conditions hold."""
         held = self.desk.conditions()
+        page = self.page_in_front
+        if page is not None:
+            held.add("viewer in front")
         for declared in ACTIONS:
             self.qactions[declared.id].setEnabled(set(declared.needs) <= held)
+        self.qactions["pin_view"].setChecked(page is not None and page.pinned)
 
     def bring_up(self, name: str) -> None:
         """Bring a panel or tab to the front."""
-        tabs = {"image": self.image, "header": self.header, "provenance": self.provenance, "help": self.help}
+        tabs: dict[str, QtWidgets.QWidget] = {page.kind.name: page for page in reversed(self.pages)}
+        tabs |= {"header": self.header, "provenance": self.provenance, "help": self.help}
         if name in tabs:
-            self.tabs.setCurrentWidget(tabs[name])
+            self.tabs.bring_up(tabs[name])
             tabs[name].setFocus()
             return
         dock = self.docks[name]
@@ -207,15 +260,30 @@ class MainWindow(QtWidgets.QMainWindow):
     def show_state(self, opened: OpenedState) -> None:
         """Show the products of a state."""
         self.shown = opened
-        self.image.show_products(opened.products, opened.label)
+        for page in self.pages:
+            page.show_state(opened)
+        self._bring_up_suitable(opened)
         self.header.show_products(opened.products)
         self.table.show_products(opened.products)
+
+    def _bring_up_suitable(self, opened: OpenedState) -> None:
+        """Bring the viewer that suits products best to the front, if a viewer is there that does not, or did before."""
+        best = choose_viewer(opened.products)
+        front = self.page_in_front
+        changed = best is not None and best.name != self._best_viewer
+        self._best_viewer = best.name if best is not None else self._best_viewer
+        if best is None or front is None or front.pinned or isinstance(front, QualityPage) or front.kind == best:
+            return
+        if changed or not any(front.kind.suits(product) for product in opened.products):
+            self.tabs.bring_up(next(page for page in self.pages if page.kind == best))
 
     def show_step(self, index: int) -> None:
         """Show parameters and help of a step."""
         forms = self.desk.forms
         self.parameters.show_form(forms[index] if 0 <= index < len(forms) else None)
-        self.help.show_step(forms[index].step if 0 <= index < len(forms) else None)
+        recipe = self.desk.reduction.recipe
+        step = forms[index].step if 0 <= index < len(forms) else None
+        self.help.show_step(step, recipe.name if recipe is not None else "")
 
     def show_error(self, report: ErrorReport) -> None:
         """Say what went wrong."""
@@ -294,17 +362,9 @@ class MainWindow(QtWidgets.QMainWindow):
         from sofia_app.views.compare_view import CompareView
 
         view = CompareView(self.desk, left, right)
-        place = self.tabs.addTab(view, "Compare")
-        close = make_button("Close the comparison", lambda: self._close_comparison(view), "remove")
-        self.tabs.tabBar().setTabButton(place, QtWidgets.QTabBar.ButtonPosition.RightSide, close)
-        self.tabs.setCurrentIndex(place)
+        self.tabs.add(view, "Compare", closable=True)
+        self.tabs.bring_up(view)
         self.comparisons.append(view)
-
-    def _close_comparison(self, view: Any) -> None:
-        self.comparisons.remove(view)
-        self.tabs.removeTab(self.tabs.indexOf(view))
-        view.close_viewer()
-        view.deleteLater()
 
     def reduce_groups(self) -> None:
         """Reduce every group of the list; each gets a folder of its own."""
@@ -395,7 +455,7 @@ class MainWindow(QtWidgets.QMainWindow):
 
     def prepare_viewers(self) -> None:
         """Import the viewers in a thread, then make them; to be called when the window is shown."""
-        self.desk.tasks.submit("viewers", _import_viewers, lambda _nothing: self.image.prepare())
+        self.image.prepare()
 
     def offer_interrupted(self) -> None:
         """Offer the sessions that were open when the program ended unexpectedly."""
@@ -429,14 +489,10 @@ class MainWindow(QtWidgets.QMainWindow):
         """Remember the layout, and end all threads and the process."""
         self._remember_layout()
         self.desk.save_preferences()
-        for view in (self.image, *self.comparisons):
+        for view in (*self.pages, *self.comparisons):
             view.close_viewer()
         self.desk.close()
         event.accept()
-
-
-def _import_viewers() -> None:
-    importlib.import_module("sofia_viewers.image.viewer")
 
 
 def _system_size(application: QtWidgets.QApplication) -> int:

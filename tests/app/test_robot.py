@@ -119,7 +119,7 @@ def close_dialogs(window: MainWindow) -> None:
         if isinstance(widget, QtWidgets.QDialog) and widget.isVisible():
             widget.close()
     while len(window.comparisons) > 1:
-        window._close_comparison(window.comparisons[0])
+        window._close_view(window.comparisons[0])
 
 
 def memory() -> float:

@@ -9,8 +9,8 @@ from sofia_app.models.comparison import compare_headers, subtract_products
 from sofia_app.models.history import describe_difference
 from sofia_app.models.parameters import format_value
 from sofia_app.models.products import OpenedState, open_state
-from sofia_app.views.image_area import ImageArea
 from sofia_app.views.item_models import Column, RowTable
+from sofia_app.views.viewer_page import ImageArea
 from sofia_engine.errors import SofiaDeskError
 from sofia_engine.product import Product
 from sofia_viewers.qt import Qt, QtWidgets

@@ -116,6 +116,10 @@ class ViewerActions:
         for name in ("tile", "single", "blink"):
             self._check(name, name == arrangement)
 
+    def show_side_panel(self, on: bool) -> None:
+        """Mark whether the side panel is shown."""
+        self._check("panel", on)
+
     def refresh_icons(self) -> None:
         """Draw the icons in the colour of the look."""
         for name, symbol in self._icons.items():
@@ -165,7 +169,12 @@ class ViewerActions:
                 ("clear", "Clear results and marks [c]", "reset", "c"),
             )
         )
-        pin = (_Action("pin", "Keep these frames: do not replace them", "pin", "", self._pin, on=False),)
+        pin = (
+            _Action("copy", "Copy what the read-out says", "copy", "C", viewer.copy_readout),
+            _Action("pin", "Keep these frames: do not replace them", "pin", "", self._pin, on=False),
+            _Action("panel", "Side panel: display, overlays, regions, settings", "settings", "D",
+                    viewer.show_side_panel, on=True),
+        )  # fmt: skip
         return files, view, arrangement, planes, examine, pin
 
     def _make(self, declared: _Action) -> str:

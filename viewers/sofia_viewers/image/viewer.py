@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from sofia_viewers.image.overlay_panel import OverlayPanel
 from sofia_viewers.image.readout import Readout, read_out
 from sofia_viewers.image.region_store import RegionPanel, RegionStore
 from sofia_viewers.image.results import ResultsPanel
+from sofia_viewers.image.saved_view import SavedView, apply_view, describe_view, read_view
 from sofia_viewers.image.saving import read_saved_regions, save_frame
 from sofia_viewers.image.settings import DisplaySettings, SettingsStore, read_pair
 from sofia_viewers.image.settings_form import SettingsPanel
@@ -71,6 +72,7 @@ class ImageViewer(QtWidgets.QWidget):
         self._pending_regions: list[Path] = []
         self._swipe: tuple[str, str] | None = None
         self._last_request: Request | None = None
+        self._saved_view: SavedView | None = None
         self._make_parts()
         self._lay_out()
         self._connect()
@@ -116,6 +118,25 @@ class ImageViewer(QtWidgets.QWidget):
             self._load(replace(self._request(), paths=images, start=start), add=add)
         else:
             self._open_pending_regions()
+
+    def show_entries(self, entries: Sequence[FrameEntry], current: str = "") -> None:
+        """Show frames that are made elsewhere, in place of those shown; zoom stays if the first has the same size.
+
+        Parameters
+        ----------
+        entries : sequence of FrameEntry
+            Frames with their limits and samples.
+        current : str
+            Key of the frame to make the current one; the one that is current, or the first, if left out.
+        """
+        before = self.frames.entries
+        keep = bool(before) and bool(entries) and before[0].frame.shape == entries[0].frame.shape
+        refit = not keep or len(before) != len(entries)
+        wanted = current or self._current_key()
+        frames = replace(self.frames, entries=tuple(entries), current=0)
+        self._set_frames(frames.selected(wanted) if frames.find(wanted) >= 0 else frames, keep_views=keep)
+        if refit and self.display_settings.zoom_fit:
+            QtCore.QTimer.singleShot(0, self, self.fit)
 
     def open_regions(self, path: Path) -> None:
         """Read a DS9 region file onto the frames."""
@@ -174,6 +195,27 @@ class ImageViewer(QtWidgets.QWidget):
             If the file cannot be written.
         """
         return paint_picture(path, size or (self.area.width(), self.area.height()), self.area.paint)
+
+    @property
+    def pin_action(self) -> QtGui.QAction:
+        """The switch that keeps what is shown."""
+        return self.commands.by_name["pin"]
+
+    def show_side_panel(self, on: bool) -> None:
+        """Show or hide the panels at the side: display, overlays, regions, settings."""
+        for dock in self.side_docks:
+            dock.setVisible(on)
+        if on:
+            self.side_docks[0].raise_()
+        self.commands.show_side_panel(on)
+
+    def view_state(self) -> dict[str, Any]:
+        """Return how frames are shown, as plain values: arrangement, locks, zoom, limits, colours, regions."""
+        return describe_view(self.frames, next(iter(self._views.values()), None), self.regions.items())
+
+    def restore_view(self, state: Mapping[str, Any]) -> None:
+        """Show the next products as `view_state` says; what makes no sense is passed over."""
+        self._saved_view = read_view(state)
 
     def show_area_only(self) -> None:
         """Hide panels and tool bars: the frames fill the window, as in exported pictures."""
@@ -351,6 +393,7 @@ class ImageViewer(QtWidgets.QWidget):
         for dock in docks[1:]:
             self.window_area.tabifyDockWidget(docks[0], dock)
         docks[0].raise_()
+        self.side_docks = docks
         self.results_dock = self._dock("Results", self.results, Qt.DockWidgetArea.BottomDockWidgetArea, scroll=False)
         self.results_dock.hide()
         self.commands.add_tool_bars(self.window_area)
@@ -438,11 +481,25 @@ class ImageViewer(QtWidgets.QWidget):
         keep = bool(self.frames.entries) and _same_kind(self.frames.entries, entries)
         current = min(self.frames.current, max(len(entries) - 1, 0)) if keep else 0
         self._set_frames(replace(self.frames, entries=tuple(entries), current=current), keep_views=keep)
-        if not keep and self.display_settings.zoom_fit:
+        if not keep and self.display_settings.zoom_fit and self._saved_view is None:
             self.fit()
             QtCore.QTimer.singleShot(0, self, self.fit)
         self._show_saved_regions(loaded.entries)
         self._open_pending_regions()
+        self._apply_saved_view()
+
+    def _apply_saved_view(self) -> None:
+        saved, self._saved_view = self._saved_view, None
+        if saved is None or not self.frames.entries:
+            return
+        frames, same = apply_view(self.frames, saved)
+        for region in saved.regions if same else ():
+            if region not in self.regions.items():
+                self.regions.add(region, frames.entries[0].key)
+        if same and saved.view is not None:
+            self._views = {entry.key: saved.view for entry in frames.entries}
+        self._set_frames(frames, keep_views=True)
+        self.commands.show_arrangement(frames.arrangement)
 
     def _show_saved_regions(self, entries: Sequence[FrameEntry]) -> None:
         for entry in entries:
@@ -576,6 +633,17 @@ class ImageViewer(QtWidgets.QWidget):
         self.readout.setText("")
         for view in self.area.views.values():
             view.set_crosshair(None)
+
+    def copy_readout(self) -> None:
+        """Copy the numbers under the cursor: pixel, value, error, sky coordinates, wavelength."""
+        view, entry = self._current_view(), self.frames.entry
+        if view is None or entry is None:
+            return
+        if not self.readout.text():
+            x, y = view.cursor_pixel or view.pixel_at(QtCore.QPointF(view.width() / 2, view.height() / 2))
+            self._show_readout(read_out(entry.frame, x, y))
+        QtGui.QGuiApplication.clipboard().setText("\t".join([entry.frame.title, *self.readout.text().split("    ")]))
+        self.say("The read-out is copied.")
 
     def _show_readout(self, found: Readout) -> None:
         parts = [found.pixel_text, found.value_text]

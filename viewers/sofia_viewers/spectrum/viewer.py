@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,7 @@ class SpectrumViewer(QtWidgets.QWidget):
         self._problems: list[str] = []
         self._shown: dict[str, tuple[str, ...]] = {}
         self._jobs = 0
+        self._saved_view: dict[str, Any] = {}
         self._make_parts()
         self._lay_out()
         self._connect()
@@ -98,7 +99,31 @@ class SpectrumViewer(QtWidgets.QWidget):
                     continue
             return found
 
-        self.tasks.submit("products", work, lambda files: self.session.replace_group(PRODUCT, files))
+        self.tasks.submit("products", work, self._accept_products)
+
+    def _accept_products(self, files: list[SpectrumFile]) -> None:
+        self.session.replace_group(PRODUCT, files)
+        saved, self._saved_view = self._saved_view, {}
+        if saved:
+            try:
+                self.session.restore(saved)
+                self.annotations.restore(saved.get("annotations", self.annotations.to_json()))
+            except SofiaDeskError as problem:
+                self.say(f"The view is not restored: {problem}")
+            self.session.set_dark(current_theme().is_dark)
+            self.overlays.redraw_all()
+
+    def view_state(self) -> dict[str, Any]:
+        """Return panes, axes, limits, lines and fits, as plain values; the data are not among them."""
+        return {**self.session.to_json(), "annotations": self.annotations.to_json()}
+
+    def restore_view(self, state: Mapping[str, Any]) -> None:
+        """Show the next products as `view_state` says."""
+        self._saved_view = dict(state)
+
+    def show_side_panel(self, on: bool) -> None:
+        """Show or hide the column of controls."""
+        self.column.setVisible(on)
 
     def open_files(self, paths: Iterable[str | Path]) -> None:
         """Open files; those that are open already are read again."""

@@ -1,0 +1,67 @@
+"""The quality viewer in the program: the numbers of the reduction, its products, and the folder they are in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sofia_app.desk import Desk
+from sofia_app.models.products import OpenedState
+from sofia_app.models.viewer_kinds import ViewerKind
+from sofia_app.views.postponed import Postponed
+from sofia_app.views.viewer_page import ViewerPage
+from sofia_viewers.qt import QtGui
+
+__all__ = ["QualityPage"]
+
+_KIND = ViewerKind(
+    "quality viewer", "Quality viewer", "sofia_viewers.quality.viewer:QualityViewer", lambda _product: True, "table"
+)
+
+
+class QualityPage(ViewerPage):
+    """The quality viewer; it is made, and follows the reduction, only while it can be seen.
+
+    Parameters
+    ----------
+    desk : Desk
+        Holds the reduction.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(_KIND, desk.tasks)
+        self._desk = desk
+        self._followed: tuple[str, str, str] = ("", "", "")
+        self.message.setText("The quality viewer opens …")
+        desk.reduction.changed.connect(Postponed(self, self.refresh, delay=200))
+
+    def show_state(self, opened: OpenedState) -> None:
+        """Nothing: the viewer reads the session itself."""
+
+    def showEvent(self, event: QtGui.QShowEvent) -> None:  # noqa: N802
+        """Make the viewer when it is first seen; bring it up to date."""
+        super().showEvent(event)
+        self._with_viewer(self._follow)
+
+    def refresh(self) -> None:
+        """Take over what the reduction holds now; nothing is done while it cannot be seen."""
+        if self.isVisible() and self.viewer is not None:
+            self._follow(self.viewer)
+
+    def _follow(self, viewer: Any) -> None:
+        self.setCurrentWidget(viewer)
+        snapshot = self._desk.reduction.snapshot
+        if self.pinned or snapshot is None or self._desk.reduction.progression is not None:
+            return
+        wanted = (snapshot.session, snapshot.current, snapshot.output)
+        if wanted == self._followed:
+            return
+        if snapshot.output != self._followed[2] and Path(snapshot.output or "/nowhere").is_dir():
+            viewer.open_folder(snapshot.output)
+        self._followed = wanted
+        viewer.open_session(Path(snapshot.session))
+
+    def _make_viewer(self) -> Any:
+        viewer = super()._make_viewer()
+        viewer.state_opened.connect(self._desk.show_state)
+        return viewer

@@ -1,0 +1,195 @@
+"""The tabs of viewers: each is imported when there is something for it to show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from sofia_app.actions import ACTIONS
+from sofia_app.models.products import OpenedState
+from sofia_app.models.viewer_kinds import ViewerKind, find_viewer
+from sofia_engine.product import Product
+from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
+from sofia_viewers.tasks import Tasks
+
+__all__ = ["ImageArea", "ViewerPage"]
+
+_EMPTY = "Nothing to show yet: open raw files, then do the first step."
+
+
+class ViewerPage(QtWidgets.QStackedWidget):
+    """A viewer in the program: it shows the products that suit it, or says that there are none.
+
+    Parameters
+    ----------
+    kind : ViewerKind
+        What it is.
+    tasks : Tasks, optional
+        Imports the viewer in a thread; without it, that is done when it is needed.
+
+    Attributes
+    ----------
+    pinned : bool
+        While True, the page keeps what it shows; see `set_pinned`.
+    shown : OpenedState
+        What it shows.
+    """
+
+    failed = Signal(str)
+    pin_changed = Signal()
+
+    def __init__(self, kind: ViewerKind, tasks: Tasks | None = None) -> None:
+        super().__init__()
+        self.kind = kind
+        self.viewer: Any = None
+        self.pinned = False
+        self.shown = OpenedState("", "", ())
+        self._tasks = tasks
+        self._waiting: list[Callable[[Any], None]] = []
+        self._saved: Mapping[str, Any] = {}
+        self.message = QtWidgets.QLabel(_EMPTY)
+        self.message.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.message.setProperty("role", "muted")
+        self.message.setWordWrap(True)
+        self.addWidget(self.message)
+
+    # --- what others use ---
+
+    def prepare(self) -> None:
+        """Make the viewer before it is needed, so that the first product does not keep the window waiting."""
+        self._with_viewer(lambda _viewer: None)
+
+    def show_state(self, opened: OpenedState) -> None:
+        """Show the products of a state, unless the page is pinned."""
+        if self.pinned:
+            return
+        self.shown = opened
+        self.show_products(opened.products, opened.label)
+
+    def show_products(self, products: Sequence[Product], title: str = "") -> None:
+        """Show those products that suit the viewer."""
+        suiting = [product for product in products if self.kind.suits(product)]
+        if not suiting:
+            self._waiting.clear()
+            self.show_nothing(products)
+            return
+        is_trial = title.startswith("PREVIEW")
+        names = [f"{title}: {product.name}" if is_trial else product.name for product in suiting]
+        self._with_viewer(lambda viewer: self._hand_over(viewer, suiting, names))
+
+    def show_nothing(self, products: Sequence[Product]) -> None:
+        """Say why nothing is shown."""
+        what = {"image": "images", "spectrum": "spectra", "cube": "cubes"}.get(self.kind.name, "such data")
+        self.message.setText(f"The products shown hold no {what}." if products else _EMPTY)
+        self.setCurrentWidget(self.message)
+
+    def set_pinned(self, pinned: bool) -> None:
+        """Keep what is shown, or follow the reduction again."""
+        if pinned == self.pinned:
+            return
+        self.pinned = pinned
+        if self.viewer is not None and hasattr(self.viewer, "pin_action"):
+            self.viewer.pin_action.setChecked(pinned)
+            self.viewer.pinned = pinned
+        self.pin_changed.emit()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all that was asked for is drawn."""
+        return not self._waiting and (self.viewer is None or bool(self.viewer.is_ready()))
+
+    def view_state(self) -> dict[str, Any]:
+        """Return how things are shown (zoom, limits, panes), as plain values; empty if there is no viewer yet."""
+        if self.viewer is None or not hasattr(self.viewer, "view_state"):
+            return dict(self._saved)
+        return dict(self.viewer.view_state())
+
+    def restore_view(self, state: Mapping[str, Any]) -> None:
+        """Show the next products as `view_state` says."""
+        self._saved = dict(state)
+
+    def close_viewer(self) -> None:
+        """End the threads of the viewer."""
+        self._waiting.clear()
+        if self.viewer is not None:
+            (self.viewer.shut_down if hasattr(self.viewer, "shut_down") else self.viewer.close)()
+
+    # --- making it ---
+
+    def _hand_over(self, viewer: Any, products: Sequence[Product], names: Sequence[str]) -> None:
+        saved, self._saved = self._saved, {}
+        if saved and hasattr(viewer, "restore_view"):
+            viewer.restore_view(saved)
+        viewer.show_products(products, names)
+        self.setCurrentWidget(viewer)
+
+    def _with_viewer(self, work: Callable[[Any], None]) -> None:
+        if self.viewer is not None:
+            work(self.viewer)
+        elif self._tasks is None or self.kind.is_loaded:
+            work(self._make_viewer())
+        else:
+            self._waiting = [work]
+            self._tasks.submit(f"viewer {id(self)}", self.kind.load, self._accept_class, self.failed.emit)
+
+    def _accept_class(self, _loaded: object) -> None:
+        viewer = self.viewer or self._make_viewer()
+        waiting, self._waiting = self._waiting, []
+        for work in waiting:
+            work(viewer)
+
+    def _make_viewer(self) -> Any:
+        viewer = self.kind.load()()
+        self.viewer = viewer
+        taken = {QtGui.QKeySequence(action.shortcut) for action in ACTIONS if action.shortcut}
+        for action in QtWidgets.QWidget.actions(viewer):
+            if action.shortcut() in taken:
+                action.setShortcut("")  # these keys are those of the window here
+        if hasattr(viewer, "show_side_panel"):
+            viewer.show_side_panel(False)
+        if hasattr(viewer, "pin_action"):
+            viewer.pin_action.toggled.connect(self.set_pinned)
+        if hasattr(viewer, "failed"):
+            viewer.failed.connect(self.failed)
+        self.addWidget(viewer)
+        return viewer
+
+
+class ImageArea(ViewerPage):
+    """Shows the images of products; where they have none, a list of their planes."""
+
+    def __init__(self, tasks: Tasks | None = None) -> None:
+        super().__init__(find_viewer("image"), tasks)
+        self.planes = QtWidgets.QTreeWidget()
+        self.planes.setHeaderLabels(["Product", "Shape", "Unit"])
+        self.addWidget(self.planes)
+
+    def compare(
+        self,
+        left: Product,
+        right: Product,
+        mode: Literal["blink", "swipe", "difference", "ratio", "side"],
+        names: tuple[str, str],
+    ) -> None:
+        """Show two products together."""
+
+        def work(viewer: Any) -> None:
+            viewer.compare_products(left, right, mode, names)
+            self.setCurrentWidget(viewer)
+
+        self._with_viewer(work)
+
+    def show_nothing(self, products: Sequence[Product]) -> None:
+        """List the planes of products without images."""
+        if not products:
+            super().show_nothing(products)
+            return
+        self.planes.clear()
+        for product in products:
+            item = QtWidgets.QTreeWidgetItem([product.name, "", ""])
+            self.planes.addTopLevelItem(item)
+            for name, plane in product.planes.items():
+                item.addChild(QtWidgets.QTreeWidgetItem([name, " × ".join(map(str, plane.shape)), plane.unit]))
+        self.planes.expandAll()
+        self.planes.resizeColumnToContents(0)
+        self.setCurrentWidget(self.planes)
