@@ -157,8 +157,6 @@ def _get_ready() -> None:
     canvas = FigureCanvasAgg(figure)
     figure.add_axes((0.2, 0.2, 0.6, 0.6)).imshow([[0.0, 1.0]])
     canvas.draw()
-    from PIL import Image  # noqa: F401
-
     from sofia_engine import quicklook  # noqa: F401
 
     gc.enable()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sofia_engine.numerics.arrays import as_float
-from sofia_engine.numerics.interpolation import Interpolation, interpolate_image, pixel_coordinates
+from sofia_engine.numerics.interpolation import EDGE_TOLERANCE, pixel_coordinates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -172,7 +172,7 @@ def place_image(
     shift : (float, float)
         Shift (x, y); content at ``(x, y)`` appears at ``(x, y) + canvas.origin + shift``.
     order : int
-        Spline order (1 bilinear, 0 nearest); whole-pixel shifts copy the values without interpolation.
+        1 bilinear, 0 nearest; whole-pixel shifts copy the values without interpolation.
     missing : float
         Value of the canvas where the image has none.
 
@@ -184,11 +184,25 @@ def place_image(
     data = as_float(image)
     data = np.where(np.isfinite(data), data, data.dtype.type(0))
     corner = (canvas.origin[1] + shift[1], canvas.origin[0] + shift[0])
-    if corner == (round(corner[0]), round(corner[1])):
-        return embed_image(data, canvas.shape, (round(corner[0]), round(corner[1])), missing)
-    start = np.array(corner).reshape(2, 1, 1)
-    moved = interpolate_image(data, pixel_coordinates(canvas.shape) - start, Interpolation(order, minimum_weight=None))
-    return np.where(np.isnan(moved), data.dtype.type(missing), moved)
+    moved, row = _shift_rows(data, corner[0], order)
+    moved, column = _shift_rows(moved.T, corner[1], order)
+    return embed_image(moved.T, canvas.shape, (row, column), missing)
+
+
+def _shift_rows(image: FloatArray, start: float, order: int) -> tuple[FloatArray, int]:
+    """Interpolate between rows so that they lie at whole positions; return them and the position of the first.
+
+    Row 0 lies at `start`. With a fraction of a row there is one row less: none is made beyond the outermost centres.
+    """
+    first = math.ceil(start - EDGE_TOLERANCE)
+    fraction = first - start
+    if abs(fraction) <= EDGE_TOLERANCE:
+        return image, first
+    before, after = image[:-1], image[1:]
+    if order == 0:
+        return (after if fraction >= 0.5 - EDGE_TOLERANCE else before), first
+    mixed: FloatArray = (1 - fraction) * before + fraction * after
+    return mixed.astype(image.dtype, copy=False), first
 
 
 def embed_image(

@@ -10,6 +10,8 @@ import numpy as np
 from sofia_engine.numerics.arrays import as_float
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike
 
     from sofia_engine.numerics.arrays import BoolArray, FloatArray, IndexArray
@@ -17,10 +19,12 @@ if TYPE_CHECKING:
 __all__ = [
     "BILINEAR",
     "CUBIC",
+    "EDGE_TOLERANCE",
     "NEAREST",
     "Interpolation",
     "VarianceRule",
     "interpolate_image",
+    "interpolate_planes",
     "interpolate_variance",
     "locate_inside",
     "pixel_coordinates",
@@ -96,42 +100,70 @@ def interpolate_image(image: ArrayLike, coordinates: FloatArray, rule: Interpola
     ndarray
         Values of the shape of one coordinate, dtype of `image`; missing is NaN.
     """
-    data = as_float(image)
-    if rule.edge == "missing":
-        data, coordinates, rule = (
-            np.pad(data, 1, constant_values=np.nan),
-            coordinates + 1,
-            replace(rule, edge="nearest"),
-        )
-    good = np.isfinite(data)
-    if rule.order == 0 and rule.minimum_weight is not None:
-        rule, filled = replace(rule, minimum_weight=None), data
-    else:
-        filled = np.where(good, data, data.dtype.type(0))
+    return interpolate_planes((image,), coordinates, rule)[0]
+
+
+def interpolate_planes(
+    planes: Sequence[ArrayLike], coordinates: FloatArray, rule: Interpolation = BILINEAR
+) -> list[FloatArray]:
+    """Values of several planes of an image at the same positions; see `interpolate_image`.
+
+    What the planes have in common (the positions inside, the weights of the good pixels) is found once.
+    """
+    images = [as_float(plane) for plane in planes]
+    shape = images[0].shape
     known = np.isfinite(coordinates).all(axis=0)
-    positions = np.where(known, coordinates, 0.0)
-    values = _evaluate_spline(filled, positions, rule)
-    if rule.minimum_weight is not None and not good.all():
-        weight = _evaluate_spline(good.astype(np.float64), positions, rule)
-        values = np.where(weight >= rule.minimum_weight, values / np.where(weight > 0, weight, 1.0), np.nan)
-    if rule.clip and good.any():
-        values = np.clip(values, data[good].min(), data[good].max())
+    positions = coordinates if known.all() else np.where(known, coordinates, 0.0)
+    if rule.edge == "missing":
+        images = [np.pad(image, 1, constant_values=np.nan) for image in images]
+        # the frame of missing pixels moves all positions by one pixel
+        shape, positions, rule = images[0].shape, positions + 1, replace(rule, edge="nearest")
     if not rule.extrapolate:
-        known = known & locate_inside(positions, data.shape)
-    return np.where(known, values, np.nan).astype(data.dtype, copy=False)
+        known = known & locate_inside(positions, shape)
+    spline = _Spline(positions, rule)
+    return [np.where(known, spline.evaluate(image), np.nan).astype(image.dtype, copy=False) for image in images]
 
 
-def _evaluate_spline(image: FloatArray, coordinates: FloatArray, rule: Interpolation) -> FloatArray:
-    """Spline through an image, evaluated in double precision."""
-    from scipy import ndimage
+class _Spline:
+    """Splines through images at fixed positions; remembers the weights of the good pixels of the last image."""
 
-    if rule.order == 0 and rule.edge == "nearest":
-        nearest: FloatArray = image[_nearest_pixels(coordinates, image.shape)]
-        return nearest
-    values: FloatArray = ndimage.map_coordinates(
-        image, coordinates, output=np.float64, order=rule.order, mode=rule.edge, prefilter=rule.order > 1
-    )
-    return values
+    def __init__(self, positions: FloatArray, rule: Interpolation) -> None:
+        self._positions, self._rule = positions, rule
+        self._good: BoolArray | None = None
+        self._weight: FloatArray | None = None
+
+    def evaluate(self, image: FloatArray) -> FloatArray:
+        rule, good = self._rule, np.isfinite(image)
+        if rule.order == 0 and rule.minimum_weight is not None:
+            return self._interpolate(image)
+        if good.all():
+            values = self._interpolate(image)
+        else:
+            values = self._interpolate(np.where(good, image, image.dtype.type(0)))
+            if rule.minimum_weight is not None:
+                weight = self._weigh(good)
+                values = np.where(weight >= rule.minimum_weight, values / np.where(weight > 0, weight, 1.0), np.nan)
+        if rule.clip and good.any():
+            np.clip(values, image[good].min(), image[good].max(), out=values)
+        return values
+
+    def _weigh(self, good: BoolArray) -> FloatArray:
+        if self._weight is None or self._good is None or not np.array_equal(good, self._good):
+            self._good, self._weight = good, self._interpolate(good.astype(np.float64))
+        return self._weight
+
+    def _interpolate(self, image: FloatArray) -> FloatArray:
+        """Value of the spline, in double precision (order 0: in that of the image)."""
+        order, edge = self._rule.order, self._rule.edge
+        if order == 0 and edge == "nearest":
+            nearest: FloatArray = image[_nearest_pixels(self._positions, image.shape)]
+            return nearest
+        from scipy import ndimage
+
+        values: FloatArray = ndimage.map_coordinates(
+            image, self._positions, output=np.float64, order=order, mode=edge, prefilter=order > 1
+        )
+        return values
 
 
 def _nearest_pixels(coordinates: FloatArray, shape: tuple[int, ...]) -> tuple[IndexArray, ...]:

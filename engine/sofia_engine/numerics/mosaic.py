@@ -10,7 +10,7 @@ import numpy as np
 
 from sofia_engine.numerics.coadd import CombinationRule, combine_stack
 from sofia_engine.numerics.geometry import find_finite_box, fit_affine_geometry
-from sofia_engine.numerics.interpolation import Interpolation, interpolate_image
+from sofia_engine.numerics.interpolation import Interpolation, interpolate_image, interpolate_planes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,7 +137,7 @@ def project_image(image: SkyImage, frame: MosaicFrame) -> Mosaic:
     target = np.stack(image.project(frame.plane, x, y), axis=1)
     coordinates = fit_affine_geometry(np.stack([x, y], axis=1), target, frame.shape).coordinates()
     flux = interpolate_image(good, coordinates, _FLUX)
-    variance, exposure = (interpolate_image(p, coordinates, _NEAREST) for p in (image.variance, image.exposure))
+    variance, exposure = interpolate_planes((image.variance, image.exposure), coordinates, _NEAREST)
     lacking = np.isfinite(flux) & np.isnan(variance)
     variance[lacking] = interpolate_image(image.variance, coordinates[:, lacking], _FLUX)
     return Mosaic(flux, variance, np.nan_to_num(exposure))

@@ -12,7 +12,7 @@ from sofia_engine.numerics.interpolation import (
     CUBIC,
     Interpolation,
     interpolate_image,
-    interpolate_variance,
+    interpolate_planes,
     locate_inside,
 )
 from sofia_engine.numerics.polynomials import Polynomial, evaluate_monomials, fit_polynomial, list_exponents
@@ -132,8 +132,8 @@ def warp_image(
         Output pixels outside the input are NaN in both planes.
     """
     outside = ~locate_inside(coordinates, as_float(image).shape)
-    flux = interpolate_image(image, coordinates, rule)
-    spread = interpolate_variance(variance, coordinates, rule, method="interpolated")
+    flux, spread = interpolate_planes((image, variance), coordinates, rule)
+    np.maximum(spread, 0, out=spread)
     if not rule.extrapolate:
         flux[outside], spread[outside] = np.nan, np.nan
     return WarpedImage(flux, spread)

@@ -14,12 +14,13 @@ import re
 import shutil
 import time
 import uuid
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import fits
@@ -30,6 +31,9 @@ from sofia_engine.pipeline.lock import FolderLock
 from sofia_engine.pipeline.run import Attachment
 from sofia_engine.pipeline.state import State
 from sofia_engine.product import Plane, Product, Table, rename_patiently, write_atomically
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Session", "SessionReader", "list_sessions", "sessions_folder"]
 
@@ -165,6 +169,7 @@ class Session(SessionReader):
         super().__init__(folder)
         with _explained(f"The session folder {folder} cannot be written"):
             (folder / "nodes").mkdir(parents=True, exist_ok=True)
+        self._stored = _StoredArrays()
         self._lock = FolderLock(folder / ".lock")
         self._lock.acquire()
         self._discard_unfinished()
@@ -217,7 +222,7 @@ class Session(SessionReader):
             with _explained(f"The result of {state.label} cannot be stored in {self.folder}"):
                 (temporary / "files").mkdir(parents=True)
                 for number, product in enumerate(products):
-                    _write_product(product, temporary / f"product-{number:04d}")
+                    _write_product(product, temporary / f"product-{number:04d}", self._stored)
                 for attachment in attachments:
                     (temporary / "files" / attachment.name).write_bytes(attachment.content)
                 (temporary / "node.json").write_text(state.as_json())
@@ -236,7 +241,8 @@ class Session(SessionReader):
         node = self.node(state.key)
         try:
             return tuple(
-                _map_planes(product, node / f"product-{number:04d}") for number, product in enumerate(products)
+                _map_planes(product, node / f"product-{number:04d}", self._stored)
+                for number, product in enumerate(products)
             )
         except _DAMAGE as error:
             raise _damaged(state, node, error) from error
@@ -245,6 +251,28 @@ class Session(SessionReader):
         for node in (self.folder / "nodes").iterdir():
             if not (node / ".done").exists() or node.name.startswith("."):
                 shutil.rmtree(node, ignore_errors=True)
+
+
+class _StoredArrays:
+    """Which files hold the arrays mapped from them: a plane that a step leaves as it is, is not written again."""
+
+    def __init__(self) -> None:
+        self._files: dict[int, tuple[weakref.ref[NDArray[Any]], Path]] = {}
+
+    def remember(self, array: NDArray[Any], path: Path) -> None:
+        key = id(array)
+        self._files[key] = (weakref.ref(array, lambda _gone: self._files.pop(key, None)), path)
+
+    def link(self, array: NDArray[Any], path: Path) -> bool:
+        """Give the file of an array one more name; False if there is none, or the file system has no links."""
+        known, file = self._files.get(id(array), (None, None))
+        if file is None or known is None or known() is not array:
+            return False
+        try:
+            os.link(file, path)
+        except OSError:
+            return False
+        return True
 
 
 _DAMAGE = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError)
@@ -264,13 +292,15 @@ def _explained(what: str) -> Iterator[None]:
         raise SessionError(f"{what}: {reason}. Make room or set SOFIA_DESK_SESSIONS to another folder.") from error
 
 
-def _write_product(product: Product, folder: Path) -> None:
+def _write_product(product: Product, folder: Path, stored: _StoredArrays) -> None:
     folder.mkdir()
     planes: list[dict[str, Any]] = []
     for number, (name, extension) in enumerate(product.extensions.items()):
         entry: dict[str, Any] = {"name": name, "file": f"{number}"}
         if isinstance(extension, Plane):
-            _write_array(folder / f"{number}.npy", extension.data)
+            file = folder / f"{number}.npy"
+            if not stored.link(extension.data, file):
+                _write_array(file, extension.data)
             entry |= {"unit": extension.unit, "cards": _text(extension.cards), "inherits": extension.inherits_wcs}
         else:
             with quiet_fits():
@@ -302,11 +332,16 @@ def _read_array(path: Path) -> np.ndarray[Any, Any]:
     return np.memmap(path, dtype, "r", start, shape)
 
 
-def _map_planes(product: Product, folder: Path) -> Product:
+def _map_planes(product: Product, folder: Path, stored: _StoredArrays) -> Product:
     mapped: dict[str, Plane | Table] = {}
     for number, (name, extension) in enumerate(product.extensions.items()):
-        stored = isinstance(extension, Plane)
-        mapped[name] = replace(extension, data=_read_array(folder / f"{number}.npy")) if stored else extension
+        if isinstance(extension, Plane):
+            file = folder / f"{number}.npy"
+            array = _read_array(file)
+            stored.remember(array, file)
+            mapped[name] = replace(extension, data=array)
+        else:
+            mapped[name] = extension
     return replace(product, extensions=MappingProxyType(mapped))
 
 

@@ -31,7 +31,7 @@ from sofia_engine.numerics.geometry import (
     place_image,
     rotate_about,
 )
-from sofia_engine.numerics.interpolation import Interpolation, interpolate_image
+from sofia_engine.numerics.interpolation import Interpolation, interpolate_image, interpolate_planes
 from sofia_engine.numerics.peaks import Peak, PeakSearch, find_peaks
 from sofia_engine.numerics.registration import Registration, measure_shift
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
@@ -269,7 +269,7 @@ def rotate_merged(merged: MergedImage, angle: float, center: tuple[float, float]
     flux = interpolate_image(merged.flux, coordinates, _TURNED_FLUX)
     box = find_finite_box(flux)
     inside = coordinates[:, box[0], box[1]]
-    error, norm = (interpolate_image(plane, inside, _TURNED_NEAREST) for plane in (merged.error, merged.norm))
+    error, norm = interpolate_planes((merged.error, merged.norm), inside, _TURNED_NEAREST)
     return MergedImage(flux[box], error, np.nan_to_num(norm), merged.origin), crop_geometry(geometry, box)
 
 
