@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from sofia_engine.numerics.filtering import (
     interpolate_bad_pixels,
+    measure_pattern_without_source,
     median_by_residue,
     remove_row_pattern,
     remove_row_pattern_by_median,
@@ -155,3 +156,29 @@ def test_that_pixels_without_neighbours_on_all_sides_stay_missing():
     image[:, :5] = 1.0
     filled, _ = interpolate_bad_pixels(image)
     assert np.isnan(filled[:, 8:]).all()
+
+
+def make_striped_spectra(rng, brightness):
+    """Rows of one spectrum with lines, as bright as told, noise 1, and stripes of 3 that are the same in all rows."""
+    x = np.arange(256.0)
+    spectrum = 1 + 0.6 * np.exp(-0.5 * ((x - 90) / 2) ** 2) - 0.4 * np.exp(-0.5 * ((x - 180) / 5) ** 2)
+    stripes = rng.normal(0, 3, 16)
+    stripes = np.tile(stripes - stripes.mean(), 16)
+    return brightness[:, np.newaxis] * spectrum + rng.normal(0, 1, (brightness.size, 256)), stripes
+
+
+@pytest.mark.parametrize("width", [3.0, 40.0])
+def test_that_stripes_are_measured_beside_and_below_spectra(width):
+    brightness = 500 * np.exp(-0.5 * ((np.arange(240.0) - 100) / width) ** 2)
+    image, stripes = make_striped_spectra(np.random.default_rng(3), brightness)
+    image[30:40, 70:90] = np.nan
+    pattern = measure_pattern_without_source(image + stripes)
+    assert np.abs(pattern - stripes).max() < 0.15  # 5 sigma: noise of a pixel / sqrt(240 * 16), times 1.6
+    assert np.abs(measure_pattern_without_source(image)).max() < 0.15
+
+
+def test_that_no_stripes_are_measured_where_all_rows_show_the_same_spectrum():
+    rng = np.random.default_rng(4)
+    image, stripes = make_striped_spectra(rng, 500 + rng.normal(0, 5, 240))
+    assert measure_pattern_without_source(image + stripes) is None
+    assert measure_pattern_without_source(np.full((5, 32), np.nan)) is None

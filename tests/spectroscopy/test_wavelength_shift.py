@@ -122,3 +122,38 @@ def test_that_the_error_of_the_water_vapour_grows_with_noise():
     ]
     assert fits[1].error > 2 * fits[0].error
     assert abs(fits[1].pwv - 20) < 4 * fits[1].error
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.6, -1.2])
+def test_that_lines_of_the_source_do_not_pull_the_shift(shift):
+    """Lines on the flanks of features of the atmosphere, once and again as strong as these."""
+    rng = np.random.default_rng(5)
+    source = 1 + 0.5 * np.exp(-0.5 * ((X - 34) / 1.5) ** 2) - 0.3 * np.exp(-0.5 * ((X - 137) / 1.5) ** 2)
+    error = np.full(200, 0.05)
+    flux = transmission(X + shift) * source * 10 + rng.normal(0, error)
+    fit = measure_shift(flux, error, transmission(X))
+    assert fit.shift == pytest.approx(shift, abs=0.03)
+    assert not fit.used[[33, 34, 35, 136, 137, 138]].any()
+    everything = measure_shift(flux, error, transmission(X), columns=np.ones(200, dtype=bool))
+    assert abs(everything.shift - shift) > 0.1
+
+
+def test_that_shifts_without_significance_are_not_applied():
+    rng = np.random.default_rng(6)
+    error = np.full(200, 2.0)
+    fits = [measure_shift(transmission(X) * 10 + rng.normal(0, error), error, transmission(X)) for _ in range(100)]
+    assert sum(fit.worth_applying != 0 for fit in fits) <= 5
+    assert sum(abs(fit.shift) > 0.1 for fit in fits) > 10
+    clear = measure_shift(transmission(X + 0.5) * 10, np.full(200, 0.1), transmission(X))
+    assert clear.worth_applying == clear.shift
+
+
+def test_that_the_water_vapour_is_found_in_spite_of_lines():
+    rng = np.random.default_rng(7)
+    pwv = np.arange(1.0, 21.0)
+    models = np.stack([transmission(X, 0.1 * w) for w in pwv])
+    error = np.full(200, 0.05)
+    source = 1 + 0.8 * np.exp(-0.5 * ((X - 32) / 1.5) ** 2)
+    flux = transmission(X, 0.8) * source * 10 + rng.normal(0, error)
+    for shift in (True, False):
+        assert abs(fit_water_vapour(flux, error, models, pwv, ShiftRule(), shift=shift).pwv - 8.0) <= 1.0

@@ -8,6 +8,7 @@ import numpy as np
 
 from sofia_engine.numerics.arrays import as_float
 from sofia_engine.numerics.polynomials import evaluate_monomials, list_exponents
+from sofia_engine.numerics.row_polynomials import fit_rows
 from sofia_engine.numerics.statistics import median_ignoring_nan
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "interpolate_bad_pixels",
+    "measure_pattern_without_source",
     "median_by_residue",
     "remove_row_pattern",
     "remove_row_pattern_by_median",
@@ -25,6 +27,10 @@ __all__ = [
 ]
 
 ROWS_AT_ONCE = 64
+LARGEST_EXTRAPOLATION = 5.0
+"""Mean brightness of the rows in units of its spread, up to which it can be told what a dark row would show."""
+OUTLYING = 4.0
+"""Robust standard deviations."""
 
 
 def running_median(image: ArrayLike, width: int = 21) -> FloatArray:
@@ -180,6 +186,44 @@ def remove_row_pattern_by_median(image: ArrayLike, period: int = 16, width: int 
     data = as_float(image)
     pattern = median_by_residue(data - running_median(data, width), period)
     return data - np.where(np.isnan(pattern), data.dtype.type(0), pattern)
+
+
+def measure_pattern_without_source(image: ArrayLike, period: int = 16) -> FloatArray | None:
+    """Measure a pattern that repeats along x and is the same in all rows, apart from spectra that lie along rows.
+
+    Parameters
+    ----------
+    image : (ny, nx) array_like
+        Any unit; NaN is missing. `nx` must be a multiple of `period`.
+    period : int
+        Number of readout channels.
+
+    Returns
+    -------
+    (nx,) ndarray or None
+        The pattern, of mean 0. None if all rows are about equally bright, so that what they share may be the spectrum
+        of a source as well as the pattern.
+
+    Notes
+    -----
+    A source adds its spectrum to each row in proportion to the brightness of the row, the pattern adds the same to
+    all. So each column is fitted with a straight line against the brightness of the rows (their medians), robustly;
+    where that is 0, the line shows the column without source. The pattern is the median of these values, less their
+    running mean over one period, over the repeats of each channel. Its noise is that of a pixel over the square root
+    of the number of all pixels of a channel, in all rows together, times about 1.6.
+    """
+    data = as_float(image).astype(np.float64)
+    brightness = median_ignoring_nan(data, axis=1)
+    known = np.isfinite(brightness)
+    spread = float(np.std(brightness[known])) if known.any() else 0.0
+    if not spread > 0 or abs(float(np.mean(brightness[known]))) > LARGEST_EXTRAPOLATION * spread:
+        return None
+    columns = fit_rows(
+        np.where(known, brightness, 0.0), data.T, 1, threshold=OUTLYING, mask=known & np.isfinite(data.T)
+    )
+    dark = columns(np.zeros(1)).T
+    pattern: FloatArray = median_by_residue(dark - running_mean(dark, period), period)[0]
+    return None if np.isnan(pattern).any() else pattern - pattern[:period].mean()
 
 
 def interpolate_bad_pixels(

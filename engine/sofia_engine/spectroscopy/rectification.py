@@ -48,7 +48,10 @@ class RectificationRule:
     row_margin : int
         Grid rows left out at each end of the slit.
     bad_fraction : float
-        A rectified pixel is bad if more than this share of its area has no good raw pixel under it.
+        A rectified pixel is bad if more than this share of its area lies off the detector.
+    missing_fraction : float
+        It is bad, too, if more than this share of its area has raw pixels without value under it. On the flank of a
+        narrow source the rest does not stand for the whole: a fifth missing changes a pixel by up to 6 %.
     error : {"column", "area"}
         ``column``: variances such that sums along the slit have the right variance; errors of neighbouring columns
         are then correlated (see `RectifiedImage.correlation`). ``area``: sum of area times variance, which gives
@@ -60,6 +63,7 @@ class RectificationRule:
     degree: int = 3
     row_margin: int = 3
     bad_fraction: float = 0.2
+    missing_fraction: float = 0.02
     error: ErrorRule = "column"
 
 
@@ -139,9 +143,11 @@ class Rectifier:
             raise InputError(f"The image has shape {flux.shape}, but the wavelength calibration {self.shape}.")
         good = np.isfinite(flux) & np.isfinite(spread)
         covered = self.overlap.sum_pixels(good)
+        whole = self.overlap.areas.sum(axis=0)
         bad = covered <= (1 - self.rule.bad_fraction) * self.overlap.total
+        bad |= covered <= (1 - self.rule.missing_fraction) * whole
         # area that is missing; what lies beyond the detector is not made up
-        scale = np.where(bad, np.nan, self.overlap.areas.sum(axis=0) / np.where(covered > 0, covered, 1.0))
+        scale = np.where(bad, np.nan, whole / np.where(covered > 0, covered, 1.0))
         signal = self.overlap.sum_pixels(np.where(good, flux, 0.0)) * scale
         noise = np.where(good, spread, 0.0)
         full = self.overlap.sum_pixels(noise)

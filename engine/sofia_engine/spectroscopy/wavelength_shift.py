@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sofia_engine.numerics.outliers import MAD_FACTOR
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
@@ -25,6 +27,15 @@ __all__ = [
 
 SMALLEST_SHIFT = 0.1
 """Shifts below a tenth of a column are not applied: they are not worth an interpolation."""
+SIGNIFICANCE = 3.0
+"""Shifts below so many times their error are not applied."""
+LINE_THRESHOLD = 4.0
+"""Columns that deviate more from the best model, in robust standard deviations of all columns, show the source."""
+LINE_MARGIN = 2
+"""Columns beside these that are left out as well: the wings of a line."""
+LARGEST_SHARE = 0.5
+"""Share of columns that must stay in."""
+ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,8 @@ class ShiftFit:
         NaN if no shift could be found.
     trials, chi_square : (n,) ndarray
         The curve the shift is the minimum of; chi-square per degree of freedom.
+    used : (nw,) ndarray of bool
+        Columns that were compared: those with data, without lines of the source.
     warning : str
         Why no shift is given; empty otherwise.
     """
@@ -65,7 +78,14 @@ class ShiftFit:
     error: float
     trials: FloatArray
     chi_square: FloatArray
+    used: BoolArray
     warning: str = ""
+
+    @property
+    def worth_applying(self) -> float:
+        """The shift if it is large enough and significant, else 0."""
+        significant = abs(self.shift) >= max(SMALLEST_SHIFT, SIGNIFICANCE * self.error)
+        return self.shift if significant else 0.0
 
 
 def measure_signal_to_noise(flux: ArrayLike, error: ArrayLike) -> float:
@@ -77,7 +97,13 @@ def measure_signal_to_noise(flux: ArrayLike, error: ArrayLike) -> float:
     return float(median_ignoring_nan(np.where(np.isfinite(ratio), ratio, np.nan)))
 
 
-def measure_shift(flux: ArrayLike, error: ArrayLike, model: ArrayLike, rule: ShiftRule | None = None) -> ShiftFit:
+def measure_shift(
+    flux: ArrayLike,
+    error: ArrayLike,
+    model: ArrayLike,
+    rule: ShiftRule | None = None,
+    columns: BoolArray | None = None,
+) -> ShiftFit:
     """Measure the shift of a spectrum against a model.
 
     Parameters
@@ -88,6 +114,8 @@ def measure_shift(flux: ArrayLike, error: ArrayLike, model: ArrayLike, rule: Shi
         Transmission times response; NaN is missing.
     rule : ShiftRule, optional
         Limits, step, continuum.
+    columns : (nw,) ndarray of bool, optional
+        Columns to compare; those without lines of the source if left out.
 
     Returns
     -------
@@ -98,29 +126,67 @@ def measure_shift(flux: ArrayLike, error: ArrayLike, model: ArrayLike, rule: Shi
     -----
     For each trial the *model* is moved against the data (interpolating the data would smooth its noise and make
     half-column shifts look good), multiplied by a polynomial, and fitted with the errors as weights to the columns
-    that all trials have in common. The error is that of a parabola through the minimum, where chi-square rises by its
-    value per degree of freedom (by 1 if that is less).
+    that all trials have in common. Lines of the source would pull the shift towards the nearest feature of the
+    atmosphere: columns that deviate from the best model by more than `LINE_THRESHOLD` robust standard deviations, and
+    their neighbours, are left out, until nothing changes. The error is that of a parabola through the minimum, where
+    chi-square rises by its value per degree of freedom (by 1 if that is less).
     """
     rule = rule or ShiftRule()
     count = max(math.ceil(rule.limit / rule.step - 1e-9) - 1, 0)
     trials = rule.step * np.arange(-count, count + 1)
     moved = _move_model(np.asarray(model, dtype=np.float64), trials)
-    data, weight, used = _prepare(flux, error, moved)
+    data, weight, known = _prepare(flux, error, moved)
+    used = known if columns is None else known & columns
     freedom = int(np.count_nonzero(used)) - rule.degree - 1
     if freedom < 1 or trials.size < 3:
-        return ShiftFit(0.0, math.nan, trials, np.full(trials.size, np.nan), "Too few points to measure a shift.")
-    curve = _fit_continuum(data[used], weight[used], moved[:, used], rule.degree)
+        nothing = np.full(trials.size, np.nan)
+        return ShiftFit(0.0, math.nan, trials, nothing, used, "Too few points to measure a shift.")
+    if columns is None:
+        used = _leave_out_lines(data, weight, moved, used, rule.degree)
+        freedom = int(np.count_nonzero(used)) - rule.degree - 1
+    return _find_minimum(trials, _fit_continuum(data, weight * used, moved, rule.degree)[0], freedom, used, rule)
+
+
+def _find_minimum(trials: FloatArray, curve: FloatArray, freedom: int, used: BoolArray, rule: ShiftRule) -> ShiftFit:
     best = int(np.argmin(curve))
     reduced = curve / freedom
     if best in (0, trials.size - 1):
         warning = f"No wavelength shift within {rule.limit:g} pixels matches the atmosphere; none is applied."
-        return ShiftFit(0.0, math.nan, trials, reduced, warning)
+        return ShiftFit(0.0, math.nan, trials, reduced, used, warning)
     left, middle, right = curve[best - 1 : best + 2]
     bend = left - 2 * middle + right
     offset = 0.5 * (left - right) / bend if bend > 0 else 0.0
     unit = max(float(reduced[best]), 1.0)
     error_of_shift = rule.step * math.sqrt(2 * unit / bend) if bend > 0 else math.inf
-    return ShiftFit(float(trials[best] + offset * rule.step), error_of_shift, trials, reduced)
+    return ShiftFit(float(trials[best] + offset * rule.step), error_of_shift, trials, reduced, used)
+
+
+def _leave_out_lines(
+    data: FloatArray, weight: FloatArray, models: FloatArray, known: BoolArray, degree: int
+) -> BoolArray:
+    """Columns (nw) without those that no trial explains."""
+    used, seen = known, [known]
+    for _ in range(ROUNDS):
+        curve, rest = _fit_continuum(data, weight * used, models, degree)
+        deviation = np.sqrt(weight) * rest[int(np.argmin(curve))]
+        kept = known & ~_widen(known & (np.abs(deviation) > LINE_THRESHOLD * _find_spread(deviation[known])))
+        if np.count_nonzero(kept) < LARGEST_SHARE * np.count_nonzero(known):
+            return used
+        used = kept
+        if any(np.array_equal(kept, earlier) for earlier in seen):
+            return used
+        seen.append(kept)
+    return used
+
+
+def _find_spread(deviation: FloatArray) -> float:
+    """Robust standard deviation in units of the error, at least 1."""
+    return max(1.0, MAD_FACTOR * float(np.median(np.abs(deviation - np.median(deviation)))))
+
+
+def _widen(columns: BoolArray) -> BoolArray:
+    """Some columns and the `LINE_MARGIN` next ones on both sides."""
+    return np.convolve(columns, np.ones(2 * LINE_MARGIN + 1), mode="same") > 0.5
 
 
 def _move_model(model: FloatArray, trials: FloatArray) -> FloatArray:
@@ -128,22 +194,25 @@ def _move_model(model: FloatArray, trials: FloatArray) -> FloatArray:
     return np.stack([shift_rows(model, -trial) for trial in trials])
 
 
-def _prepare(flux: ArrayLike, error: ArrayLike, moved: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+def _prepare(flux: ArrayLike, error: ArrayLike, models: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Data and weights, 0 where something is missing, and where nothing is."""
     data, spread = np.asarray(flux, dtype=np.float64), np.asarray(error, dtype=np.float64)
-    used = np.isfinite(data) & np.isfinite(spread) & (spread > 0) & np.isfinite(moved).all(axis=0)
-    return data, np.where(used, 1.0 / np.where(used, spread, 1.0) ** 2, 0.0), used
+    known = np.isfinite(data) & np.isfinite(spread) & (spread > 0) & np.isfinite(models).all(axis=0)
+    return np.where(known, data, 0.0), np.where(known, 1.0 / np.where(known, spread, 1.0) ** 2, 0.0), known
 
 
-def _fit_continuum(data: FloatArray, weight: FloatArray, models: FloatArray, degree: int) -> FloatArray:
-    """Chi-square of the best polynomial times each model (n, m)."""
+def _fit_continuum(
+    data: FloatArray, weight: FloatArray, models: FloatArray, degree: int
+) -> tuple[FloatArray, FloatArray]:
+    """Chi-square (n) and residuals (n, m) of the best polynomial times each model (n, m)."""
     x = np.linspace(-1.0, 1.0, data.size)
-    design = models[..., np.newaxis] * np.vander(x, degree + 1, increasing=True)
+    design = np.nan_to_num(models)[..., np.newaxis] * np.vander(x, degree + 1, increasing=True)
     weighted = design * weight[:, np.newaxis]
     normal, right = np.swapaxes(weighted, 1, 2) @ design, np.einsum("nmt,m->nt", weighted, data)
     coefficients = np.einsum("ntu,nu->nt", np.linalg.pinv(normal, hermitian=True), right)
     rest = data - np.einsum("nmt,nt->nm", design, coefficients)
     chi_square: FloatArray = (weight * rest**2).sum(axis=1)
-    return chi_square
+    return chi_square, rest
 
 
 def shift_rows(values: ArrayLike, shift: float) -> FloatArray:
@@ -235,27 +304,33 @@ def fit_water_vapour(
         (at least 1); at least the step of the models over the square root of 12.
     """
     rows, vapour = np.asarray(models, dtype=np.float64), np.asarray(pwv, dtype=np.float64)
-    if shift:
-        fits = tuple(measure_shift(flux, error, row, rule) for row in rows)
-        curve = np.array([np.min(fit.chi_square) for fit in fits])
-        freedom = _count_freedom(flux, error, rows, rule)
+    fits = _fit_shifts(flux, error, rows, rule) if shift else None
+    data, weight, known = _prepare(flux, error, rows)
+    columns = _leave_out_lines(data, weight, rows, known, rule.degree) if fits is None else known & fits[0].used
+    freedom = max(int(np.count_nonzero(columns)) - rule.degree - 1, 1)
+    if fits is None:
+        curve = _fit_continuum(data, weight * columns, rows, rule.degree)[0] / freedom
     else:
-        fits = None
-        data, weight, used = _prepare(flux, error, rows)
-        freedom = _count_freedom(flux, error, rows, rule)
-        curve = _fit_continuum(data[used], weight[used], rows[:, used], rule.degree) / freedom
+        curve = np.array([_least(fit) for fit in fits])
     best = int(np.argmin(curve))
     total = curve * freedom
     limit = total[best] + max(float(curve[best]), 1.0)
     sides = [_cross(vapour[best::-1], total[best::-1], limit), _cross(vapour[best:], total[best:], limit)]
-    known = [abs(side - vapour[best]) for side in sides if math.isfinite(side)]
+    steps = [abs(side - vapour[best]) for side in sides if math.isfinite(side)]
     floor = float(np.median(np.diff(vapour))) / math.sqrt(12.0) if vapour.size > 1 else 0.0
-    return WaterVapourFit(best, float(vapour[best]), max([floor, *known]), fits, curve)
+    return WaterVapourFit(best, float(vapour[best]), max([floor, *steps]), fits, curve)
 
 
-def _count_freedom(flux: ArrayLike, error: ArrayLike, models: FloatArray, rule: ShiftRule) -> int:
-    used = _prepare(flux, error, models)[2]
-    return max(int(np.count_nonzero(used)) - rule.degree - 1, 1)
+def _fit_shifts(flux: ArrayLike, error: ArrayLike, models: FloatArray, rule: ShiftRule) -> tuple[ShiftFit, ...]:
+    """Shift against each model, all over the columns that the best model explains."""
+    first = [measure_shift(flux, error, row, rule) for row in models]
+    columns = min(first, key=_least).used
+    return tuple(measure_shift(flux, error, row, rule, columns) for row in models)
+
+
+def _least(fit: ShiftFit) -> float:
+    """Chi-square at the best shift."""
+    return float(np.nan_to_num(fit.chi_square, nan=np.inf).min(initial=np.inf))
 
 
 def _cross(x: FloatArray, y: FloatArray, limit: float) -> float:

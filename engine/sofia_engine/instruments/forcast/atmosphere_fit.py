@@ -12,7 +12,6 @@ from sofia_engine.instruments.forcast.grism_frame import name_auxiliary
 from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.spectroscopy.telluric import parse_atmosphere_name, read_sounding
 from sofia_engine.spectroscopy.wavelength_shift import (
-    SMALLEST_SHIFT,
     ShiftRule,
     WaterVapourFit,
     fit_water_vapour,
@@ -101,8 +100,8 @@ def fit_atmosphere(
         fit = measure_shift(image["SPECTRAL_FLUX"], image["SPECTRAL_ERROR"], transmission * response.values, rule)
         if fit.warning:
             run.warn(f"{image.name}: {fit.warning}")
-        run.log(f"Wavelength shift {fit.shift:+.2f} +/- {fit.error:.2f} pixels")
-        shift = _drop_small(fit.shift)
+        run.log(f"Wavelength shift {fit.shift:+.2f} +/- {fit.error:.2f} pixels, {fit.worth_applying:+.2f} applied")
+        shift = fit.worth_applying
     _describe(used, shift, run)
     return AtmosphereFit(transmission, shift, (("ATRNFILE", used.name, "Model of the atmosphere"),))
 
@@ -117,10 +116,6 @@ def _is_strong(image: Product, wishes: AtmosphereWishes, run: Run) -> bool:
             "neither atmosphere nor wavelength shift are fitted."
         )
     return strong
-
-
-def _drop_small(shift: float) -> float:
-    return 0.0 if abs(shift) < SMALLEST_SHIFT else shift
 
 
 def _describe(used: ReferenceUse, shift: float, run: Run) -> None:
@@ -158,9 +153,8 @@ def _choose_water_vapour(
     flux, error = image["SPECTRAL_FLUX"], image["SPECTRAL_ERROR"]
     fit = fit_water_vapour(flux, error, models * response.values, pwv, rule, shift=shift)
     used = series[fit.index]
-    found = fit.shifts[fit.index].shift if fit.shifts is not None else wishes.shift
-    applied = _drop_small(found) if fit.shifts is not None else wishes.shift
-    run.log(f"Water vapour {fit.pwv:.1f} +/- {fit.error:.1f} um; wavelength shift {found:+.2f} pixels")
+    applied = wishes.shift if fit.shifts is None else fit.shifts[fit.index].worth_applying
+    run.log(f"Water vapour {fit.pwv:.1f} +/- {fit.error:.1f} um; wavelength shift {applied:+.2f} pixels")
     run.quality["pwv"] = fit.pwv
     _describe(used, applied, run)
     _draw_fit(image, models * response.values, pwv, fit, run)

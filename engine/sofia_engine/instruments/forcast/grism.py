@@ -58,8 +58,8 @@ def find_grism_defaults(header: fits.Header) -> Mapping[str, Mapping[str, Any]]:
     """
     filled, standard, fitted = is_extended(header), is_standard(header), find_mode(header) != "G111"
     return {
-        # a running mean follows lines and bands of a spectrum badly, and would leave a pattern of its own
-        "stack": {"bgsub": False, "jailbar_baseline": "Running median"},
+        # stripes looked for in the rows of a bright source are made of the lines and bands of its spectrum
+        "stack": {"bgsub": False, "jailbar_baseline": "Dark rows"},
         "make_profiles": {"bg_sub": not filled},
         "locate_apertures": {"method": "fix to center" if filled else "auto"},
         "trace_continuum": {"method": "fix to aperture position" if filled else "fit to continuum"},

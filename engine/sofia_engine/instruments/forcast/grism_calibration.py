@@ -49,7 +49,7 @@ class AddedStackParameters(StackParameters):
 
 def _find_calibration_defaults(_header: fits.Header) -> Mapping[str, Mapping[str, Any]]:
     return {
-        "stack": {"bgsub": False, "jailbar_baseline": "Running median"},
+        "stack": {"bgsub": False, "jailbar_baseline": "Dark rows"},
         "trace_continuum": {"attach_trace_xy": True},
     }
 

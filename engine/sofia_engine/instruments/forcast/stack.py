@@ -21,7 +21,11 @@ from sofia_engine.instruments.forcast.stacking import (
     sum_repeats,
 )
 from sofia_engine.numerics.arrays import FloatArray
-from sofia_engine.numerics.filtering import remove_row_pattern, remove_row_pattern_by_median
+from sofia_engine.numerics.filtering import (
+    measure_pattern_without_source,
+    remove_row_pattern,
+    remove_row_pattern_by_median,
+)
 from sofia_engine.numerics.statistics import find_most_frequent_value, median_of_section, select_section
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run
@@ -70,12 +74,13 @@ class StackParameters(SavedOutput):
         group="Background",
         help="How the residual background is measured: median of the section, or its most frequent value.",
     )
-    jailbar_baseline: Literal["Running mean", "Running median"] = parameter(
+    jailbar_baseline: Literal["Running mean", "Running median", "Dark rows"] = parameter(
         "Running mean",
         label="Baseline below the stripes",
         level="expert",
         help="What is taken for sky and source below the stripes: a running mean over one period removes stripes of "
-        "any strength, the running median of earlier reductions leaves part of them.",
+        "any strength, the running median of earlier reductions leaves part of them; both row by row. Dark rows: the "
+        "stripes of rows without source are taken off all rows, which leaves spectra alone.",
     )
 
 
@@ -92,9 +97,7 @@ def stack(image: Product, p: StackParameters, run: Run) -> Product:
     frames = _combine(image, rule, p, run)
     frames = _orient(frames, image, rule, run)
     if p.clean_jailbars:
-        remove = remove_row_pattern if p.jailbar_baseline == "Running mean" else remove_row_pattern_by_median
-        frames = Frames(remove(frames.flux), frames.variance)
-        run.history(f"Stack: readout stripes removed above a {p.jailbar_baseline.lower()}")
+        frames = Frames(_remove_stripes(frames.flux, p.jailbar_baseline, run), frames.variance)
     frames, unit = _convert_to_electrons(frames, image, run)
     subtract = p.subtract_background and not p.add_frames
     if subtract:
@@ -110,6 +113,18 @@ def stack(image: Product, p: StackParameters, run: Run) -> Product:
         cards += [("INSTMODE", "STARE", ""), ("SKYMODE", "STARE", "")]
     planes = {"FLUX": frames.flux, "ERROR": np.sqrt(frames.variance)}
     return image.with_cards(*cards).replace(units=dict.fromkeys(planes, unit), **planes)
+
+
+def _remove_stripes(flux: FloatArray, baseline: str, run: Run) -> FloatArray:
+    if baseline != "Dark rows":
+        run.history(f"Stack: readout stripes removed above a {baseline.lower()}")
+        return (remove_row_pattern if baseline == "Running mean" else remove_row_pattern_by_median)(flux)
+    pattern = measure_pattern_without_source(flux)
+    if pattern is None:
+        run.history("Stack: readout stripes stay, all rows are equally bright")
+        return flux
+    run.history(f"Stack: readout stripes of rows without source removed, rms {pattern.std():.4g} ct")
+    return flux - pattern.astype(flux.dtype)
 
 
 def measure_background(image: FloatArray, p: StackParameters) -> float:
