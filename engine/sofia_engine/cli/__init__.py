@@ -30,6 +30,7 @@ _COMMANDS = {
 _VIEWERS = {
     "image": "show images, or write a picture of them without a window",
     "spectrum": "show spectra, or write a picture of them without a window",
+    "cube": "explore cubes: slices, spectra and maps, or write a picture of them without a window",
     "quality": "show the quality of many products, or write its plots and tables",
 }
 """Commands of the windows: ``sofia_viewers.<command>.main``, there only with the extra ``gui``."""

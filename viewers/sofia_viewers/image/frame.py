@@ -95,6 +95,8 @@ class ImageFile:
         Binary tables.
     path : Path or None
         Where it was read from.
+    slice_axis : (ndarray, str) or None
+        Third coordinate of the slices of its cubes and its unit, where it is known better than the headers say.
     """
 
     name: str
@@ -102,6 +104,7 @@ class ImageFile:
     planes: Mapping[str, PlaneSource]
     tables: Mapping[str, Table] = field(default_factory=dict)
     path: Path | None = None
+    slice_axis: tuple[NDArray[np.float64], str] | None = None
 
     @classmethod
     def of(cls, product: Product, name: str = "", path: Path | None = None) -> ImageFile:
@@ -443,6 +446,9 @@ def _read_slice_axis(frame: Frame) -> tuple[NDArray[np.float64], str] | None:
     header, n_slices = frame.plane.header, frame.plane.n_slices
     if n_slices == 1:
         return None
+    known = frame.file.slice_axis
+    if known is not None and len(known[0]) == n_slices:
+        return known
     for name in ("WAVELENGTH", "WAVEPOS", "WAVE"):
         product_table = frame.file.tables.get(name)
         if product_table is not None and len(product_table.data) == n_slices:

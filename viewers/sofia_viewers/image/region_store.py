@@ -110,6 +110,13 @@ class RegionStore(QtCore.QObject):
             self._items[self.selected] = replace(item, region=replace(item.region, **values))
             self.changed.emit()
 
+    def recolor(self, name: str, color: str) -> None:
+        """Draw a region in another colour."""
+        item = self._items.get(name)
+        if item is not None and item.region.color != color:
+            self._items[name] = replace(item, region=replace(item.region, color=color))
+            self.changed.emit()
+
     def open(self, path: Path, key: str | None = None) -> None:
         """Read a DS9 region file onto a frame, the current one if none is named."""
         entry = self._viewer.frames.entry

@@ -1,0 +1,208 @@
+"""Spectra of apertures: sums, means or medians of pixels with errors."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sofia_engine.errors import InputError
+from sofia_viewers.cube.cube import Cube
+from sofia_viewers.cube.samples import Samples, find_block_length
+from sofia_viewers.image.regions import Region
+from sofia_viewers.spectrum.spectrum import Spectrum, SpectrumFile
+
+__all__ = [
+    "STATISTICS",
+    "Aperture",
+    "Statistic",
+    "extract_spectrum",
+    "find_aperture",
+    "make_spectrum_file",
+    "spectra_of",
+]
+
+FloatArray = NDArray[np.float64]
+Statistic = Literal["sum", "mean", "median"]
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
+
+_MEDIAN_ERROR = math.sqrt(math.pi / 2.0)
+"""Error of a median over that of a mean, for many values of a normal distribution."""
+
+_SLICES_AT_A_TIME = 128
+"""After so many slices the pages of a mapped file are given back: systems map large pieces around what is read."""
+
+_FIELDS = {
+    "FLUX": "spectral_flux", "ERROR": "spectral_error", "STDDEV": "spectral_error",
+    "UNCORRECTED_FLUX": "uncorrected_flux", "UNCORRECTED_ERROR": "uncorrected_error",
+    "EXPOSURE_MAP": "exposure", "EXPOSURE": "exposure",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Aperture:
+    """Pixels of a slice.
+
+    Parameters
+    ----------
+    rows, columns : slice
+        Box around them.
+    mask : (rows, columns) bool ndarray
+        Which pixels of the box.
+    """
+
+    rows: slice
+    columns: slice
+    mask: NDArray[np.bool_]
+
+    @property
+    def n_pixels(self) -> int:
+        """Number of pixels."""
+        return int(self.mask.sum())
+
+
+def find_aperture(region: Region, shape: tuple[int, int]) -> Aperture:
+    """Return the pixels whose centres lie in a region; of a point, and of a shape that holds none, the nearest one.
+
+    Parameters
+    ----------
+    region : Region
+        In pixels of the slice.
+    shape : (int, int)
+        Rows and columns of the slice.
+
+    Raises
+    ------
+    InputError
+        If all of it lies outside.
+    """
+    if region.has_area:
+        (rows, columns), mask = region.cut_out(shape)
+        if mask.any():
+            return Aperture(rows, columns, mask)
+    x, y = (round(value) for value in region.center)
+    if not (0 <= x < shape[1] and 0 <= y < shape[0]):
+        raise InputError(
+            f"The {region.shape} {region.name} lies outside the cube: move it onto the data.".replace("  ", " ")
+        )
+    return Aperture(slice(y, y + 1), slice(x, x + 1), np.ones((1, 1), dtype=bool))
+
+
+def extract_spectrum(
+    samples: Samples, aperture: Aperture, statistic: Statistic = "sum", errors: Samples | None = None
+) -> tuple[FloatArray, FloatArray | None]:
+    """Return the spectrum of an aperture and its errors.
+
+    Parameters
+    ----------
+    samples : Samples
+        Values; NaN is left out.
+    aperture : Aperture
+        Which pixels.
+    statistic : {"sum", "mean", "median"}
+        How pixels are combined.
+    errors : Samples, optional
+        1-sigma errors of the values, taken as independent: neighbouring pixels of resampled cubes are not, so the
+        errors of sums and means over apertures smaller than the smoothing are too small.
+
+    Returns
+    -------
+    (ndarray, ndarray or None)
+        (n_wave,) values and errors; NaN where no pixel is good.
+    """
+    if statistic == "median":
+        values, count = _combine(samples, aperture, "median")
+    else:
+        values, count = _combine(samples, aperture, "sum")
+    known = count > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if statistic == "mean":
+            values = values / count
+        values = np.where(known, values, np.nan)
+        if errors is None:
+            return values, None
+        squares, count = _combine(errors, aperture, "squares")
+        spread = np.sqrt(np.where(count > 0, squares, np.nan))
+        if statistic != "sum":
+            spread = spread / count
+        if statistic == "median":
+            spread = np.where(count > 2, spread * _MEDIAN_ERROR, spread)
+    return values, spread
+
+
+def _combine(samples: Samples, aperture: Aperture, how: str) -> tuple[FloatArray, FloatArray]:
+    """Combine the pixels of each slice, a block of slices at a time."""
+    from sofia_viewers.cube import _spectra_kernel
+
+    n_wave = samples.shape[0]
+    result, count = np.empty(n_wave), np.empty(n_wave)
+    words = samples.swapped_words if how != "median" else None
+    spans = _find_spans(aperture)
+    length = min(find_block_length(4 * aperture.mask.size), _SLICES_AT_A_TIME)
+    for first in range(0, n_wave, length):
+        waves = slice(first, min(first + length, n_wave))
+        box = (waves, aperture.rows, aperture.columns)
+        if words is not None:
+            _spectra_kernel.sum_swapped_spans(words[box], spans, result[waves], count[waves], how == "squares")
+        elif how == "median":
+            _spectra_kernel.median_pixels(samples[box], aperture.mask, result[waves], count[waves])
+        else:
+            _spectra_kernel.sum_spans(samples[box], spans, result[waves], count[waves], how == "squares")
+        samples.release()
+    return result, count
+
+
+def _find_spans(aperture: Aperture) -> NDArray[np.int64]:
+    """Return the runs of pixels in the rows of an aperture: row, first column, column after the last."""
+    padded = np.zeros((aperture.mask.shape[0], aperture.mask.shape[1] + 2), dtype=np.int8)
+    padded[:, 1:-1] = aperture.mask
+    edges = np.diff(padded, axis=1)
+    rows, starts = np.nonzero(edges == 1)
+    stops = np.nonzero(edges == -1)[1]
+    return np.column_stack([rows, starts, stops]).astype(np.int64)
+
+
+def spectra_of(cube: Cube, aperture: Aperture, statistic: Statistic, planes: tuple[str, ...] = ()) -> Spectrum:
+    """Return the spectrum of an aperture with all that is known along it: flux, error, transmission and others.
+
+    Parameters
+    ----------
+    cube : Cube
+        The cube.
+    aperture : Aperture
+        Which pixels.
+    statistic : {"sum", "mean", "median"}
+        How pixels are combined; exposure times are always averaged.
+    planes : tuple of str
+        Further planes to extract, with their errors.
+    """
+    fields: dict[str, Any] = {"wavepos": cube.wave}
+    units = {"wavepos": cube.wave_unit}
+    wanted = dict.fromkeys((cube.flux.name, *planes))
+    for name in wanted:
+        error_name = cube.error_of(name)
+        is_time = name.upper().startswith("EXPOSURE")
+        errors = cube.samples(error_name) if error_name else None
+        values, spread = extract_spectrum(cube.samples(name), aperture, "mean" if is_time else statistic, errors)
+        label = "spectral_flux" if name == cube.flux.name else _FIELDS.get(name.upper(), name.lower())
+        fields[label], units[label] = values, _unit_of(cube.planes[name].unit, "mean" if is_time else statistic)
+        if spread is not None:
+            error_label = "spectral_error" if label == "spectral_flux" else f"{label.removesuffix('_flux')}_error"
+            fields[error_label], units[error_label] = spread, units[label]
+    for name, curve in cube.curves.items():
+        fields[name.lower()], units[name.lower()] = curve.values, curve.unit
+    return Spectrum(fields, units)
+
+
+def make_spectrum_file(cube: Cube, key: str, name: str, spectrum: Spectrum) -> SpectrumFile:
+    """Return a spectrum of a cube as the spectrum viewer takes it."""
+    return SpectrumFile(key, name, (spectrum,), cube.header, pixel_area=cube.pixel_scale**2 if cube.wcs else None)
+
+
+def _unit_of(unit: str, statistic: Statistic) -> str:
+    """Return the unit of a sum over pixels: what was per pixel is so no more."""
+    return re.sub(r"\s*/\s*(pix(el)?|spaxel)\b", "", unit) if statistic == "sum" else unit

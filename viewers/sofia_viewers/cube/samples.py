@@ -1,0 +1,110 @@
+"""The numbers of a cube, wherever they are: in memory, or in a file of which only what is asked for is read."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Samples", "find_block_length"]
+
+_BLOCK_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """A cube of numbers that is read in parts.
+
+    Parameters
+    ----------
+    raw : ndarray
+        (n_wave, n_y, n_x) as stored: any numeric type and byte order; may be memory-mapped.
+    scale, zero : float
+        Values are ``scale * raw + zero``.
+    blank : int or None
+        Stored integer that means a missing value.
+    """
+
+    raw: NDArray[Any] = field(repr=False)
+    scale: float = 1.0
+    zero: float = 0.0
+    blank: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Wavelengths, rows and columns."""
+        n_wave, n_y, n_x = self.raw.shape
+        return int(n_wave), int(n_y), int(n_x)
+
+    @property
+    def ndim(self) -> int:
+        """Three."""
+        return 3
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return int(self.raw.size)
+
+    @property
+    def base(self) -> NDArray[Any]:
+        """The array as stored, by which viewers see whether reading touches a file."""
+        return self.raw
+
+    @property
+    def swapped_words(self) -> NDArray[np.uint32] | None:
+        """The cube as words of four bytes in the other byte order, if that and no scaling is how it is stored."""
+        plain = self.scale == 1.0 and self.zero == 0.0 and self.blank is None
+        if plain and self.raw.dtype == np.dtype(np.float32).newbyteorder():
+            return np.asarray(self.raw).view(np.uint32)
+        return None
+
+    def __getitem__(self, key: Any) -> NDArray[np.float32]:
+        """Read part of the cube as native float32; missing values are NaN.
+
+        A slice of a cube in memory that needs no conversion is no copy.
+        """
+        part = self.raw[key]
+        if self.scale == 1.0 and self.zero == 0.0 and self.blank is None:
+            return np.asarray(part, dtype=np.float32)
+        values = np.asarray(part, dtype=np.float64) * self.scale + self.zero
+        if self.blank is not None:
+            values[part == self.blank] = np.nan
+        return values.astype(np.float32)
+
+    def row_blocks(self, rows: slice, waves: slice) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Give blocks of rows, all columns, of a range of wavelengths; none is larger than some ten MB.
+
+        Pages of a mapped file are given back after each block, so that memory does not grow with the cube.
+        """
+        n_wave = len(range(*waves.indices(self.shape[0])))
+        length = find_block_length(n_wave * self.shape[2] * 4)
+        start, stop, _ = rows.indices(self.shape[1])
+        for first in range(start, stop, length):
+            block = slice(first, min(first + length, stop))
+            yield block, self[waves, block]
+            self.release()
+
+    def release(self) -> None:
+        """Give the pages of a mapped file back to the system; they are read again when needed."""
+        mapped = _find_map(self.raw)
+        if mapped is not None and hasattr(mapped, "madvise"):
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def find_block_length(bytes_per_unit: int) -> int:
+    """Return how many rows or wavelengths make a block of some ten MB; at least one."""
+    return max(1, _BLOCK_BYTES // max(bytes_per_unit, 1))
+
+
+def _find_map(array: Any) -> mmap.mmap | None:
+    base = array
+    while base is not None:
+        if isinstance(base, mmap.mmap):
+            return base
+        base = getattr(base, "base", None)
+    return None

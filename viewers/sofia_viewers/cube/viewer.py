@@ -1,0 +1,298 @@
+"""The cube explorer: slices and maps above, spectra below, tools beside; runs alone or inside the program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from sofia_engine.errors import SofiaDeskError
+from sofia_engine.product import Product
+from sofia_viewers.cube.cube import Cube, make_cube, open_cube
+from sofia_viewers.cube.entries import make_cube_entry
+from sofia_viewers.cube.live_spectra import LiveSpectra
+from sofia_viewers.cube.slice_bar import SliceBar
+from sofia_viewers.cube.wave_marker import WaveMarker
+from sofia_viewers.export import export_widget
+from sofia_viewers.image.display import DisplayState
+from sofia_viewers.image.frames import FrameEntry
+from sofia_viewers.image.settings import SettingsStore
+from sofia_viewers.image.viewer import ImageViewer
+from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
+from sofia_viewers.spectrum.units import velocity_of_wave
+from sofia_viewers.spectrum.viewer import SpectrumViewer
+from sofia_viewers.tasks import Tasks
+from sofia_viewers.theme import theme_events
+
+__all__ = ["CubeViewer"]
+
+CUBE = "cube "
+PRODUCT = "product:"
+_EMPTY = "No cube.\nOpen FITS cubes with Ctrl+O, or drop them here."
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    """Cubes with their frames, and what could not be opened."""
+
+    cubes: tuple[Cube, ...]
+    entries: tuple[FrameEntry, ...]
+    problems: tuple[str, ...]
+
+
+class CubeViewer(QtWidgets.QWidget):
+    """Shows cubes of products and files.
+
+    Parameters
+    ----------
+    parent : QWidget, optional
+        Owner.
+    store : SettingsStore, optional
+        Where the settings of images are kept.
+
+    Attributes
+    ----------
+    pinned : bool
+        While True, `show_products` is ignored: the viewer keeps what it shows.
+    images, spectra : ImageViewer, SpectrumViewer
+        The parts; regions, overlays, contours, units, fits and lines are theirs.
+    """
+
+    cursor_moved = Signal(object)
+    cubes_changed = Signal()
+    failed = Signal(str)
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None, store: SettingsStore | None = None) -> None:
+        super().__init__(parent)
+        self.pinned = False
+        self.cubes: dict[str, Cube] = {}
+        self.tasks = Tasks(self)
+        self._problems: list[str] = []
+        self._jobs = 0
+        self.images = ImageViewer(self, store)
+        self.spectra = SpectrumViewer(self)
+        self.slices = SliceBar()
+        self.live = LiveSpectra(self.images, self.spectra.session, self.tasks)
+        self.marker = WaveMarker(self.spectra.area)
+        self._lay_out()
+        self._connect()
+        self.setAcceptDrops(True)
+        self.images.area.show_message(_EMPTY)
+
+    # -- what others use --------------------------------------------------------------------------------------------
+
+    def show_products(self, products: Sequence[Product], names: Sequence[str] | None = None) -> None:
+        """Show the cubes of products in place of those shown; regions, zoom and slice stay if they fit.
+
+        Parameters
+        ----------
+        products : sequence of Product
+            Those without a cube are left out.
+        names : sequence of str, optional
+            Their names; FILENAME of their headers if left out.
+        """
+        if self.pinned:
+            return
+        given = list(zip(products, names or [product.name for product in products], strict=True))
+        openers = [
+            partial(make_cube, product, f"{PRODUCT}{number}", name)
+            for number, (product, name) in enumerate(given)
+            if any(plane.data.ndim == 3 for plane in product.planes.values())
+        ]
+        self._load(openers, add=False)
+
+    def open_files(self, paths: Iterable[str | Path], *, add: bool = False) -> None:
+        """Open cubes; those that are shown are replaced, or kept if `add`."""
+        self._load([partial(open_cube, Path(path)) for path in paths], add=add)
+
+    def is_ready(self) -> bool:
+        """Whether all that was asked for is drawn."""
+        return self.tasks.is_idle and self.images.is_ready() and self.spectra.is_ready()
+
+    def problems(self) -> list[str]:
+        """What could not be shown, one sentence each."""
+        return [*self._problems, *self.images.problems(), *self.spectra.problems()]
+
+    def export(self, path: str | Path, size: tuple[int, int] | None = None) -> Path:
+        """Write images and spectra as they are shown to a PNG, PDF or SVG file.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
+        return export_widget(self.views, path, size)
+
+    def shut_down(self) -> None:
+        """Stop timers and threads; call it before the viewer is deleted without having been closed."""
+        self.slices.set_playing(False)
+        self.tasks.close()
+        self.images.shut_down()
+        self.spectra.close()
+
+    @property
+    def cube_key(self) -> str:
+        """Key of the frame of the current cube: the current frame's, else the first one's; empty if there is none."""
+        entry = self.images.frames.entry
+        if entry is not None and entry.key in self.cubes:
+            return entry.key
+        return next(iter(self.cubes), "")
+
+    @property
+    def cube(self) -> Cube | None:
+        """The current cube."""
+        return self.cubes.get(self.cube_key)
+
+    def choose_slice(self, number: int) -> None:
+        """Show another slice of the current cube; other cubes that cover it show the same wavelength."""
+        if self.cube is not None:
+            wave = float(self.cube.wave[min(max(number, 0), self.cube.shape[0] - 1)])
+            self.images.show_entries([self._at_wave(e, wave, number) for e in self.images.frames.entries])
+
+    def _at_wave(self, entry: FrameEntry, wave: float, number: int) -> FrameEntry:
+        """Return the frame of a cube at a wavelength; the current cube at a number."""
+        cube = self.cubes.get(entry.key)
+        if cube is None:
+            return entry
+        if entry.key != self.cube_key:
+            if self.cube is None or cube.wave_unit != self.cube.wave_unit or not cube.covers(wave):
+                return entry
+            number = cube.find_slice(wave)
+        return entry if number == entry.frame.slice_number else replace(entry, frame=entry.frame.at_slice(number))
+
+    def choose_wave(self, wave: float) -> None:
+        """Show the slice nearest to a wavelength."""
+        if self.cube is not None:
+            self.choose_slice(self.cube.find_slice(wave))
+
+    def say(self, text: str) -> None:
+        """Show a sentence."""
+        self.images.say(text)
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        self.views = QtWidgets.QSplitter(Qt.Orientation.Vertical)
+        upper = QtWidgets.QWidget()
+        column = QtWidgets.QVBoxLayout(upper)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(self.images, 1)
+        column.addWidget(self.slices)
+        self.views.addWidget(upper)
+        self.views.addWidget(self.spectra)
+        self.views.setStretchFactor(0, 3)
+        self.views.setStretchFactor(1, 2)
+        self.views.setChildrenCollapsible(False)
+        self.spectra.column.hide()
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.views)
+
+    def _connect(self) -> None:
+        self.tasks.failed.connect(self._report)
+        self.slices.slice_chosen.connect(self.choose_slice)
+        self.marker.moved.connect(self.choose_wave)
+        self.images.frames_changed.connect(self._show_slice)
+        self.images.display_panel.slice_chosen.disconnect()
+        self.images.display_panel.slice_chosen.connect(self.choose_slice)
+        self.images.cursor_moved.connect(self.cursor_moved)
+        theme_events().changed.connect(self._restyle)
+
+    # -- loading ----------------------------------------------------------------------------------------------------
+
+    def _load(self, openers: Sequence[Callable[[], Cube]], *, add: bool) -> None:
+        first = 1 + max((int(key.removeprefix(CUBE)) for key in self.cubes), default=-1) if add else 0
+        display = self.images.frames.entry.display if self.images.frames.entry else DisplayState()
+        if not self.cubes:
+            self.images.area.show_message("Reading …")
+        self._jobs += 1
+        key = f"load {self._jobs}" if add else "load"
+        self.tasks.submit(key, partial(_open_all, openers, first, display), partial(self._accept, add=add))
+
+    def _accept(self, loaded: _Loaded, *, add: bool) -> None:
+        self._problems = list(loaded.problems)
+        for problem in loaded.problems:
+            self.failed.emit(problem)
+        self.say(loaded.problems[0] if loaded.problems else "")
+        if not loaded.cubes:
+            if not self.cubes:
+                self.images.area.show_message("\n\n".join(loaded.problems) or _EMPTY)
+            return
+        made = {entry.key: cube for entry, cube in zip(loaded.entries, loaded.cubes, strict=True)}
+        kept = {entry.key: entry for entry in self.images.frames.entries} if add else {}
+        entries = [self._keep_slice(entry, made[entry.key]) for entry in loaded.entries]
+        self.cubes = {**self.cubes, **made} if add else made
+        self.images.show_entries([*kept.values(), *entries])
+        self.live.set_cubes(self.cubes)
+        self.choose_slice(self.slices.slider.value())
+        self.cubes_changed.emit()
+
+    def _keep_slice(self, entry: FrameEntry, cube: Cube) -> FrameEntry:
+        """Stay at the wavelength that is shown, if there was a cube of this shape in the place."""
+        old = self.cubes.get(entry.key)
+        shown = next((e for e in self.images.frames.entries if e.key == entry.key), None)
+        if old is None or shown is None or old.shape != cube.shape:
+            return entry
+        return replace(entry, frame=entry.frame.at_slice(shown.frame.slice_number))
+
+    def _show_slice(self) -> None:
+        cube = self.cube
+        entry = next((e for e in self.images.frames.entries if e.key == self.cube_key), None)
+        if cube is None or entry is None:
+            self.slices.show_slice(0, 0, "No cube")
+            self.marker.show_wave(None)
+            return
+        number = entry.frame.slice_number
+        self.slices.show_slice(number, cube.shape[0], self._describe(cube, number))
+        self.marker.show_wave(float(cube.wave[number]), cube.wave_unit)
+
+    def _describe(self, cube: Cube, number: int) -> str:
+        text = f"{number + 1} of {cube.shape[0]}"
+        if cube.wave_unit == "pixel":
+            return text
+        text += f"   {cube.wave[number]:.6g} {cube.wave_unit.replace('um', 'μm')}"
+        pane = self.spectra.session.pane
+        if cube.wave_unit == "um" and pane.rest:
+            text += f"   {velocity_of_wave(cube.wave[number], pane.rest, pane.convention):+.1f} km/s"
+        return text
+
+    def _report(self, message: str) -> None:
+        self._problems.append(message)
+        self.say(message)
+        self.failed.emit(message)
+
+    def _restyle(self) -> None:
+        self.slices.refresh_icons()
+        self.marker.restyle()
+
+    # -- Qt ---------------------------------------------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
+        """Accept files."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QtGui.QDropEvent) -> None:  # noqa: N802
+        """Open the files that were dropped, beside those that are shown."""
+        self.open_files([url.toLocalFile() for url in event.mimeData().urls()], add=bool(self.cubes))
+
+    def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802
+        """Stop all work and wait for it."""
+        self.shut_down()
+        super().closeEvent(event)
+
+
+def _open_all(openers: Sequence[Callable[[], Cube]], first: int, display: DisplayState) -> _Loaded:
+    cubes: list[Cube] = []
+    entries: list[FrameEntry] = []
+    problems: list[str] = []
+    for opener in openers:
+        try:
+            cube = opener()
+            entries.append(make_cube_entry(cube, f"{CUBE}{first + len(cubes)}", display))
+            cubes.append(cube)
+        except (SofiaDeskError, OSError) as error:
+            problems.append(str(error))
+    return _Loaded(tuple(cubes), tuple(entries), tuple(problems))
