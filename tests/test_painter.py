@@ -8,27 +8,29 @@ import pytest
 
 from sofia_engine import painter
 from sofia_engine.errors import InputError
-from sofia_engine.quicklook import ImageMap, MapParameters, render_map
+from sofia_engine.map_figure import ImageMap
+from sofia_engine.quicklook import MapParameters, draw_map, render_map
 
 IMAGE = ImageMap(np.random.default_rng(1).normal(size=(20, 30)), title="a title", unit="Jy/pixel")
+LOOK = MapParameters()
 
 
 def test_that_the_process_draws_what_is_drawn_here_and_keeps_the_look() -> None:
     look = MapParameters(colormap="gray", n_contour=3)
     with painter.started():
-        pictures = [painter.draw_map(IMAGE), painter.draw_map(IMAGE, look)]
+        pictures = [draw_map(IMAGE, LOOK), draw_map(IMAGE, look)]
     assert pictures == [render_map(IMAGE), render_map(IMAGE, look)]
 
 
 def test_that_without_a_process_maps_are_drawn_here() -> None:
-    assert painter.draw_map(IMAGE) == render_map(IMAGE)
+    assert draw_map(IMAGE, LOOK) == render_map(IMAGE)
 
 
 def test_that_an_error_of_the_map_is_raised_and_the_process_draws_on() -> None:
     with painter.started():
         with pytest.raises(InputError, match="no finite pixel"):
-            painter.draw_map(ImageMap(np.full((3, 3), np.nan)))
-        assert painter.draw_map(IMAGE).startswith(b"\x89PNG")
+            draw_map(ImageMap(np.full((3, 3), np.nan)), LOOK)
+        assert draw_map(IMAGE, LOOK).startswith(b"\x89PNG")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -36,18 +38,18 @@ def test_that_a_process_that_was_killed_is_done_without() -> None:
     with painter.started():
         assert painter._process is not None
         os.kill(painter._process.pid, signal.SIGKILL)
-        assert painter.draw_map(IMAGE) == render_map(IMAGE)
-        assert painter.draw_map(IMAGE).startswith(b"\x89PNG")
+        assert draw_map(IMAGE, LOOK) == render_map(IMAGE)
+        assert draw_map(IMAGE, LOOK).startswith(b"\x89PNG")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_that_ctrl_c_does_not_end_the_process_and_nothing_is_left_of_it_at_the_end() -> None:
     with painter.started():
-        painter.draw_map(IMAGE)
+        draw_map(IMAGE, LOOK)
         assert painter._process is not None
         process = painter._process
         process.send_signal(signal.SIGINT)
-        assert painter.draw_map(IMAGE).startswith(b"\x89PNG")
+        assert draw_map(IMAGE, LOOK).startswith(b"\x89PNG")
     assert process.returncode is not None
     assert painter._process is None
 
@@ -56,4 +58,4 @@ def test_that_where_no_process_can_be_begun_maps_are_drawn_here(monkeypatch: pyt
     monkeypatch.setattr(painter, "_program", lambda: ["/no/such/program"])
     with painter.started():
         assert painter._process is None
-        assert painter.draw_map(IMAGE).startswith(b"\x89PNG")
+        assert draw_map(IMAGE, LOOK).startswith(b"\x89PNG")

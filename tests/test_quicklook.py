@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sofia_engine.errors import InputError, ParameterError
+from sofia_engine.map_figure import Beam, ImageMap, encode_png
 from sofia_engine.numerics.sky_ticks import choose_step, label_angle, place_ticks
 from sofia_engine.numerics.tangent_plane import TangentPlane
 from sofia_engine.pipeline.parameters import Setting
-from sofia_engine.quicklook import Beam, ImageMap, MapParameters, render_map
+from sofia_engine.quicklook import MapParameters, render_map
 
 SCALE = 0.768 / 3600
 PLANE = TangentPlane((60.0, 40.0), (213.9, 19.18), ((-SCALE, 0.0), (0.0, SCALE)))
@@ -43,6 +44,18 @@ def test_that_the_map_is_an_8_inch_png_of_300_dots_per_inch():
     assert picture.format == "PNG"
     assert picture.size == (2400, 2400)
     assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+def test_that_the_encoder_keeps_every_pixel():
+    pixels = np.random.default_rng(3).integers(0, 256, (7, 11, 3), dtype=np.uint8)
+    with Image.open(io.BytesIO(encode_png(pixels, 300))) as picture:
+        assert picture.info["dpi"] == pytest.approx((300, 300), rel=1e-4)
+        np.testing.assert_array_equal(np.asarray(picture), pixels)
+
+
+def test_that_drawing_needs_no_library_of_the_reduction():
+    code = "import sys, sofia_engine.map_figure; assert not {'astropy', 'pydantic', 'scipy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_that_nothing_reaches_the_edge_of_the_figure():

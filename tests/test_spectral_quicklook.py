@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from sofia_engine.errors import InputError
+from sofia_engine.map_figure import ImageMap, LinearAxes
 from sofia_engine.plots import Curve, CurvePlot, render_plot
-from sofia_engine.quicklook import ImageMap, LinearAxes
 from sofia_engine.spectral_quicklook import (
     SpectralMap,
     SpectralMapParameters,

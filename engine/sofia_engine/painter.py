@@ -1,7 +1,7 @@
 """Quick-look maps drawn by a process of its own, which gets ready while the reduction runs.
 
 Importing the drawing library takes longer than many a reduction. `start` begins a second process that imports it
-meanwhile; `draw_map` hands maps to it. Without such a process, or should it fail, maps are drawn in this one.
+meanwhile; `draw` hands work to it. Without such a process, or should it fail, maps are drawn in this one.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from functools import partial
+from typing import IO, Any
 
-if TYPE_CHECKING:
-    from sofia_engine.quicklook import ImageMap, MapParameters
-
-__all__ = ["COMMAND", "draw", "draw_map", "serve", "started"]
+__all__ = ["COMMAND", "draw", "serve", "started"]
 
 COMMAND = "draw-maps"
 """Word of the command line that begins the process; not for users."""
@@ -44,21 +42,14 @@ def started() -> Iterator[None]:
             _end(process)
 
 
-def draw_map(content: ImageMap, look: MapParameters | None = None) -> bytes:
-    """Draw a map, in the drawing process if there is one; see `sofia_engine.quicklook.render_map`."""
-    from sofia_engine.quicklook import render_map
-
-    return draw(render_map, content, look)
-
-
-def draw(render: Callable[..., bytes], *arguments: Any) -> bytes:
+def draw(render: Callable[..., bytes], *arguments: Any, **options: Any) -> bytes:
     """Draw something, in the drawing process if there is one.
 
     Parameters
     ----------
     render : callable
-        Function of a module, such as `sofia_engine.quicklook.render_map`.
-    *arguments
+        Function of a module, such as `sofia_engine.map_figure.render_figure`.
+    *arguments, **options
         Its arguments; values that can be pickled.
 
     Returns
@@ -71,10 +62,11 @@ def draw(render: Callable[..., bytes], *arguments: Any) -> bytes:
     InputError, ParameterError
         As the function.
     """
-    answer = _ask(render, *arguments)
+    task = partial(render, *arguments, **options)
+    answer = _ask(task)
     if isinstance(answer, Exception):
         raise answer
-    return render(*arguments) if answer is None else answer
+    return task() if answer is None else answer
 
 
 def serve() -> int:
@@ -89,10 +81,10 @@ def serve() -> int:
     with answers:
         while True:
             try:
-                render, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - it comes from the parent process
+                task = pickle.load(sys.stdin.buffer)  # noqa: S301 - it comes from the parent process
             except EOFError:
                 return 0
-            _send(answers, _draw(render, *arguments))
+            _send(answers, _carry_out(task))
 
 
 def _begin() -> subprocess.Popen[bytes]:
@@ -122,7 +114,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _ask(render: Callable[..., bytes], *arguments: Any) -> bytes | Exception | None:
+def _ask(task: Callable[[], bytes]) -> bytes | Exception | None:
     """Return what the drawing process answers, or None if there is none or it has ended."""
     global _process  # noqa: PLW0603
     with _mutex:
@@ -131,7 +123,7 @@ def _ask(render: Callable[..., bytes], *arguments: Any) -> bytes | Exception | N
         assert _process.stdin is not None
         assert _process.stdout is not None
         try:
-            _send(_process.stdin, (render, arguments))
+            _send(_process.stdin, task)
             answer: bytes | Exception = pickle.load(_process.stdout)  # noqa: S301 - from the process begun here
         except (OSError, EOFError, pickle.PickleError):
             _end(_process)
@@ -157,16 +149,16 @@ def _get_ready() -> None:
     canvas = FigureCanvasAgg(figure)
     figure.add_axes((0.2, 0.2, 0.6, 0.6)).imshow([[0.0, 1.0]])
     canvas.draw()
-    from sofia_engine import quicklook  # noqa: F401
+    from sofia_engine import map_figure  # noqa: F401
 
     gc.enable()
 
 
-def _draw(render: Callable[..., bytes], *arguments: Any) -> bytes | Exception:
+def _carry_out(task: Callable[[], bytes]) -> bytes | Exception:
     from sofia_engine.errors import SofiaDeskError
 
     try:
-        return render(*arguments)
+        return task()
     except SofiaDeskError as error:
         return error
     except Exception as error:  # noqa: BLE001 - told to the process that asked

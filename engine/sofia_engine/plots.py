@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from sofia_engine.quicklook import RESOLUTION, encode_figure
+from sofia_engine.map_figure import RESOLUTION, encode_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

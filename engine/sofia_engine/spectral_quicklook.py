@@ -9,8 +9,9 @@ import numpy as np
 from pydantic import field_validator
 
 from sofia_engine.errors import InputError
+from sofia_engine.map_figure import FIGURE_SIZE, RESOLUTION, ImageMap, draw_panel, encode_figure
 from sofia_engine.pipeline.parameters import parameter
-from sofia_engine.quicklook import FIGURE_SIZE, RESOLUTION, ImageMap, MapLook, draw_panel, encode_figure
+from sofia_engine.quicklook import MapLook
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -167,7 +168,7 @@ def render_spectral_map(content: SpectralMap, look: SpectralMapParameters | None
     canvas = FigureCanvasAgg(figure)
     figure.text(0.5, 0.96, content.title, ha="center", va="bottom", fontsize=13, parse_math=False)
     if content.image is not None:
-        draw_panel(figure, content.image, look, IMAGE_PANEL, crop=content.image.axes is None)
+        draw_panel(figure, content.image, look.as_look(), IMAGE_PANEL, crop=content.image.axes is None)
     _draw_spectrum(figure, content, look)
     return encode_figure(canvas)
 

@@ -3,11 +3,11 @@
 from pathlib import PurePath
 
 from sofia_engine.instruments.forcast.mode import find_spectral_element
-from sofia_engine.painter import draw_map
+from sofia_engine.map_figure import Beam
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
 from sofia_engine.product import Product
-from sofia_engine.quicklook import Beam, MapParameters, describe_map
+from sofia_engine.quicklook import MapParameters, describe_map, draw_map
 
 __all__ = ["imgmap"]
 

@@ -8,6 +8,7 @@ from sofia_engine.errors import HeaderError, ParameterError
 from sofia_engine.header.celestial import read_tangent_plane
 from sofia_engine.instruments.forcast.mode import find_spectral_element
 from sofia_engine.layouts import unpack
+from sofia_engine.map_figure import ImageMap, LinearAxes
 from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.numerics.sky_ticks import label_angle
 from sofia_engine.numerics.tangent_plane import TangentPlane
@@ -15,7 +16,6 @@ from sofia_engine.painter import draw
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
 from sofia_engine.product import Product
-from sofia_engine.quicklook import ImageMap, LinearAxes
 from sofia_engine.spectral_quicklook import (
     SpectralMap,
     SpectralMapParameters,
