@@ -156,7 +156,7 @@ def test_that_points_without_a_fit_get_the_fill_value():
         ({"window": 0}, "window must be positive"),
         ({"smoothing": -1.0}, "smoothing must not be negative"),
         ({"edge_threshold": 1.0, "edge_algorithm": "box"}, "below 1"),
-        ({"order": 40}, "needs at least 41 samples"),
+        ({"order": 40}, "needs at least 41"),
     ],
     ids=["window", "smoothing", "edge", "order"],
 )

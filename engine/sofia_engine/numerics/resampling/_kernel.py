@@ -1,0 +1,902 @@
+"""The compiled part of the package: search, checks and fit, one output point after the other.
+
+It imports numba, so it is imported only when needed. All compiled functions are in this one module on purpose: a change
+in a module renews only the compiled code of that module, not that of functions elsewhere that call it.
+
+Coordinates are in units of the window. Local quantities of the samples around a point are rows of scratch arrays, so
+that every loop over samples runs through contiguous memory and is vectorised.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+
+__all__ = ["Checks", "Distances", "Fits", "Outputs", "Samples", "regress"]
+
+NONE, DISTRIBUTION, ELLIPSOID, BOX, RANGE = range(5)
+BOUNDED, EXTRAPOLATE, COUNTS = 1, 2, 3
+UNIFORM, GAUSSIAN, SHAPED, SPLINE = range(4)
+SMALLEST_PIVOT = 1e-10
+SMALLEST_SINGULAR = 2.3e-16
+SMALLEST_SPLINE = 1e-12
+REJECTION_ROUNDS = 5
+MAD_FACTOR = 1.482
+SLACK = 1e-9
+
+compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+
+
+class Samples(NamedTuple):
+    """Samples sorted by cell.
+
+    ``coordinates`` (K, N); ``values`` and ``precisions`` (S, N), precision 0 for samples that are not usable;
+    ``starts``: first sample of each cell; ``cells`` and ``cell_size`` (K,): their number and size in each dimension.
+    """
+
+    coordinates: Any
+    values: Any
+    precisions: Any
+    starts: Any
+    cells: Any
+    cell_size: Any
+
+
+class Distances(NamedTuple):
+    """Distance weights.
+
+    ``mode``; ``norm``: exponent p of the distance; ``scale`` (K,): of squared distances in the exponent (Gaussian), or
+    the size of the window (spline); ``shapes`` (S, N, K(K+1)/2): lower triangles of the inverse kernels of samples;
+    ``degrees`` (K,), ``knots`` (K, n), ``knot_counts`` (K,) and ``coefficients`` of a spline.
+    """
+
+    mode: int
+    norm: float
+    scale: Any
+    shapes: Any
+    degrees: Any
+    knots: Any
+    knot_counts: Any
+    coefficients: Any
+
+
+class Checks(NamedTuple):
+    """Edge and order rules; ``single``: one order for all dimensions; ``fix_order``: it may not be lowered."""
+
+    edge_algorithm: int
+    edge_thresholds: Any
+    order_algorithm: int
+    orders: Any
+    fix_order: bool
+    single: bool
+
+
+class Fits(NamedTuple):
+    """How values follow from samples.
+
+    ``sizes`` (O,): number of terms for each order; ``parents`` (O, T, 2): earlier term and dimension whose product a
+    term is; ``lower`` and ``powers`` (O, T, K): term and factor of the derivative of each term.
+    """
+
+    sizes: Any
+    parents: Any
+    lower: Any
+    powers: Any
+    has_errors: bool
+    weighted: bool
+    estimate: bool
+    sandwich: bool
+    is_variance: bool
+    absolute: bool
+    chi2: bool
+    rejection: float
+    fit_threshold: float
+
+
+class Outputs(NamedTuple):
+    """Whole arrays (S, M); the last three (S, M, K), (S, M, K, K), (S, M) are filled only if they are not empty."""
+
+    values: Any
+    variances: Any
+    counts: Any
+    weights: Any
+    distance_weights: Any
+    chi2: Any
+    gradients: Any
+    products: Any
+    offsets: Any
+
+
+class Scratch(NamedTuple):
+    """Memory for the samples around one point; the columns of all arrays are samples."""
+
+    found: Any
+    distances: Any
+    places: Any
+    offsets: Any
+    values: Any
+    precisions: Any
+    closeness: Any
+    weights: Any
+    products: Any
+    model: Any
+    table: Any
+
+
+class Algebra(NamedTuple):
+    """Memory for the normal equations of T terms."""
+
+    matrix: Any
+    factor: Any
+    right: Any
+    near: Any
+
+
+@compiled
+def _make_scratch(capacity, dimensions, terms):  # type: ignore[no-untyped-def]
+    return Scratch(
+        np.empty(capacity, np.int64),
+        np.empty(capacity),
+        np.empty(capacity, np.int64),
+        np.empty((dimensions, capacity)),
+        np.empty(capacity),
+        np.empty(capacity),
+        np.empty(capacity),
+        np.empty(capacity),
+        np.empty(capacity),
+        np.empty(capacity),
+        np.empty((terms, capacity)),
+    )
+
+
+# --- search ---
+
+
+@compiled
+def _list_runs(point, norm, samples, low, high, index, runs):  # type: ignore[no-untyped-def]
+    """Runs of adjoining samples (first, past last) in the cells that the window of a point touches.
+
+    Cells adjoin along the last dimension; in the others every row of cells is one run, as long as the chord of the
+    window at that row. Returns the number of runs and of the samples in them.
+    """
+    dimensions = point.size
+    last = dimensions - 1
+    cells, size = samples.cells, samples.cell_size
+    for k in range(dimensions):
+        low[k] = int(min(max(np.floor((point[k] - 1.0) / size[k] - SLACK), 0.0), cells[k] + 0.0))
+        high[k] = int(max(min(np.floor((point[k] + 1.0) / size[k] + SLACK), cells[k] - 1.0), -1.0))
+        if low[k] > high[k]:
+            return 0, 0
+        index[k] = low[k]
+    number, candidates = 0, 0
+    while True:
+        row, room = 0, 1.0 + SLACK
+        for k in range(last):
+            row = row * cells[k] + index[k]
+            gap = max(index[k] * size[k] - point[k], 0.0)
+            if index[k] < cells[k] - 1:
+                gap = max(gap, point[k] - (index[k] + 1) * size[k])
+            room -= gap**norm
+        if room > 0.0:
+            reach = room ** (1.0 / norm) + SLACK
+            first = max(int(np.floor((point[last] - reach) / size[last])), low[last])
+            final = min(int(np.floor((point[last] + reach) / size[last])), high[last])
+            if first <= final:
+                begin, end = samples.starts[row * cells[last] + first], samples.starts[row * cells[last] + final + 1]
+                runs[number, 0], runs[number, 1] = begin, end
+                candidates += end - begin
+                number += end > begin
+        k = last - 1
+        while k >= 0:
+            index[k] += 1
+            if index[k] <= high[k]:
+                break
+            index[k] = low[k]
+            k -= 1
+        if k < 0:
+            return number, candidates
+
+
+@compiled
+def _find_near(point, norm, samples, runs, scratch):  # type: ignore[no-untyped-def]
+    """Collect the samples of runs within unit distance; returns their number."""
+    count = 0
+    for run in range(runs.shape[0]):
+        begin, length = runs[run, 0], runs[run, 1] - runs[run, 0]
+        distances = scratch.distances[:length]
+        distances[:] = 0.0
+        for k in range(point.size):
+            line, here = samples.coordinates[k, begin : begin + length], point[k]
+            if norm == 2.0:
+                for n in range(length):
+                    distances[n] += (line[n] - here) ** 2
+            elif np.isinf(norm):
+                for n in range(length):
+                    distances[n] = max(distances[n], abs(line[n] - here))
+            else:
+                for n in range(length):
+                    distances[n] += abs(line[n] - here) ** norm
+        for n in range(length):
+            scratch.found[count] = begin + n
+            count += distances[n] <= 1.0
+    return count
+
+
+@compiled
+def _weigh_gaussian(scale, scratch, count):  # type: ignore[no-untyped-def]
+    """Gaussian distance weights with axes along the dimensions."""
+    exponent = scratch.products[:count]
+    exponent[:] = 0.0
+    for k in range(scale.size):
+        line, factor = scratch.offsets[k], scale[k]
+        for n in range(count):
+            exponent[n] += factor * line[n] ** 2
+    for n in range(count):
+        scratch.closeness[n] = np.exp(-exponent[n])
+
+
+@compiled
+def _weigh_shaped(shapes, scratch, count):  # type: ignore[no-untyped-def]
+    """Distance weights from each sample's own inverse kernel; NaN in it leaves the sample out."""
+    for n in range(count):
+        exponent, pair = 0.0, 0
+        for a in range(scratch.offsets.shape[0]):
+            for b in range(a + 1):
+                term = shapes[scratch.places[n], pair] * scratch.offsets[a, n] * scratch.offsets[b, n]
+                exponent += term if a == b else 2.0 * term
+                pair += 1
+        scratch.closeness[n] = np.exp(-exponent)
+
+
+@compiled
+def _find_span(knots, count, degree, x):  # type: ignore[no-untyped-def]
+    """Index of the knot interval that holds x."""
+    low, high = degree, count - degree - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if knots[middle] <= x:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@compiled
+def _evaluate_basis(knots, span, degree, x, basis):  # type: ignore[no-untyped-def]
+    """The degree + 1 B-splines that are not zero at x (de Boor's recurrence)."""
+    basis[0] = 1.0
+    for d in range(1, degree + 1):
+        carry = 0.0
+        for j in range(d):
+            left, right = knots[span + 1 - d + j], knots[span + 1 + j]
+            part = basis[j] / (right - left)
+            basis[j] = carry + (right - x) * part
+            carry = (x - left) * part
+        basis[d] = carry
+
+
+@compiled
+def _weigh_spline(distances, scratch, count):  # type: ignore[no-untyped-def]
+    """Weights from a tensor-product spline of the offset; 0 outside of its box."""
+    dimensions = distances.degrees.size
+    basis, spans = np.empty((dimensions, distances.degrees.max() + 1)), np.empty(dimensions, np.int64)
+    strides, digits = np.ones(dimensions, np.int64), np.empty(dimensions, np.int64)
+    for k in range(dimensions - 2, -1, -1):
+        strides[k] = strides[k + 1] * (distances.knot_counts[k + 1] - distances.degrees[k + 1] - 1)
+    for n in range(count):
+        inside = True
+        for k in range(dimensions):
+            knots, number, degree = distances.knots[k], distances.knot_counts[k], distances.degrees[k]
+            x = scratch.offsets[k, n] * distances.scale[k]
+            low, high = knots[degree], knots[number - degree - 1]
+            inside = inside and low - 1e-8 <= x <= high + 1e-8
+            x = min(max(x, low), high)
+            spans[k] = _find_span(knots, number, degree, x)
+            _evaluate_basis(knots, spans[k], degree, x, basis[k])
+        total = 0.0
+        digits[:] = 0
+        k = 0 if inside else -1
+        while k >= 0:
+            place, product = 0, 1.0
+            for m in range(dimensions):
+                place += (spans[m] - distances.degrees[m] + digits[m]) * strides[m]
+                product *= basis[m, digits[m]]
+            total += product * distances.coefficients[place]
+            k = dimensions - 1
+            while k >= 0:
+                digits[k] += 1
+                if digits[k] <= distances.degrees[k]:
+                    break
+                digits[k] = 0
+                k -= 1
+        scratch.closeness[n] = total if abs(total) > SMALLEST_SPLINE else 0.0
+
+
+@compiled
+def _gather(point, s, samples, distances, near, scratch):  # type: ignore[no-untyped-def]
+    """Copy what belongs to the usable samples of a set, with their distance weights; returns their number."""
+    dimensions, count = point.size, 0
+    for n in range(near):
+        place = scratch.found[n]
+        scratch.places[count] = place
+        count += samples.precisions[s, place] != 0.0
+    for k in range(dimensions):
+        for n in range(count):
+            scratch.offsets[k, n] = samples.coordinates[k, scratch.places[n]] - point[k]
+    for n in range(count):
+        scratch.values[n] = samples.values[s, scratch.places[n]]
+        scratch.precisions[n] = samples.precisions[s, scratch.places[n]]
+    if distances.mode == UNIFORM:
+        scratch.closeness[:count] = 1.0
+        return count
+    if distances.mode == GAUSSIAN:
+        _weigh_gaussian(distances.scale, scratch, count)
+    elif distances.mode == SHAPED:
+        _weigh_shaped(distances.shapes[s], scratch, count)
+    else:
+        _weigh_spline(distances, scratch, count)
+    return _compact(scratch, count)
+
+
+@compiled
+def _compact(scratch, count):  # type: ignore[no-untyped-def]
+    """Leave out samples whose distance weight is zero or not finite; returns how many are left."""
+    used = 0
+    for n in range(count):
+        if scratch.closeness[n] == 0.0 or not np.isfinite(scratch.closeness[n]):
+            continue
+        if used < n:
+            for k in range(scratch.offsets.shape[0]):
+                scratch.offsets[k, used] = scratch.offsets[k, n]
+            scratch.values[used], scratch.precisions[used] = scratch.values[n], scratch.precisions[n]
+            scratch.closeness[used] = scratch.closeness[n]
+        used += 1
+    return used
+
+
+# --- checks ---
+
+
+@compiled
+def _passes_edge(checks, scratch, count):  # type: ignore[no-untyped-def]
+    """Whether the samples surround the point well enough."""
+    algorithm, thresholds = checks.edge_algorithm, checks.edge_thresholds
+    if algorithm == NONE or thresholds.max() == 0.0:
+        return True
+    if algorithm == DISTRIBUTION:
+        return count == 1 or _square_offset(scratch, count, thresholds) <= 1.0
+    total = 0.0
+    for k in range(thresholds.size):
+        mean, lowest, highest = 0.0, 0.0, 0.0
+        for n in range(count):
+            offset = scratch.offsets[k, n]
+            mean += offset / count
+            lowest, highest = min(lowest, offset), max(highest, offset)
+        if algorithm == BOX and abs(mean) > 1.0 - thresholds[k]:
+            return False
+        if algorithm == RANGE and (lowest > -thresholds[k] or highest < thresholds[k]):
+            return False
+        if algorithm == ELLIPSOID and thresholds[k] > 0.0:
+            total += (mean / (1.0 - thresholds[k])) ** 2
+    return total <= 1.0
+
+
+@compiled
+def _square_offset(scratch, count, thresholds):  # type: ignore[no-untyped-def]
+    """Squared distance of the point from the mean sample in units of the sample covariance and 1/threshold."""
+    dimensions = thresholds.size
+    mean, covariance = np.zeros(dimensions), np.empty((dimensions, dimensions))
+    if count < 2:
+        return 0.0
+    for a in range(dimensions):
+        total = 0.0
+        for n in range(count):
+            total += scratch.offsets[a, n]
+        mean[a] = total / count
+        for b in range(a + 1):
+            total = 0.0
+            for n in range(count):
+                total += (scratch.offsets[a, n] - mean[a]) * (scratch.offsets[b, n] - mean[b])
+            covariance[a, b] = covariance[b, a] = total / (count - 1)
+    if dimensions == 1:
+        return (thresholds[0] * mean[0]) ** 2 / covariance[0, 0] if covariance[0, 0] > 0.0 else 0.0
+    delta = (thresholds * mean).reshape((dimensions, 1))
+    right, factor = delta.copy(), covariance.copy()
+    if not _factorise(covariance, factor, dimensions):
+        return _apply_inverse(covariance, delta)
+    _substitute(factor, right, dimensions)
+    return np.sum(delta * right)
+
+
+@compiled
+def _apply_inverse(matrix, vector):  # type: ignore[no-untyped-def]
+    """The product v M+ v of a vector with the pseudo-inverse of a symmetric matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    total = 0.0
+    for i in range(values.size):
+        if values[i] > 1e-15 * values[-1] * values.size:
+            total += np.sum(vectors[:, i] * vector[:, 0]) ** 2 / values[i]
+    return total
+
+
+@compiled
+def _count_different(line, side, limit):  # type: ignore[no-untyped-def]
+    """Number of different offsets below zero (side -1), above (1) or anywhere (0), counted up to a limit."""
+    seen = np.empty(limit)
+    count = 0
+    for offset in line:
+        if count == limit:
+            break
+        if offset * side < 0.0 or (side != 0 and offset == 0.0):
+            continue
+        known = False
+        for j in range(count):
+            known = known or seen[j] == offset
+        if not known:
+            seen[count] = offset
+            count += 1
+    return count
+
+
+@compiled
+def _find_order(checks, scratch, count):  # type: ignore[no-untyped-def]
+    """Order the samples support: the wanted one, a lower one if that is allowed, or -1."""
+    dimensions, wanted = checks.orders.size, checks.orders.max()
+    supported = wanted
+    if checks.order_algorithm in (BOUNDED, EXTRAPOLATE):
+        for k in range(dimensions):
+            line, order = scratch.offsets[k, :count], checks.orders[k]
+            if checks.order_algorithm == BOUNDED:
+                here = min(_count_different(line, -1, order), _count_different(line, 1, order))
+            else:
+                here = _count_different(line, 0, order + 1) - 1
+            if here < order:
+                supported = min(supported, here)
+    elif checks.order_algorithm == COUNTS:
+        needed = 1
+        for k in range(dimensions):
+            needed *= checks.orders[k] + 1
+        if count < needed:
+            supported = int(np.floor(count ** (1.0 / dimensions) - 1.0 + SLACK))
+    if supported < wanted and (checks.fix_order or not checks.single):
+        return -1
+    return supported
+
+
+# --- linear algebra ---
+
+
+@compiled
+def _factorise(matrix, factor, size):  # type: ignore[no-untyped-def]
+    """Cholesky factor of the lower triangle; False if the matrix is too close to singular for it."""
+    for i in range(size):
+        for j in range(i + 1):
+            total = matrix[i, j]
+            for k in range(j):
+                total -= factor[i, k] * factor[j, k]
+            if i > j:
+                factor[i, j] = total / factor[j, j]
+            elif total > SMALLEST_PIVOT * matrix[i, i] and total > 0.0:
+                factor[i, i] = np.sqrt(total)
+            else:
+                return False
+    return True
+
+
+@compiled
+def _substitute(factor, right, size):  # type: ignore[no-untyped-def]
+    """Solve for all columns of the right side in place."""
+    for column in range(right.shape[1]):
+        for i in range(size):
+            total = right[i, column]
+            for k in range(i):
+                total -= factor[i, k] * right[k, column]
+            right[i, column] = total / factor[i, i]
+        for i in range(size - 1, -1, -1):
+            total = right[i, column]
+            for k in range(i + 1, size):
+                total -= factor[k, i] * right[k, column]
+            right[i, column] = total / factor[i, i]
+
+
+@compiled
+def _invert_first(factor, size):  # type: ignore[no-untyped-def]
+    """First diagonal element of the inverse of a factorised matrix."""
+    column = np.zeros((size, 1))
+    column[0, 0] = 1.0
+    _substitute(factor, column, size)
+    return column[0, 0]
+
+
+@compiled
+def _decompose(table, weights, count, terms):  # type: ignore[no-untyped-def]
+    """Least-norm tools where normal equations fail: left, right singular vectors, inverse singular values, rank."""
+    design = np.empty((count, terms))
+    for n in range(count):
+        root = np.sqrt(weights[n])
+        for a in range(terms):
+            design[n, a] = root * table[a, n]
+    left, values, right = np.linalg.svd(design, False)
+    inverse = np.zeros(values.size)
+    rank = 0
+    for i in range(values.size):
+        if values[i] > SMALLEST_SINGULAR * max(count, terms) * values[0]:
+            inverse[i] = 1.0 / values[i]
+            rank += 1
+    return left, inverse, right, rank
+
+
+@compiled
+def _invert_first_singular(table, weights, count, terms):  # type: ignore[no-untyped-def]
+    """First diagonal element of the pseudo-inverse of a normal matrix."""
+    _, inverse, right, _ = _decompose(table, weights, count, terms)
+    return np.sum((right[:, 0] * inverse) ** 2)
+
+
+# --- fits ---
+
+
+@compiled
+def _tabulate_terms(parents, terms, scratch, count):  # type: ignore[no-untyped-def]
+    """Terms of the polynomial at each sample, as powers of the distance from the point."""
+    scratch.table[0, :count] = 1.0
+    for t in range(1, terms):
+        line, lower, offset = scratch.table[t], scratch.table[parents[t, 0]], scratch.offsets[parents[t, 1]]
+        for n in range(count):
+            line[n] = lower[n] * offset[n]
+
+
+@compiled
+def _form_normal_matrix(weights, terms, scratch, count, matrix):  # type: ignore[no-untyped-def]
+    """Lower triangle of the sum of weighted products of all pairs of terms."""
+    product = scratch.products
+    for a in range(terms):
+        line = scratch.table[a]
+        for n in range(count):
+            product[n] = weights[n] * line[n]
+        for b in range(a + 1):
+            other = scratch.table[b]
+            total = 0.0
+            for n in range(count):
+                total += product[n] * other[n]
+            matrix[a, b] = total
+
+
+@compiled
+def _solve_fit(terms, scratch, count, algebra):  # type: ignore[no-untyped-def]
+    """Coefficients (first column of the right side) and first column of the inverse normal matrix; returns the rank."""
+    right = algebra.right
+    for a in range(terms):
+        line, total = scratch.table[a], 0.0
+        for n in range(count):
+            total += scratch.weights[n] * line[n] * scratch.values[n]
+        right[a, 0], right[a, 1] = total, 0.0
+    right[0, 1] = 1.0
+    _form_normal_matrix(scratch.weights, terms, scratch, count, algebra.matrix)
+    if count >= terms and _factorise(algebra.matrix, algebra.factor, terms):
+        _substitute(algebra.factor, right[:terms], terms)
+        return terms
+    left, inverse, vectors, rank = _decompose(scratch.table, scratch.weights, count, terms)
+    right[:terms] = 0.0
+    for i in range(inverse.size):
+        part = 0.0
+        for n in range(count):
+            part += left[n, i] * np.sqrt(scratch.weights[n]) * scratch.values[n]
+        for a in range(terms):
+            right[a, 0] += vectors[i, a] * inverse[i] * part
+            right[a, 1] += vectors[i, a] * inverse[i] ** 2 * vectors[i, 0]
+    return -rank
+
+
+@compiled
+def _weigh(fits, scratch, count):  # type: ignore[no-untyped-def]
+    """Full weights."""
+    for n in range(count):
+        scratch.weights[n] = scratch.closeness[n] * scratch.precisions[n] if fits.weighted else scratch.closeness[n]
+
+
+@compiled
+def _evaluate_model(right, terms, scratch, count):  # type: ignore[no-untyped-def]
+    """Fitted polynomial at each sample."""
+    model = scratch.model
+    model[:count] = right[0, 0]
+    for a in range(1, terms):
+        line, coefficient = scratch.table[a], right[a, 0]
+        for n in range(count):
+            model[n] += coefficient * line[n]
+
+
+@compiled
+def _reject(fits, terms, scratch, count):  # type: ignore[no-untyped-def]
+    """Mark outliers of the residuals by distance weight 0; returns how many samples are left."""
+    residuals = np.empty(count)
+    for n in range(count):
+        residuals[n] = scratch.values[n] - scratch.model[n]
+        if fits.has_errors:
+            residuals[n] *= np.sqrt(scratch.precisions[n])
+    middle = np.median(residuals)
+    limit = fits.rejection * MAD_FACTOR * np.median(np.abs(residuals - middle))
+    if limit <= 0.0:
+        return count
+    left = np.sum(np.abs(residuals - middle) <= limit)
+    if left <= terms or left == count:
+        return count
+    for n in range(count):
+        if abs(residuals[n] - middle) > limit:
+            scratch.closeness[n] = 0.0
+    return _compact(scratch, count)
+
+
+@compiled
+def _fit_polynomial(order, fits, scratch, algebra, count):  # type: ignore[no-untyped-def]
+    """Coefficients of the local polynomial, after rejection of outliers; returns rank and number of samples.
+
+    The value is the first coefficient, because the terms are powers of the distance from the point. The rank is
+    negative if normal equations were not enough.
+    """
+    terms = fits.sizes[order]
+    rank = 0
+    for _ in range(REJECTION_ROUNDS + 1):
+        _weigh(fits, scratch, count)
+        _tabulate_terms(fits.parents[order], terms, scratch, count)
+        rank = _solve_fit(terms, scratch, count, algebra)
+        _evaluate_model(algebra.right, terms, scratch, count)
+        if fits.rejection <= 0.0:
+            break
+        left = _reject(fits, terms, scratch, count)
+        if left == count:
+            break
+        count = left
+    return rank, count
+
+
+@compiled
+def _invert_for(weights, terms, scratch, count, algebra):  # type: ignore[no-untyped-def]
+    """First diagonal element of the inverse of the normal matrix with other weights than those of the fit."""
+    _form_normal_matrix(weights, terms, scratch, count, algebra.near)
+    if count >= terms and _factorise(algebra.near, algebra.near, terms):
+        return _invert_first(algebra.near, terms)
+    return _invert_first_singular(scratch.table, weights, count, terms)
+
+
+@compiled
+def _propagate_sandwich(fits, rank, terms, scratch, algebra, count):  # type: ignore[no-untyped-def]
+    """Variance of the value as the linear combination of samples that it is."""
+    sum_of_squares, variance = 0.0, 0.0
+    product = scratch.products
+    product[:count] = 0.0
+    for a in range(terms):
+        line, factor = scratch.table[a], algebra.right[a, 1]
+        for n in range(count):
+            product[n] += factor * line[n]
+    for n in range(count):
+        share = (scratch.weights[n] * product[n]) ** 2
+        sum_of_squares += share
+        variance += share / scratch.precisions[n]
+    if fits.has_errors:
+        return variance
+    scatter, freedom = 0.0, 0.0
+    for n in range(count):
+        scatter += scratch.weights[n] * (scratch.values[n] - scratch.model[n]) ** 2
+        freedom += scratch.weights[n]
+    freedom -= _sum_leverages(rank, terms, scratch, algebra, count)
+    return scatter / freedom * sum_of_squares if freedom > 0.0 and count > abs(rank) else np.nan
+
+
+@compiled
+def _sum_leverages(rank, terms, scratch, algebra, count):  # type: ignore[no-untyped-def]
+    """Sum over the samples of weight times leverage: what the fit takes away from the weighted scatter."""
+    total = 0.0
+    if rank < 0:
+        left, inverse, _, _ = _decompose(scratch.table, scratch.weights, count, terms)
+        for n in range(count):
+            for i in range(inverse.size):
+                total += scratch.weights[n] * left[n, i] ** 2 if inverse[i] > 0.0 else 0.0
+        return total
+    part = np.empty(terms)
+    for n in range(count):
+        square = 0.0
+        for a in range(terms):
+            value = scratch.table[a, n]
+            for b in range(a):
+                value -= algebra.factor[a, b] * part[b]
+            part[a] = value / algebra.factor[a, a]
+            square += part[a] ** 2
+        total += scratch.weights[n] ** 2 * square
+    return total
+
+
+@compiled
+def _sum_samples(scratch, count):  # type: ignore[no-untyped-def]
+    """Sums of weights, distance weights, weighted squared residuals, and of distance weights over precisions."""
+    weight, closeness, scatter, inverse = 0.0, 0.0, 0.0, 0.0
+    for n in range(count):
+        weight += scratch.weights[n]
+        closeness += scratch.closeness[n]
+        scatter += scratch.closeness[n] * (scratch.values[n] - scratch.model[n]) ** 2
+        inverse += scratch.closeness[n] / scratch.precisions[n]
+    return weight, closeness, scatter, inverse
+
+
+@compiled
+def _estimate_errors(fits, rank, terms, scratch, algebra, count):  # type: ignore[no-untyped-def]
+    """Weight sums, variance and reduced chi-squared of a polynomial fit."""
+    weight, closeness, scatter, inverse_sum = _sum_samples(scratch, count)
+    inflation = count / (count - abs(rank)) if abs(rank) < count else 1.0
+    inverse = algebra.right[0, 1]
+    lowest, highest = scratch.precisions[:count].min(), scratch.precisions[:count].max()
+    # with equal errors the normal matrices with and without them differ by a factor only
+    near = inverse * lowest if fits.weighted else inverse
+    if fits.weighted and lowest != highest and (fits.chi2 or fits.estimate):
+        near = _invert_for(scratch.closeness, terms, scratch, count, algebra)
+    observed = inflation * near * scatter / closeness
+    predicted = observed
+    if fits.has_errors:
+        if fits.estimate:
+            predicted = inflation * near * inverse_sum / closeness
+        elif fits.weighted:
+            predicted = inflation * inverse
+        elif lowest == highest:
+            predicted = inflation * inverse / lowest
+        else:
+            for n in range(count):
+                scratch.model[n] = scratch.closeness[n] * scratch.precisions[n]
+            predicted = inflation * _invert_for(scratch.model, terms, scratch, count, algebra)
+            _evaluate_model(algebra.right, terms, scratch, count)
+    chi2 = observed / predicted if fits.has_errors else 1.0
+    if fits.sandwich:
+        predicted = _propagate_sandwich(fits, rank, terms, scratch, algebra, count)
+    return weight, closeness, predicted, chi2
+
+
+@compiled
+def _fit_mean(fits, scratch, count):  # type: ignore[no-untyped-def]
+    """Weighted mean, weight sums, its variance and reduced chi-squared."""
+    _weigh(fits, scratch, count)
+    weight, closeness, total, spread, squares = 0.0, 0.0, 0.0, 0.0, 0.0
+    for n in range(count):
+        w = scratch.weights[n]
+        weight += abs(w) if fits.absolute else w
+        closeness += abs(scratch.closeness[n]) if fits.absolute else scratch.closeness[n]
+        total += w * (w if fits.is_variance else 1.0) * scratch.values[n]
+        squares += w * w
+        spread += w * w / scratch.precisions[n]
+    if fits.is_variance:
+        return total / weight**2, weight, closeness, np.nan, np.nan
+    mean = total / weight
+    scatter, chi2 = 0.0, 0.0
+    for n in range(count):
+        square = scratch.weights[n] * (scratch.values[n] - mean) ** 2
+        scatter += square
+        chi2 += square * scratch.precisions[n]
+    if fits.has_errors:
+        return mean, weight, closeness, spread / weight**2, chi2 / weight * count / (count - 1)
+    if fits.sandwich:
+        freedom = weight - squares / weight
+        variance = scatter / freedom * squares / weight**2 if count > 1 else np.nan
+    else:
+        variance = scatter / weight / (count - 1)
+    return mean, weight, closeness, variance, 1.0
+
+
+@compiled
+def _find_gradient(order, fits, terms, right, gradient):  # type: ignore[no-untyped-def]
+    """Gradient of the polynomial at the point: the coefficients of its linear terms."""
+    gradient[:] = 0.0
+    for t in range(1, terms):
+        if fits.parents[order, t, 0] == 0:
+            gradient[fits.parents[order, t, 1]] = right[t, 0]
+
+
+@compiled
+def _multiply_gradients(order, fits, terms, scratch, right, count, products):  # type: ignore[no-untyped-def]
+    """Mean product of the components of the gradient at the samples, with squared weights."""
+    dimensions = products.shape[0]
+    gradient = np.empty(dimensions)
+    products[:] = 0.0
+    total = 0.0
+    for n in range(count):
+        gradient[:] = 0.0
+        for t in range(1, terms):
+            for k in range(dimensions):
+                if fits.powers[order, t, k]:
+                    factor = right[t, 0] * fits.powers[order, t, k]
+                    gradient[k] += factor * scratch.table[fits.lower[order, t, k], n]
+        square = scratch.weights[n] ** 2
+        total += square
+        for a in range(dimensions):
+            for b in range(dimensions):
+                products[a, b] += square * gradient[a] * gradient[b]
+    products /= total
+
+
+@compiled
+def _reject_from_mean(fits, scratch, count):  # type: ignore[no-untyped-def]
+    """Leave out samples that lie too far from the mean; returns how many are left."""
+    for _ in range(REJECTION_ROUNDS):
+        scratch.model[:count] = _fit_mean(fits, scratch, count)[0]
+        left = _reject(fits, 1, scratch, count)
+        if left == count:
+            break
+        count = left
+    return count
+
+
+@compiled
+def _store_mean(p, s, fits, scratch, count, outputs):  # type: ignore[no-untyped-def]
+    """Put the mean and what belongs to it into the outputs."""
+    if fits.rejection > 0.0:
+        count = _reject_from_mean(fits, scratch, count)
+        outputs.counts[s, p] = count
+    value, weight, closeness, variance, chi2 = _fit_mean(fits, scratch, count)
+    outputs.values[s, p], outputs.variances[s, p], outputs.chi2[s, p] = value, variance, chi2
+    outputs.weights[s, p], outputs.distance_weights[s, p] = weight, closeness
+    if outputs.offsets.size:
+        outputs.gradients[s, p], outputs.products[s, p] = 0.0, 0.0
+
+
+@compiled
+def _store_polynomial(p, s, order, fits, scratch, algebra, count, outputs):  # type: ignore[no-untyped-def]
+    """Fit a polynomial and put it into the outputs, or the mean if the fit is rejected."""
+    terms = fits.sizes[order]
+    rank, count = _fit_polynomial(order, fits, scratch, algebra, count)
+    weight, closeness, variance, chi2 = _estimate_errors(fits, rank, terms, scratch, algebra, count)
+    outputs.counts[s, p] = count
+    if fits.fit_threshold != 0.0 and np.sqrt(chi2) > abs(fits.fit_threshold):
+        if fits.fit_threshold > 0.0:
+            _store_mean(p, s, fits, scratch, count, outputs)
+        return
+    outputs.values[s, p], outputs.variances[s, p], outputs.chi2[s, p] = algebra.right[0, 0], variance, chi2
+    outputs.weights[s, p], outputs.distance_weights[s, p] = weight, closeness
+    if outputs.offsets.size:
+        _find_gradient(order, fits, terms, algebra.right, outputs.gradients[s, p])
+        _multiply_gradients(order, fits, terms, scratch, algebra.right, count, outputs.products[s, p])
+
+
+@compiled
+def _fit_set(p, s, checks, fits, scratch, algebra, count, outputs):  # type: ignore[no-untyped-def]
+    """Check and fit the samples of one set around one point."""
+    outputs.values[s, p] = outputs.variances[s, p] = outputs.chi2[s, p] = np.nan
+    outputs.weights[s, p] = outputs.distance_weights[s, p] = 0.0
+    outputs.counts[s, p] = count
+    details = outputs.offsets.size > 0
+    if details:
+        outputs.gradients[s, p], outputs.products[s, p], outputs.offsets[s, p] = np.nan, np.nan, np.nan
+    if count == 0 or not _passes_edge(checks, scratch, count):
+        return
+    order = _find_order(checks, scratch, count)
+    if order < 0:
+        return
+    if details:
+        outputs.offsets[s, p] = _square_offset(scratch, count, np.ones(checks.orders.size))
+    if (order == 0 and checks.single) or fits.is_variance:
+        _store_mean(p, s, fits, scratch, count, outputs)
+    else:
+        _store_polynomial(p, s, order if checks.single else 0, fits, scratch, algebra, count, outputs)
+
+
+@compiled
+def regress(points, first, samples, distances, checks, fits, outputs):  # type: ignore[no-untyped-def]
+    """Fit at each of the points (m, K); results go into places `first` to `first` + m of the outputs."""
+    dimensions, terms = points.shape[1], fits.parents.shape[1]
+    spread = 1
+    for k in range(dimensions - 1):
+        spread *= int(np.ceil(2.0 / samples.cell_size[k])) + 2
+    runs = np.empty((spread, 2), np.int64)
+    low, high, index = np.empty(dimensions, np.int64), np.empty(dimensions, np.int64), np.empty(dimensions, np.int64)
+    scratch = _make_scratch(256, dimensions, terms)
+    algebra = Algebra(
+        np.empty((terms, terms)), np.empty((terms, terms)), np.empty((terms, 2)), np.empty((terms, terms))
+    )
+    for m in range(points.shape[0]):
+        point, near = points[m], 0
+        if np.isfinite(point).all():
+            number, candidates = _list_runs(point, distances.norm, samples, low, high, index, runs)
+            if candidates >= scratch.found.size:
+                scratch = _make_scratch(2 * candidates, dimensions, terms)
+            near = _find_near(point, distances.norm, samples, runs[:number], scratch)
+        for s in range(samples.values.shape[0]):
+            count = _gather(point, s, samples, distances, near, scratch)
+            _fit_set(first + m, s, checks, fits, scratch, algebra, count, outputs)
