@@ -23,6 +23,7 @@ from sofia_app.views.pipeline_panel import PipelinePanel
 from sofia_app.views.postponed import Postponed
 from sofia_app.views.progress_bar import RunProgress
 from sofia_app.views.quality_page import QualityPage
+from sofia_app.views.slit_page import SlitPage
 from sofia_app.views.tables_panel import QualityPanel, ReferencesPanel
 from sofia_app.views.view_area import HeaderView, ProvenanceView, TableView
 from sofia_app.views.view_tabs import ViewTabs
@@ -134,6 +135,10 @@ class MainWindow(QtWidgets.QMainWindow):
         self._make_docks()
 
     def _make_page(self, kind: ViewerKind) -> ViewerPage:
+        if kind.name == "slit":
+            page = SlitPage(self.desk)
+            page.step_edited.connect(self.pipeline.select_step)
+            return page
         return ImageArea(self.desk.tasks) if kind.name == "image" else ViewerPage(kind, self.desk.tasks)
 
     def _add_page(self, page: ViewerPage, *, closable: bool = False) -> None:

@@ -12,7 +12,16 @@ from typing import Any
 
 from sofia_engine.product import Product
 
-__all__ = ["VIEWERS", "ViewerKind", "choose_viewer", "find_viewer", "has_cube", "has_image", "has_spectrum"]
+__all__ = [
+    "VIEWERS",
+    "ViewerKind",
+    "choose_viewer",
+    "find_viewer",
+    "has_cube",
+    "has_image",
+    "has_slit",
+    "has_spectrum",
+]
 
 _MOST_ROWS = 5
 """Arrays of more rows are images; of fewer, spectra in the old layout (wavelength, flux, error, ...)."""
@@ -37,6 +46,13 @@ def has_spectrum(product: Product) -> bool:
 def _has_spectral_columns(table: Any) -> bool:
     names = [str(name).lower() for name in table.data.columns.names]
     return any("wave" in name for name in names) and any("flux" in name for name in names)
+
+
+def has_slit(product: Product) -> bool:
+    """Tell whether a product holds images on a grid of wavelength and slit position, with their spatial profile."""
+    return any(name.startswith("SPATIAL_PROFILE") for name in product.planes) and any(
+        name.startswith("SLITPOS") for name in product.planes
+    )
 
 
 def has_cube(product: Product) -> bool:
@@ -92,6 +108,7 @@ class ViewerKind:
 _ALL = (
     ViewerKind("image", "Image", "sofia_viewers.image.viewer:ImageViewer", has_image, "image"),
     ViewerKind("spectrum", "Spectrum", "sofia_viewers.spectrum.viewer:SpectrumViewer", has_spectrum, "spectrum"),
+    ViewerKind("slit", "Slit", "sofia_app.views.slit_step:SlitStep", has_slit, "profile"),
     ViewerKind("cube", "Cube", "sofia_viewers.cube.viewer:CubeViewer", has_cube, "cube"),
 )
 """All kinds, the most special last: a product goes to the last one that suits it."""

@@ -79,7 +79,8 @@ class ViewerPage(QtWidgets.QStackedWidget):
 
     def show_nothing(self, products: Sequence[Product]) -> None:
         """Say why nothing is shown."""
-        what = {"image": "images", "spectrum": "spectra", "cube": "cubes"}.get(self.kind.name, "such data")
+        kinds = {"image": "images", "spectrum": "spectra", "cube": "cubes", "slit": "slit spectra"}
+        what = kinds.get(self.kind.name, "such data")
         self.message.setText(f"The products shown hold no {what}." if products else _EMPTY)
         self.setCurrentWidget(self.message)
 

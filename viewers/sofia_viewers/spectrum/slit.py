@@ -170,7 +170,7 @@ def shift_traces(slit: SlitSpectrum, marks: SlitMarks) -> FloatArray:
     measured = np.array([mark.position for mark in slit.marks.apertures])
     if len(slit.traces) != len(positions) or len(measured) != len(positions):
         return straight
-    return slit.traces + (positions - measured)[:, np.newaxis]
+    return np.asarray(slit.traces + (positions - measured)[:, np.newaxis])
 
 
 def sum_apertures(slit: SlitSpectrum, marks: SlitMarks) -> FloatArray:
