@@ -90,3 +90,12 @@ def test_that_both_ways_give_the_slit_correction():
     )
     np.testing.assert_allclose(surface, expected, atol=2e-3)
     np.testing.assert_allclose(columns[:, 5:-5], expected[:, 5:-5], atol=5e-3)
+
+
+def test_that_traces_bent_otherwise_than_the_edges_get_the_position_of_the_middle_column():
+    bend = 2.0 * ((np.arange(40) - 20) / 20) ** 2
+    slit_map = 0.768 * (np.arange(50.0)[:, np.newaxis] - bend)
+    x = np.arange(0.0, 40, 4)
+    y = 25.2 - 2.0 * ((x - 20) / 20) ** 2
+    np.testing.assert_allclose(expect_slit_positions(x, y, [24.5], slit_map), 25.2 * 0.768, atol=1e-9)
+    assert np.isnan(expect_slit_positions(x, y + 30, [55.0], slit_map)).all()

@@ -34,6 +34,12 @@ class Response:
     values: FloatArray
     error: FloatArray
 
+    @property
+    def relative_error(self) -> FloatArray:
+        """Error over value; NaN where the response is not positive."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.values > 0, self.error / self.values, np.nan)
+
     @classmethod
     def unity(cls, columns: int) -> Response:
         """A response of 1 without error, for standards from which the response is to be made."""
@@ -89,9 +95,23 @@ def calibrate(
     factor = np.where((through > 0) & (response.values > 0), through * response.values, np.nan)
     calibrated = np.asarray(flux, dtype=np.float64) / factor
     noise = np.asarray(error, dtype=np.float64) / factor
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(response.values > 0, response.error / response.values, np.nan)
-    return calibrated, np.sqrt(noise**2 + (share * calibrated) ** 2)
+    return calibrated, add_response_error(calibrated, noise, response.relative_error)
+
+
+def add_response_error(flux: ArrayLike, noise: ArrayLike, share: ArrayLike) -> FloatArray:
+    """Error of a calibrated flux from its noise and the relative error of the response."""
+    total: FloatArray = np.hypot(noise, np.asarray(share, dtype=np.float64) * np.asarray(flux, dtype=np.float64))
+    return total
+
+
+def separate_response_error(flux: ArrayLike, error: ArrayLike, share: ArrayLike) -> FloatArray:
+    """Noise of a calibrated flux: its error without that of the response, the inverse of `add_response_error`.
+
+    Spectra calibrated with one response share its error. It does not become less when they are combined, as noise does.
+    """
+    common = np.asarray(share, dtype=np.float64) * np.asarray(flux, dtype=np.float64)
+    noise: FloatArray = np.sqrt(np.maximum(np.asarray(error, dtype=np.float64) ** 2 - common**2, 0.0))
+    return noise
 
 
 def spread_responses(mask: ArrayLike, response: Response) -> Response:

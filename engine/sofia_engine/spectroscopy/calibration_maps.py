@@ -73,11 +73,12 @@ def simulate_slit_map(order: Order, slit: SlitSize, shape: tuple[int, int]) -> F
     Returns
     -------
     (ny, nx) ndarray
-        Arcsec; NaN outside the rows between the edges (limited to the image) and outside the column range.
+        Arcsec; NaN outside the rows between the edges and outside the column range. Edges beyond the image are taken
+        as they are: were they moved to its border, rows of the same slit position would not be one line.
     """
     positions = np.full(shape, np.nan)
     columns = np.arange(max(order.columns[0], 0), min(order.columns[1], shape[1] - 1) + 1)
-    bottom, top = (np.clip(edge, 0, shape[0] - 1) for edge in order.edges(columns))
+    bottom, top = order.edges(columns)
     rows = np.arange(shape[0])[:, np.newaxis]
     with np.errstate(divide="ignore", invalid="ignore"):
         values = (rows - bottom) / (top - bottom) * slit.height_arcsec

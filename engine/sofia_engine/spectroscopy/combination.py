@@ -156,7 +156,9 @@ def find_scales(
     return np.where(np.isfinite(scales), scales, 1.0)
 
 
-def smooth_spectrum(flux: ArrayLike, error: ArrayLike, fwhm: float) -> tuple[FloatArray, FloatArray]:
+def smooth_spectrum(
+    flux: ArrayLike, error: ArrayLike, fwhm: float, correlation: float = 1.0
+) -> tuple[FloatArray, FloatArray]:
     """Smooth a spectrum with a Gaussian.
 
     Parameters
@@ -165,11 +167,15 @@ def smooth_spectrum(flux: ArrayLike, error: ArrayLike, fwhm: float) -> tuple[Flo
         NaN is missing and stays so; it has no weight in its neighbours.
     fwhm : float
         Full width at half maximum, columns; 0 for no smoothing.
+    correlation : float
+        Factor by which errors of sums over many columns exceed those of independent columns, see
+        `sofia_engine.spectroscopy.rectification.RectifiedImage`; it comes from what next neighbours share.
 
     Returns
     -------
     (nw,) ndarray, (nw,) ndarray
-        Smoothed flux, and the error of independent columns propagated with the squared kernel.
+        Smoothed flux, and its error: that of independent columns, from the squared kernel, and the covariance of
+        neighbours.
     """
     data, spread = np.array(flux, dtype=np.float64), np.array(error, dtype=np.float64)
     if fwhm <= 0:
@@ -181,9 +187,17 @@ def smooth_spectrum(flux: ArrayLike, error: ArrayLike, fwhm: float) -> tuple[Flo
     weight = np.convolve(good.astype(float), kernel)[reach : reach + data.size]
     total = np.convolve(np.where(good, data, 0.0), kernel)[reach : reach + data.size]
     known = good & np.isfinite(spread)
-    noise = np.convolve(np.where(known, spread, 0.0) ** 2, kernel**2)[reach : reach + data.size]
+    noise = _smooth_variance(np.where(known, spread, 0.0), kernel, correlation)[reach : reach + data.size]
     safe = np.where(weight > 0, weight, 1.0)
     return np.where(good, total / safe, np.nan), np.where(known, np.sqrt(noise) / safe, np.nan)
+
+
+def _smooth_variance(spread: FloatArray, kernel: FloatArray, correlation: float) -> FloatArray:
+    """Variance of sums weighted with a kernel, whole length, of columns that are correlated with the next ones."""
+    single = np.convolve(spread**2, kernel**2)
+    pairs = np.convolve(spread[:-1] * spread[1:], kernel[:-1] * kernel[1:])
+    single[1:-1] += (correlation**2 - 1.0) * pairs
+    return single
 
 
 def make_response(

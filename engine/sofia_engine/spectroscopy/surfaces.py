@@ -123,20 +123,25 @@ def expect_slit_positions(x: ArrayLike, y: ArrayLike, positions: ArrayLike, slit
     Returns
     -------
     (n,) ndarray
-        Mean, over the columns of the nearest aperture's trace, of the slit position at its points: so the whole trace
-        of a source has one slit position, and that does not hang on the curvature of the order at one column.
+        Slit position, in the middle column, of the trace of the nearest aperture there: so the whole trace of a source
+        has one slit position. NaN where the trace does not cross the slit map.
+
+    Notes
+    -----
+    The edges of an order may be bent otherwise than the traces: those of the published order masks of FORCAST are.
+    Taken as a mean along the trace, slit positions would hang on that difference.
     """
     columns, rows = (np.asarray(part, dtype=np.float64) for part in (x, y))
     places, table = np.asarray(positions, dtype=np.float64), np.asarray(slit_map, dtype=np.float64)
     nearest = np.argmin(np.abs(rows[:, np.newaxis] - places), axis=1)
-    line = np.clip(np.rint(columns).astype(int), 0, table.shape[1] - 1)
-    low = np.clip(np.floor(rows).astype(int), 0, table.shape[0] - 2)
-    single = table[low, line] + (rows - low) * (table[low + 1, line] - table[low, line])
+    middle = table.shape[1] // 2
+    known = np.flatnonzero(np.isfinite(table[:, middle]))
     expected = np.full(rows.shape, np.nan)
-    for aperture in np.unique(nearest):
-        own = nearest == aperture
-        known = single[own][np.isfinite(single[own])]
-        expected[own] = known.mean() if known.size else np.nan
+    for aperture in np.unique(nearest) if known.size else ():
+        own = np.flatnonzero((nearest == aperture) & np.isfinite(rows))
+        order = own[np.argsort(columns[own], kind="stable")]
+        row = np.interp(middle, columns[order], rows[order])
+        expected[nearest == aperture] = np.interp(row, known, table[known, middle], left=np.nan, right=np.nan)
     return expected
 
 

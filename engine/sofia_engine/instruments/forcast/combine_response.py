@@ -7,7 +7,7 @@ import numpy as np
 
 from sofia_engine.header.merging import merge_headers
 from sofia_engine.instruments.forcast.configuration import merging_rules
-from sofia_engine.instruments.forcast.grism_frame import pack_spectrum, require_planes
+from sofia_engine.instruments.forcast.grism_frame import CORRELATION, pack_spectrum, require_planes
 from sofia_engine.layouts import unpack
 from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.numerics.coadd import CombinationRule
@@ -105,7 +105,8 @@ def combine_response(images: Sequence[Product], p: ResponseCombination, run: Run
         require_planes(curve, "WAVEPOS", "RESPONSE", "RESPONSE_ERROR", "TRANSMISSION")
     require_same_wavelengths([curve["WAVEPOS"] for curve in curves])
     response, error = _combine(curves, p, run)
-    response, error = smooth_spectrum(response, error, p.fwhm)
+    correlation = images[0].header.get(CORRELATION, 1.0)
+    response, error = smooth_spectrum(response, error, p.fwhm, float(correlation))
     merged = merge_headers([image.header for image in images], merging_rules(), images[0].header)
     for warning in merged.warnings:
         run.warn(warning)

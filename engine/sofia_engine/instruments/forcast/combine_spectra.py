@@ -16,7 +16,6 @@ from sofia_engine.instruments.forcast.grism_frame import (
     accompany_spectrum,
     make_spectral_plane,
     require_planes,
-    square_error,
 )
 from sofia_engine.instruments.forcast.register import read_dither
 from sofia_engine.numerics.arrays import FloatArray
@@ -25,6 +24,7 @@ from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
 from sofia_engine.product import Plane, Product
+from sofia_engine.spectroscopy.calibration import Response, add_response_error, separate_response_error
 from sofia_engine.spectroscopy.combination import combine_curves, require_same_wavelengths
 from sofia_engine.spectroscopy.combination import combine_spectra as combine_flux
 from sofia_engine.spectroscopy.slit_cube import (
@@ -126,6 +126,14 @@ class CombinationParameters(SavedOutput):
         lt=1,
         help="How much of the margins of a cube is cut off, where samples lie on one side only; 0 keeps all.",
     )
+    response_error: Literal["common", "independent"] = parameter(
+        "common",
+        label="Error of the response",
+        group="General",
+        level="expert",
+        help="Common: spectra calibrated with the same response share its error, which stays when they are combined. "
+        "Independent: it averages down like noise, as in earlier reductions.",
+    )
     adaptive_algorithm: Literal["scaled", "shaped", "none"] = parameter(
         "none",
         label="Adaptive smoothing algorithm",
@@ -172,7 +180,8 @@ def _combine(images: Sequence[Product], header: fits.Header, p: CombinationParam
     method: Literal["mean", "median"] = "median" if p.method == "median" else "mean"
     rule = CombinationRule(method, p.weighted, p.robust, p.threshold, p.maxiters)
     frame = plan_slit_frame(_find_shifts(images, p, run), len(images[0]["FLUX"]))
-    flux, error, exposure = _combine_images(images, frame, rule)
+    share = _find_response_share(images, p)
+    flux, error, exposure = _combine_images(images, frame, rule, share)
     _move_rows(header, frame)
     header["EXPTIME"] = float(np.nanmax(exposure, initial=0.0))
     unit = images[0].plane("FLUX").unit
@@ -182,17 +191,28 @@ def _combine(images: Sequence[Product], header: fits.Header, p: CombinationParam
         "EXPOSURE": Plane.of(exposure, "s"),
         "WAVEPOS": images[0].plane("WAVEPOS"),
     }
-    return Product.of(header, planes | _combine_one_dimensional(images, header, rule))
+    return Product.of(header, planes | _combine_one_dimensional(images, header, rule, share))
 
 
-def _combine_one_dimensional(images: Sequence[Product], header: fits.Header, rule: CombinationRule) -> dict[str, Plane]:
+def _find_response_share(images: Sequence[Product], p: CombinationParameters) -> FloatArray:
+    """Relative error (nw) of the response that all files have in common; 0 where it is to be taken as noise."""
+    known = [image for image in images if "RESPONSE" in image and "RESPONSE_ERROR" in image]
+    if p.response_error == "independent" or len(known) < len(images):
+        return np.zeros(images[0]["WAVEPOS"].size)
+    shares = [Response(image["RESPONSE"], image["RESPONSE_ERROR"]).relative_error for image in known]
+    return np.nan_to_num(np.mean(shares, axis=0))
+
+
+def _combine_one_dimensional(
+    images: Sequence[Product], header: fits.Header, rule: CombinationRule, share: FloatArray
+) -> dict[str, Plane]:
     if len(images) == 1:
         spectrum, noise = images[0]["SPECTRAL_FLUX"], images[0]["SPECTRAL_ERROR"]
     else:
-        combined = combine_flux(
-            [image["SPECTRAL_FLUX"] for image in images], [image["SPECTRAL_ERROR"] for image in images], rule
-        )
-        spectrum, noise = combined.flux, combined.error
+        spectra = [(image["SPECTRAL_FLUX"], image["SPECTRAL_ERROR"]) for image in images]
+        noises = [separate_response_error(flux, error, share) for flux, error in spectra]
+        combined = combine_flux([flux for flux, _ in spectra], noises, rule)
+        spectrum, noise = combined.flux, add_response_error(combined.flux, combined.error, share)
     unit = images[0].plane("SPECTRAL_FLUX").unit
     planes = {
         "SPECTRAL_FLUX": make_spectral_plane(spectrum, unit, header),
@@ -231,7 +251,8 @@ def _find_shifts(images: Sequence[Product], p: CombinationParameters, run: Run) 
 
 
 def _place_slits(images: Sequence[Product], p: CombinationParameters, run: Run) -> list[SlitImage]:
-    """The images with their places on the sky; offsets in pixels across and along the first slit."""
+    """The images with their noise and places on the sky; offsets in pixels across and along the first slit."""
+    share = _find_response_share(images, p)
     planes = [read_slit_plane(image.header) for image in images]
     offsets = [(0.0, 0.0)] * len(images)
     if p.registration == "Correct to target position":
@@ -248,7 +269,7 @@ def _place_slits(images: Sequence[Product], p: CombinationParameters, run: Run) 
     return [
         SlitImage(
             image["FLUX"],
-            image["ERROR"],
+            separate_response_error(image["FLUX"], image["ERROR"], share),
             plane,
             float(image.header.get("SLTW_PIX", 1.0)) or 1.0,
             _exposure_time(image),
@@ -259,21 +280,27 @@ def _place_slits(images: Sequence[Product], p: CombinationParameters, run: Run) 
 
 
 def _combine_images(
-    images: Sequence[Product], frame: SlitFrame, rule: CombinationRule
+    images: Sequence[Product], frame: SlitFrame, rule: CombinationRule, share: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Image, error and exposure of all files on one grid."""
     moved = [
-        shift_along_slit(image["FLUX"], square_error(image), shift, frame.rows)
+        shift_along_slit(image["FLUX"], _square_noise(image, share), shift, frame.rows)
         for image, shift in zip(images, frame.shifts, strict=True)
     ]
     exposure = np.zeros(moved[0][0].shape)
     for image, (flux, _) in zip(images, moved, strict=True):
         inside = np.isfinite(flux).any(axis=1)
         exposure[inside] += _exposure_time(image)
-    if len(moved) == 1:
-        return moved[0][0], np.sqrt(moved[0][1]), exposure
-    combined = combine_stack([flux for flux, _ in moved], [variance for _, variance in moved], rule)
-    return combined.flux, np.sqrt(combined.variance), exposure
+    flux, variance = moved[0]
+    if len(moved) > 1:
+        combined = combine_stack([flux for flux, _ in moved], [variance for _, variance in moved], rule)
+        flux, variance = combined.flux, combined.variance
+    return flux, add_response_error(flux, np.sqrt(variance), share), exposure
+
+
+def _square_noise(image: Product, share: FloatArray) -> FloatArray:
+    variance: FloatArray = separate_response_error(image["FLUX"], image["ERROR"], share) ** 2
+    return variance
 
 
 def _move_rows(header: fits.Header, frame: SlitFrame) -> None:
@@ -297,6 +324,7 @@ def _make_cube(images: Sequence[Product], header: fits.Header, p: CombinationPar
     except ValueError as error:
         raise InputError(f"{images[0].name}: the cube cannot be resampled: {error}.") from None
     exposure = add_exposures(slits, grid)
+    share = _find_response_share(images, p)
     _describe_cube(header, grid)
     header["EXPTIME"] = float(exposure.max(initial=0.0))
     unit = images[0].plane("FLUX").unit
@@ -309,7 +337,7 @@ def _make_cube(images: Sequence[Product], header: fits.Header, p: CombinationPar
     )
     planes = {
         "FLUX": Plane.of(cube.flux, unit),
-        "ERROR": Plane.of(cube.error, unit),
+        "ERROR": Plane.of(add_response_error(cube.flux, cube.error, share[grid.columns, None, None]), unit),
         "EXPOSURE": Plane.of(exposure, "s"),
         "WAVEPOS": Plane.of(images[0]["WAVEPOS"][grid.columns], images[0].plane("WAVEPOS").unit),
     }

@@ -18,6 +18,7 @@ from sofia_engine.pipeline.run import Companion
 from sofia_engine.product import Plane, Product
 
 __all__ = [
+    "CORRELATION",
     "accompany_spectrum",
     "is_extended",
     "is_scan",
@@ -29,6 +30,8 @@ __all__ = [
     "require_planes",
 ]
 
+CORRELATION = "NOISCORR"
+"""Keyword: factor by which errors of sums over many columns exceed those of independent columns."""
 _NAMING = ProductNaming("FO", "GRI")
 _SPECTRAL_CARDS = ("CTYPE1", "CUNIT1", "CRPIX1", "CRVAL1", "CDELT1", "SPECSYS")
 

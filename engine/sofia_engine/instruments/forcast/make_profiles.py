@@ -19,7 +19,7 @@ from sofia_engine.instruments.forcast.grism_files import (
     request_grism_file,
     want_atmosphere,
 )
-from sofia_engine.instruments.forcast.grism_frame import square_error
+from sofia_engine.instruments.forcast.grism_frame import CORRELATION, square_error
 from sofia_engine.instruments.forcast.mode import find_sky_mode
 from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
@@ -209,6 +209,7 @@ def make_spatial_profiles(image: Product, p: ProfileParameters, run: Run) -> Pro
         if not p.test:
             rectified = _correct_slit(rectified, run) if p.correct_slit else rectified
             rectified = _halve(rectified, image.header, run)
+        cards.append((CORRELATION, rectified.correlation, "Correlation of noise in neighbouring columns"))
     cards += _list_coordinates(rectified, image.header, maps)
     product = _assemble(image, rectified, cards, pixels=p.simulate)
     return add_profiles(product, p, run)
