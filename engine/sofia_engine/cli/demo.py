@@ -13,6 +13,7 @@ from sofia_engine.cli.reduce import exit_code_for, report
 from sofia_engine.cli.run_arguments import add_level
 from sofia_engine.cli.terminal import Terminal
 from sofia_engine.pipeline.detection import read_header
+from sofia_engine.pipeline.parameters import Setting
 from sofia_engine.pipeline.run_options import RunOptions
 from sofia_engine.pipeline.runner import RunRequest, RunResult, run_reduction
 from sofia_engine.simulate import simulate
@@ -24,6 +25,8 @@ _KIND = "forcast-imaging-nmc"
 _SHOWN = (
     ("flux_me_s", "flux", "Me/s"),
     ("flux_jy", "flux above the atmosphere", "Jy"),
+    ("line_flux_w_m2", "line flux", "W/m2"),
+    ("velocity_km_s", "velocity", "km/s"),
     ("ra", "right ascension", "deg"),
     ("dec", "declination", "deg"),
 )
@@ -44,13 +47,23 @@ def run(arguments: argparse.Namespace) -> int:
     """Do it."""
     folder = Path(arguments.folder).expanduser().resolve()
     truth = simulate(arguments.kind, folder / "raw", seed=arguments.seed)
-    request = RunRequest(files=truth.paths, options=RunOptions(output_directory=folder / "reduced"))
+    request = RunRequest(
+        files=truth.paths, options=RunOptions(output_directory=folder / "reduced"), settings=_list_settings(truth)
+    )
     with stop_on_signal() as cancel, Terminal(arguments.loglevel) as terminal:
         result = run_reduction(request, sink=terminal, cancel=cancel)
     report(result, terminal)
     if result.status == "finished":
         sys.stdout.write("".join(f"{line}\n" for line in _compare(truth, result)))
     return exit_code_for(result)
+
+
+def _list_settings(truth: Truth) -> tuple[tuple[str, str, Setting], ...]:
+    return tuple(
+        (step, key, Setting(value, "user", "the simulation"))
+        for step, values in truth.parameters.items()
+        for key, value in values.items()
+    )
 
 
 def _compare(truth: Truth, result: RunResult) -> Iterator[str]:

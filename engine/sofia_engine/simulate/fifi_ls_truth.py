@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,8 +134,8 @@ class FifiLsTruth(Truth):
     observed: tuple[FifiLsFileTruth, ...]
 
     @property
-    def parameters(self) -> dict[str, dict[str, object]]:
-        """Parameters a reduction needs to use the atmosphere of the simulation; empty if there is none."""
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """Parameters a reduction needs to use the atmosphere of the simulation, or none."""
         if self.atmosphere == "none":
             return {"telluric_correct": {"skip_tell": True}}
         return {"telluric_correct": {"atran_file": str(self.directory / self.atmosphere), "use_ecmwf": False}}

@@ -42,6 +42,11 @@ class Truth:
         """Paths of the raw files in the order of observation."""
         return tuple(self.directory / name for name in self.files)
 
+    @property
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """Parameters, by step and key, that a reduction needs to use what lies beside the raw files."""
+        return {}
+
 
 def write_truth(truth: Truth) -> Path:
     """
