@@ -68,6 +68,28 @@ class TestStates:
         assert np.isnan(read.quality[0]["noise"])
         assert session.read_attachments(read) == (Attachment("a.png", b"picture"),)
 
+    def test_that_a_plane_that_a_step_left_as_it_was_takes_no_room_again(self, session, product):
+        first, second = make_state("k1"), make_state("k2")
+        session.write_state(first, [product], [])
+        (mapped,) = session.map_products(first, [product])
+        changed = mapped.replace(FLUX=mapped["FLUX"] + 1)
+        session.write_state(second, [changed], [])
+        files = [sorted(session.node(key).glob("product-*/*.npy")) for key in ("k1", "k2")]
+        shared = [before.samefile(after) for before, after in zip(*files, strict=True)]
+        assert dict(zip(mapped.planes, shared, strict=True)) == {"FLUX": False, "MASK": True, "EMPTY": True}
+        shutil.rmtree(session.node("k1"))  # what is left does not depend on it
+        assert session.read_products(second)[0].same(changed)
+
+    def test_that_planes_are_copied_where_files_cannot_have_two_names(self, session, product, monkeypatch):
+        def refuse(*_names):
+            raise OSError("no links here")
+
+        session.write_state(make_state("k1"), [product], [])
+        (mapped,) = session.map_products(make_state("k1"), [product])
+        monkeypatch.setattr(os, "link", refuse)
+        session.write_state(make_state("k2"), [mapped], [])
+        assert session.read_products(make_state("k2"))[0].same(product)
+
     def test_that_a_state_may_be_stored_again(self, session, product):
         for value in (1.0, 2.0):
             session.write_state(make_state(), [product.replace(FLUX=np.full((1, 2), value))], [])

@@ -16,6 +16,7 @@ __all__ = [
     "Card",
     "FrozenHeader",
     "freeze",
+    "header_text",
     "is_structural",
     "is_wcs",
     "quiet_fits",
@@ -37,6 +38,7 @@ _WCS = re.compile(
     r"|RADESYS|EQUINOX|SPECSYS)[A-Z]?$"
 )
 _NUMBER_WIDTH = 20
+_CARD_LENGTH = 80
 _MUTATORS = (
     "__setitem__", "__delitem__", "set", "append", "extend", "insert", "update", "remove", "pop", "popitem", "clear",
     "setdefault", "strip", "rename_keyword", "add_history", "add_comment", "add_blank",
@@ -104,6 +106,18 @@ def seal(header: fits.Header) -> FrozenHeader:
     """Make a header itself read-only; for one that nobody else holds."""
     header.__class__ = FrozenHeader
     return header  # type: ignore[no-any-return]
+
+
+def header_text(header: fits.Header) -> str:
+    """Return the cards of a header as text, 80 characters each, with END.
+
+    As ``Header.tostring`` gives it, but cards whose text is known are not looked at again: states are stored often.
+    """
+    images = [
+        card._image if card._image is not None and card._verified and not card._modified else str(card)
+        for card in header._cards
+    ]
+    return "".join([*images, "END".ljust(_CARD_LENGTH)])
 
 
 def round_as_stored(header: fits.Header) -> None:

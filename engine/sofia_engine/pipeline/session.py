@@ -26,7 +26,7 @@ import numpy as np
 from astropy.io import fits
 
 from sofia_engine.errors import SessionError
-from sofia_engine.header.cards import FrozenHeader, freeze, quiet_fits, seal
+from sofia_engine.header.cards import FrozenHeader, freeze, header_text, quiet_fits, seal
 from sofia_engine.pipeline.lock import FolderLock
 from sofia_engine.pipeline.run import Attachment
 from sofia_engine.pipeline.state import State
@@ -221,8 +221,9 @@ class Session(SessionReader):
         try:
             with _explained(f"The result of {state.label} cannot be stored in {self.folder}"):
                 (temporary / "files").mkdir(parents=True)
-                for number, product in enumerate(products):
-                    _write_product(product, temporary / f"product-{number:04d}", self._stored)
+                with quiet_fits():
+                    for number, product in enumerate(products):
+                        _write_product(product, temporary / f"product-{number:04d}", self._stored)
                 for attachment in attachments:
                     (temporary / "files" / attachment.name).write_bytes(attachment.content)
                 (temporary / "node.json").write_text(state.as_json())
@@ -301,13 +302,12 @@ def _write_product(product: Product, folder: Path, stored: _StoredArrays) -> Non
             file = folder / f"{number}.npy"
             if not stored.link(extension.data, file):
                 _write_array(file, extension.data)
-            entry |= {"unit": extension.unit, "cards": _text(extension.cards), "inherits": extension.inherits_wcs}
+            entry |= {"unit": extension.unit, "cards": header_text(extension.cards), "inherits": extension.inherits_wcs}
         else:
-            with quiet_fits():
-                extension.to_hdu().writeto(folder / f"{number}.fits")
+            extension.to_hdu().writeto(folder / f"{number}.fits")
         planes.append(entry)
     content = {
-        "header": _text(product.header),
+        "header": header_text(product.header),
         "planes": planes,
         "empty_primary": product.empty_primary,
         "layout": product.layout,
@@ -358,12 +358,6 @@ def _read_product(folder: Path) -> Product:
     return Product(
         _header(content["header"]), MappingProxyType(extensions), content["empty_primary"], content["layout"]
     )
-
-
-def _text(header: fits.Header) -> str:
-    with quiet_fits():
-        text: str = header.tostring()
-    return text
 
 
 def _header(text: str) -> FrozenHeader:
