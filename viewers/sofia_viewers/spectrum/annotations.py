@@ -12,6 +12,7 @@ import numpy as np
 from sofia_engine.errors import ParameterError, SofiaDeskError
 from sofia_viewers.spectrum.curves import Curve
 from sofia_viewers.spectrum.fit_table import FitRecord
+from sofia_viewers.spectrum.fit_units import convert_fit
 from sofia_viewers.spectrum.fitting import FitModel, Line, estimate_lines, fit_lines
 from sofia_viewers.spectrum.lines import LineList, Shift, builtin_lists, parse_line_list
 from sofia_viewers.spectrum.pane import PaneState
@@ -216,7 +217,7 @@ class Annotations:
                 state.id, curve.file, curve.name, curve.order, curve.aperture, state.x_field, state.primary.field,
                 content.x_unit, content.y_unit, result, columns, status,
                 state.rest if content.x_unit == "km/s" else None,
-                pixel_area=file.pixel_area,
+                pixel_area=file.pixel_area, convention=state.convention,
             )  # fmt: skip
             records.append(self._compare(record))
         kept = [record for record in records if record.result is not None]
@@ -239,14 +240,28 @@ class Annotations:
         self.fits = [record if i == number else old for i, old in enumerate(self.fits)]
         self.tell("fits")
 
+    def as_shown(self, record: FitRecord) -> FitRecord:
+        """Return a fit in the units its pane has now; as it is if the pane is gone or shows something else."""
+        pane = self.session.find_pane(record.pane)
+        if pane < 0:
+            return record
+        state = self.session.panes[pane]
+        if (state.x_field, state.primary.field) != (record.x_field, record.y_field):
+            return record
+        x_unit, y_unit = self.session.shown_units(pane)
+        return convert_fit(record, replace(state.axis, unit=x_unit), y_unit)
+
     def refit(self, number: int, guess: Sequence[Line]) -> FitRecord | None:
-        """Fit again from other first values; the fit is replaced if it succeeds."""
-        old = self.fits[number]
+        """Fit again from other first values, in the units shown now; the fit is replaced if it succeeds."""
+        old = self.as_shown(self.fits[number])
         pane = self.session.find_pane(old.pane)
-        curves = [] if pane < 0 else self.session.content(pane).curves
+        content = self.session.content(pane) if pane >= 0 else None
+        curves = content.curves if content is not None else ()
         curve = next((c for c in curves if c.key == (old.file, old.order, old.aperture)), None)
-        if curve is None or old.result is None or self.session.content(pane).x_unit != old.x_unit:
+        if curve is None or content is None or old.result is None:
             return None
+        if (content.x_unit, content.y_unit) != (old.x_unit, old.y_unit):
+            return None  # the fit cannot be converted to what is shown
         choice = replace(self.choice, degree=old.result.degree, weighted=old.result.weighted)
         result, columns, status = fit_curve(curve, old.result.limits, choice, guess)
         if result is None:

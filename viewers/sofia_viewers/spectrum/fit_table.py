@@ -11,7 +11,16 @@ import numpy as np
 
 from sofia_engine.errors import ParameterError
 from sofia_viewers.spectrum.fitting import FitResult, LineFit, Measured
-from sofia_viewers.spectrum.units import WaveAxis, can_convert_wave, convert_wave, find_flux_factor, velocity_of_wave
+from sofia_viewers.spectrum.units import (
+    PIXEL,
+    VELOCITY,
+    Convention,
+    WaveAxis,
+    can_convert_wave,
+    convert_wave,
+    find_flux_factor,
+    velocity_of_wave,
+)
 
 __all__ = ["COLUMNS", "FitRecord", "convert_point", "format_csv", "line_flux", "make_rows"]
 
@@ -52,6 +61,10 @@ class FitRecord:
         Wavelength the lines are compared with, μm.
     shown : bool
         Whether it is drawn.
+    pixel_area : float or None
+        Solid angle of a pixel, arcsec2.
+    convention : {"optical", "radio", "relativistic"}
+        What velocities mean, if x is one.
     """
 
     pane: str
@@ -69,6 +82,14 @@ class FitRecord:
     rest: float | None = None
     shown: bool = True
     pixel_area: float | None = None
+    convention: Convention = "optical"
+
+    def differs_from(self, axis: WaveAxis, y_unit: str) -> bool:
+        """Tell whether points of the fit have to be converted to be shown like this."""
+        if y_unit not in ("", self.y_unit) or axis.unit not in ("", self.x_unit):
+            return True
+        is_velocity = self.x_unit == VELOCITY
+        return is_velocity and (axis.rest or self.rest, axis.convention) != (self.rest, self.convention)
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain values."""
@@ -107,7 +128,7 @@ def _read_result(plain: Mapping[str, Any]) -> FitResult:
 
 def wavelength_at(record: FitRecord, x: float, axis: WaveAxis | None = None) -> float:
     """Return the wavelength, μm, at a place of the fit; NaN if its axis is none."""
-    own = axis or WaveAxis(record.x_unit, record.rest)
+    own = axis or WaveAxis(record.x_unit, record.rest, record.convention)
     if record.x_field != "wavepos" or not can_convert_wave(own.unit, "um"):
         return math.nan
     try:
@@ -260,15 +281,25 @@ def convert_points(record: FitRecord, x: Any, y: Any, axis: WaveAxis, y_unit: st
     """Return points of a fit in the units a pane has now; NaN where they do not fit."""
     xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     try:
-        shown = xs
-        if axis.unit not in ("", record.x_unit):
-            shown = convert_wave(xs, record.x_unit, WaveAxis(axis.unit, axis.rest or record.rest, axis.convention))
+        shown = _convert_positions(record, xs, axis)
         if y_unit not in ("", record.y_unit):
             wave = np.array([wavelength_at(record, value) for value in xs])
             ys = ys * find_flux_factor(record.y_unit, y_unit, wave, record.pixel_area)
     except ParameterError:
         return np.full(len(xs), np.nan), np.full(len(ys), np.nan)
     return shown, ys
+
+
+def _convert_positions(record: FitRecord, x: Any, axis: WaveAxis) -> Any:
+    if not record.differs_from(axis, "") or axis.unit == "":
+        return x
+    if axis.unit == PIXEL:
+        raise ParameterError("A fit over wavelengths has no place on an axis of columns.")
+    wanted = WaveAxis(axis.unit, axis.rest or record.rest, axis.convention)
+    if record.x_unit != VELOCITY:
+        return convert_wave(x, record.x_unit, wanted)
+    wave = convert_wave(x, VELOCITY, WaveAxis("um", record.rest, record.convention))  # about its own line
+    return convert_wave(wave, "um", wanted)
 
 
 def with_rest(record: FitRecord, rest: float | None) -> FitRecord:

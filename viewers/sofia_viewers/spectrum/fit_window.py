@@ -12,12 +12,12 @@ from sofia_engine.errors import ParameterError, SofiaDeskError
 from sofia_viewers.export import make_table, write_table
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal, pg
 from sofia_viewers.spectrum.annotations import Annotations
-from sofia_viewers.spectrum.fit_table import FitRecord, format_csv, make_rows, order_columns
+from sofia_viewers.spectrum.fit_table import FitRecord, convert_points, format_csv, make_rows, order_columns
 from sofia_viewers.spectrum.fitting import Line, evaluate
 from sofia_viewers.spectrum.profiles import PROFILES
 from sofia_viewers.spectrum.sections import make_button
 from sofia_viewers.spectrum.ties import parse_tie
-from sofia_viewers.spectrum.units import show_unit
+from sofia_viewers.spectrum.units import WaveAxis, show_unit
 from sofia_viewers.theme import current_theme, style_plot
 
 __all__ = ["FitWindow"]
@@ -56,8 +56,10 @@ class FitWindow(QtWidgets.QWidget):
         self.annotations = annotations
         self.current = -1
         self._rows: list[tuple[int, dict[str, Any]]] = []
+        self._units: tuple[Any, ...] = ()
         self._make_parts()
         annotations.subscribe(lambda what: self.refresh() if what == "fits" else None)
+        annotations.session.subscribe(lambda _what: self._follow_units())
         self.refresh()
 
     def _make_parts(self) -> None:
@@ -121,11 +123,29 @@ class FitWindow(QtWidgets.QWidget):
         self._fill_table()
         self.show_fit(self.current)
 
+    def _follow_units(self) -> None:
+        """Show the same fits in the units that their panes have now."""
+        shown = self._shown_units()
+        if shown != self._units:
+            self._fill_table()
+            if 0 <= self.current < len(self.annotations.fits):
+                self.show_fit(self.current)
+
+    def _shown_units(self) -> tuple[Any, ...]:
+        session = self.annotations.session
+        panes = {record.pane: session.find_pane(record.pane) for record in self.annotations.fits}
+        return tuple(
+            (session.shown_units(place), session.panes[place].axis, session.panes[place].primary.field)
+            for place in panes.values()
+            if place >= 0
+        )
+
     def _fill_table(self) -> None:
+        self._units = self._shown_units()
         self._rows = [
             (number, row)
             for number, record in enumerate(self.annotations.fits)
-            for row in make_rows(record, self.annotations.distance)
+            for row in make_rows(self.annotations.as_shown(record), self.annotations.distance)
         ]
         with QtCore.QSignalBlocker(self.table):
             self.table.setRowCount(len(self._rows))
@@ -163,7 +183,7 @@ class FitWindow(QtWidgets.QWidget):
             return
         record = self.annotations.fits[number]
         self._draw(record)
-        self._list_parameters(record)
+        self._list_parameters(self.annotations.as_shown(record))
         result = record.result
         assert result is not None
         kind = "weighted by the errors" if result.weighted else "unweighted, errors from the scatter"
@@ -185,35 +205,44 @@ class FitWindow(QtWidgets.QWidget):
         self.status.setText(text)
 
     def _draw(self, record: FitRecord) -> None:
+        """Draw a fit with its data and residuals, in the units that are shown now."""
         theme = current_theme()
-        result = record.result
-        assert result is not None
-        x = np.linspace(*result.limits, 400)
-        curve = self._find_curve(record)
+        shown = self.annotations.as_shown(record)
+        assert record.result is not None
+        assert shown.result is not None
+        axis, y_unit = self._axis_of(record, shown)
+
+        def convert(x: Any, y: Any) -> tuple[Any, Any]:
+            return convert_points(record, x, y, axis, y_unit)
+
+        x = np.linspace(*record.result.limits, 400)
+        curve = self._find_curve(shown)
         if curve is not None:
-            use = (curve.x >= result.limits[0]) & (curve.x <= result.limits[1])
-            data = pg.PlotDataItem(
-                curve.x[use], curve.y[use], pen=None, symbol="o", symbolSize=5, symbolBrush=curve.color
-            )
-            self.plot.addItem(data)
-            if curve.error is not None:
-                bars = pg.ErrorBarItem(
-                    x=curve.x[use], y=curve.y[use], height=2 * curve.error[use], pen=pg.mkPen(curve.color)
-                )
-                self.plot.addItem(bars)
-            rest = curve.y[use] - evaluate(result, curve.x[use])
-            self.residuals.plot(curve.x[use], rest, pen=None, symbol="o", symbolSize=4, symbolBrush=curve.color)
+            use = (curve.x >= shown.result.limits[0]) & (curve.x <= shown.result.limits[1])
+            back = WaveAxis(record.x_unit, record.rest, record.convention)
+            at, _ = convert_points(shown, curve.x[use], curve.y[use], back, "")
+            self._draw_data(curve, use, convert(at, evaluate(record.result, at))[1])
         self.residuals.addItem(pg.InfiniteLine(0, 0, pg.mkPen(theme.muted)))
-        self.plot.plot(x, evaluate(result, x), pen=pg.mkPen(theme.accent, width=2))
-        self.plot.plot(
-            x, evaluate(result, x, baseline_only=True), pen=pg.mkPen(theme.muted, style=Qt.PenStyle.DashLine)
-        )
-        if len(result.lines) > 1:
-            for line in range(len(result.lines)):
-                self.plot.plot(x, evaluate(result, x, line=line), pen=pg.mkPen(theme.accent, style=Qt.PenStyle.DotLine))
-        self.plot.setLabel("left", show_unit(record.y_unit))
+        self.plot.plot(*convert(x, evaluate(record.result, x)), pen=pg.mkPen(theme.accent, width=2))
+        dashed = pg.mkPen(theme.muted, style=Qt.PenStyle.DashLine)
+        self.plot.plot(*convert(x, evaluate(record.result, x, baseline_only=True)), pen=dashed)
+        if len(record.result.lines) > 1:
+            dotted = pg.mkPen(theme.accent, style=Qt.PenStyle.DotLine)
+            for line in range(len(record.result.lines)):
+                self.plot.plot(*convert(x, evaluate(record.result, x, line=line)), pen=dotted)
+        self.plot.setLabel("left", show_unit(shown.y_unit))
         self.residuals.setLabel("left", "residual")
-        self.residuals.setLabel("bottom", show_unit(record.x_unit))
+        self.residuals.setLabel("bottom", show_unit(shown.x_unit))
+
+    def _axis_of(self, record: FitRecord, shown: FitRecord) -> tuple[WaveAxis, str]:
+        return WaveAxis(shown.x_unit, shown.rest or record.rest, shown.convention), shown.y_unit
+
+    def _draw_data(self, curve: Any, use: Any, fitted: Any) -> None:
+        at, values = curve.x[use], curve.y[use]
+        self.plot.addItem(pg.PlotDataItem(at, values, pen=None, symbol="o", symbolSize=5, symbolBrush=curve.color))
+        if curve.error is not None:
+            self.plot.addItem(pg.ErrorBarItem(x=at, y=values, height=2 * curve.error[use], pen=pg.mkPen(curve.color)))
+        self.residuals.plot(at, values - fitted, pen=None, symbol="o", symbolSize=4, symbolBrush=curve.color)
 
     def _find_curve(self, record: FitRecord) -> Any:
         session = self.annotations.session
@@ -256,7 +285,7 @@ class FitWindow(QtWidgets.QWidget):
 
     def refit(self) -> None:
         """Fit again from the values in the table, some fixed or tied."""
-        record = self.annotations.fits[self.current]
+        record = self.annotations.as_shown(self.annotations.fits[self.current])
         try:
             lines = self._read_lines(record)
             done = self.annotations.refit(self.current, lines)

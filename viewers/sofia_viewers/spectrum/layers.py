@@ -12,7 +12,8 @@ import numpy as np
 from sofia_viewers.qt import Qt, QtCore, QtGui, Signal, pg
 from sofia_viewers.spectrum.curves import Curve
 from sofia_viewers.spectrum.fit_table import FitRecord, convert_points
-from sofia_viewers.spectrum.fitting import Line, LineFit, evaluate
+from sofia_viewers.spectrum.fit_units import convert_fit, lines_of
+from sofia_viewers.spectrum.fitting import Line, evaluate
 from sofia_viewers.spectrum.items import CurveItem
 from sofia_viewers.spectrum.lines import merge_labels
 from sofia_viewers.spectrum.pane import PlotStyle
@@ -149,6 +150,7 @@ class FitLayer(QtCore.QObject):
 
     def _add_handles(self, number: int, record: FitRecord) -> None:
         """Put a handle on the top of each line, for position and height, and one at half height, for the width."""
+        record = convert_fit(record, self._axis(), self.view.content.y_unit)
         assert record.result is not None
         if self.view.content.x_unit != record.x_unit or self.view.content.y_unit != record.y_unit:
             return
@@ -180,23 +182,14 @@ class FitLayer(QtCore.QObject):
 def move_guess(record: FitRecord, index: int, kind: str, place: tuple[float, float]) -> tuple[Line, ...]:
     """Return the lines of a fit as first values, one of them moved (``top``) or widened (``side``) to a place."""
     assert record.result is not None
-
-    def values_of(line: LineFit) -> tuple[float, ...]:
-        return tuple(line.parameters[name].value for name in PROFILES[line.shape].names)
-
-    made = []
-    for number, line in enumerate(record.result.lines):
-        values = values_of(line)
-        if number == index:
-            base = line.baseline.value
-            amplitude, center, width = line.amplitude.value, line.center.value, line.fwhm.value
-            if kind == "top":
-                amplitude, center = place[1] - base, place[0]
-            else:
-                width = max(2.0 * abs(place[0] - center), 1e-3 * abs(width))
-            values = PROFILES[line.shape].start(amplitude, center, width)
-        made.append(Line(line.shape, values))
-    return tuple(made)
+    line = record.result.lines[index]
+    amplitude, center, width = line.amplitude.value, line.center.value, line.fwhm.value
+    if kind == "top":
+        amplitude, center = place[1] - line.baseline.value, place[0]
+    else:
+        width = max(2.0 * abs(place[0] - center), 1e-3 * abs(width))
+    moved = Line(line.shape, PROFILES[line.shape].start(amplitude, center, width))
+    return tuple(moved if number == index else other for number, other in enumerate(lines_of(record)))
 
 
 class TransmissionLayer:

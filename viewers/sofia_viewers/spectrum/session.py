@@ -354,6 +354,12 @@ class SpectrumSession:
             make_label(state.overplot.field, y2_unit), x_unit, y_unit, y2_unit, (*problems, *more),
         )  # fmt: skip
 
+    def shown_units(self, number: int) -> tuple[str, str]:
+        """Return the units of x and y that a pane is shown in; native ones where none was chosen."""
+        state = self.panes[number]
+        x_unit = state.x_unit or self._native(state, state.x_field)
+        return x_unit, state.primary.unit or self._native(state, state.primary.field)
+
     def _x_label(self, state: PaneState, unit: str) -> str:
         if state.x_field == "wavepos":
             kinds = {"km/s": "Velocity", PIXEL: "Column", "GHz": "Frequency", "THz": "Frequency", "cm-1": "Wavenumber",
