@@ -1,5 +1,6 @@
 """Fixtures for all tests: the toy instrument, files for it, and folders of their own."""
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,26 @@ if TYPE_CHECKING:
 SHARED = Path(__file__).resolve().parents[1] / "../shared"
 """Golden sets and published products, beside the project where it is developed."""
 TOY_FOLDER = Path(__file__).parent / "toy_instruments"
+pytest_plugins = ["hang_guard"]  # in tests/plugins
+
+
+@pytest.fixture(scope="session")
+def qapp(qapp: Any) -> Any:
+    """The application of pytest-qt; as in our programs, no other thread may search for garbage from now on."""
+    from sofia_viewers.garbage import search_in_window_thread
+
+    search_in_window_thread(qapp)
+    return qapp
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Search for garbage between tests where that is left to the thread of the windows."""
+    yield
+    if not gc.isenabled():
+        from sofia_viewers.garbage import GarbageSearch
+
+        GarbageSearch().run_if_due()
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def _pass_message_on(kind: Any, context: Any, message: str) -> None:  # noqa: AR
 
 
 def start_application(*, offscreen: bool = False) -> QtWidgets.QApplication:
-    """Return the application object, made if there is none.
+    """Return the application object, made if there is none; Python's garbage is then searched in this thread only.
 
     Parameters
     ----------
@@ -62,4 +62,7 @@ def start_application(*, offscreen: bool = False) -> QtWidgets.QApplication:
     application = QtWidgets.QApplication(["sofia-desk"])
     application.setApplicationName("sofia-desk")
     application.setApplicationDisplayName("SOFIA Desk")
+    from sofia_viewers.garbage import search_in_window_thread
+
+    search_in_window_thread(application)
     return application
