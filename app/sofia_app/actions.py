@@ -62,7 +62,7 @@ ACTIONS = (
     Action("set_output", "Output folder…", "File", "Ctrl+Shift+D", _IDLE, "folder", "Choose where products are written", separated=True),
     Action("save_products", "Save shown products…", "File", "Ctrl+S", ("reduction",), "save", "Write the products of the state shown to a folder"),
     Action("export_commands", "Export as command line or script…", "File", "Ctrl+E", ("reduction",), "export", "Show a command and a script that do the same again"),
-    Action("reduce_groups", "Reduce all groups…", "File", "Ctrl+Shift+G", ("files", "idle"), "tile", "Reduce every group of the list one after the other, each into a folder of its own"),
+    Action("reduce_groups", "Reduce all groups…", "File", "Ctrl+Shift+G", ("files",), "tile", "Reduce every group of the list, as many at a time as there are processors, each into a folder of its own"),
     Action("show_preferences", "Preferences…", "File", "Ctrl+,", (), "settings", "Theme, text size, folders, processors", separated=True),
     Action("quit_program", "Quit", "File", "Ctrl+Q", (), "", "End the program; the session is kept", separated=True),
     Action("do_step", "Step", "Reduction", "F8", ("can step", "idle"), "step", "Do the next step"),

@@ -105,6 +105,8 @@ class Desk(QtCore.QObject):
     """A `PreviewFinished`."""
     forms_changed = Signal()
     reduction_opened = Signal()
+    reduction_closing = Signal()
+    """Another reduction is about to be opened, or this one to be closed."""
     command_finished = Signal(object, object)
     """The command, and the `CommandFinished` that answers it."""
     listing_finished = Signal(object)
@@ -126,6 +128,7 @@ class Desk(QtCore.QObject):
         self.forms: list[ParameterForm] = []
         self.shown_state = ""
         self.selection: dict[str, Any] = {"files": (), "step": -1, "states": ()}
+        self.instrument_folders = tuple(instrument_folders)
         self.bridge = EngineBridge(self, instrument_folders)
         self.bridge.received.connect(self._receive)
         self._pending: dict[int, Command] = {}
@@ -134,8 +137,6 @@ class Desk(QtCore.QObject):
         self._opened_session = ""
         self._details = ""
         self._closed = False
-        self.asks = True
-        """Whether errors are shown at once, or (False) only logged."""
 
     def start(self) -> None:
         """Start the engine's process."""
@@ -257,14 +258,17 @@ class Desk(QtCore.QObject):
         folder = choose_output(self.preferences, paths) if output is None else output
         self.preferences.remember(paths)
         self.save_preferences()
+        self.reduction_closing.emit()
         self._send(OpenReduction(paths, folder, self.preferences.jobs))
 
     def resume(self, folder: Path | str) -> None:
         """Open a session again."""
+        self.reduction_closing.emit()
         self._send(ResumeReduction(str(folder), self.preferences.jobs))
 
     def close_reduction(self) -> None:
         """Close the reduction; the session is kept."""
+        self.reduction_closing.emit()
         self._send(CloseReduction())
 
     def step(self) -> None:
@@ -278,10 +282,6 @@ class Desk(QtCore.QObject):
     def reduce(self) -> None:
         """Do all remaining steps, with the edits applied."""
         self._run(RunSteps("all"), range(self.reduction.next_index, len(self.forms)))
-
-    def reduce_unedited(self) -> None:
-        """Do all remaining steps with the values that hold, whatever is being edited."""
-        self._send(RunSteps("all"))
 
     def _run(self, command: RunSteps, steps: Iterable[int]) -> None:
         if self.apply_edits(steps):
@@ -494,8 +494,7 @@ class Desk(QtCore.QObject):
         if message.error and message.kind != "WorkerLost":
             step = self.reduction.failure.index if self.reduction.failure is not None else -1
             title = f"{self._label(step)} could not be done" if step >= 0 else _TITLES.get(message.command, "")
-            if self.asks:
-                self.failed.emit(ErrorReport(title or "This could not be done", message.error, step, message.details))
+            self.failed.emit(ErrorReport(title or "This could not be done", message.error, step, message.details))
             known = isinstance(command, RunSteps | Sweep) and step >= 0
             return [] if known else [LogEntry("error", message.error, time=time.time())]
         if isinstance(command, RunSteps):

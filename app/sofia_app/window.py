@@ -10,12 +10,12 @@ from typing import Any
 from sofia_app.actions import ACTIONS, MENUS
 from sofia_app.commands import Commands
 from sofia_app.desk import Desk, ErrorReport
-from sofia_app.group_queue import GroupOutcome, GroupQueue
+from sofia_app.group_queue import GroupJob, GroupQueue
 from sofia_app.models.preferences import choose_output
 from sofia_app.models.products import OpenedState
 from sofia_app.models.viewer_kinds import VIEWERS, ViewerKind, choose_viewer
 from sofia_app.views.data_panel import DataPanel, dropped_paths
-from sofia_app.views.dialogs import ErrorDialog, SessionsDialog, TextDialog
+from sofia_app.views.dialogs import ErrorDialog, SessionsDialog
 from sofia_app.views.help_view import HelpView
 from sofia_app.views.log_panel import LogPanel, ProblemsPanel
 from sofia_app.views.parameter_panel import ParameterPanel
@@ -23,9 +23,11 @@ from sofia_app.views.pipeline_panel import PipelinePanel
 from sofia_app.views.postponed import Postponed
 from sofia_app.views.progress_bar import RunProgress
 from sofia_app.views.quality_page import QualityPage
+from sofia_app.views.queue_panel import QueuePanel
 from sofia_app.views.slit_page import SlitPage
 from sofia_app.views.tables_panel import QualityPanel, ReferencesPanel
 from sofia_app.views.view_area import HeaderView, ProvenanceView, TableView
+from sofia_app.views.view_keeper import ViewKeeper
 from sofia_app.views.view_tabs import ViewTabs
 from sofia_app.views.viewer_page import ImageArea, ViewerPage
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets
@@ -60,7 +62,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.setWindowTitle("SOFIA Desk")
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
-        self.queue = GroupQueue(desk)
+        self.queue = GroupQueue(self, desk.instrument_folders)
         self.queue.finished.connect(self._report_groups)
         self._make_actions()
         self._make_menus()
@@ -68,6 +70,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self._make_status_bar()
         self._preview_timer = QtCore.QTimer(self, singleShot=True, interval=_PREVIEW_DELAY)
         self._preview_timer.timeout.connect(self._preview_if_valid)
+        self.keeper = ViewKeeper(self)
         self._connect()
         self.resize(*_SIZE)
         self._first_layout = QtCore.QByteArray()
@@ -117,7 +120,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self.problems = ProblemsPanel(self.desk)
         self.quality = QualityPanel(self.desk)
         self.references = ReferencesPanel(self.desk)
-        self.header, self.table = HeaderView(), TableView()
+        self.queue_panel = QueuePanel(self.queue, self.desk.tasks)
+        self.header, self.table = HeaderView(self.desk.tasks), TableView(self.desk.tasks)
         self.provenance, self.help = ProvenanceView(self.desk), HelpView()
         menu = [self.qactions[name] for name in ("pin_view", "clone_view", "move_view", "float_view")]
         self.tabs = ViewTabs(menu)
@@ -160,11 +164,16 @@ class MainWindow(QtWidgets.QMainWindow):
 
     def clone_page(self, page: ViewerPage) -> ViewerPage:
         """Make another view of the same kind, with the same products shown in the same way, at the other side."""
-        clone = QualityPage(self.desk) if isinstance(page, QualityPage) else self._make_page(page.kind)
+        clone = self.add_clone(page.kind)
         clone.restore_view(page.view_state())
-        self._add_page(clone, closable=True)
         self.tabs.move(clone, "left" if self.tabs.place_of(page) == "right" else "right")
         clone.show_state(page.shown)
+        return clone
+
+    def add_clone(self, kind: ViewerKind) -> ViewerPage:
+        """Add a further view of a kind, which can be closed."""
+        clone = QualityPage(self.desk) if kind == self.quality_viewer.kind else self._make_page(kind)
+        self._add_page(clone, closable=True)
         return clone
 
     def _close_view(self, view: Any) -> None:
@@ -188,6 +197,7 @@ class MainWindow(QtWidgets.QMainWindow):
             ("problems", "Problems", self.problems, area.BottomDockWidgetArea),
             ("quality", "Quality", self.quality, area.BottomDockWidgetArea),
             ("references", "Reference files", self.references, area.BottomDockWidgetArea),
+            ("queue", "Queue", self.queue_panel, area.BottomDockWidgetArea),
         ):
             dock = QtWidgets.QDockWidget(title, self)
             dock.setObjectName(name)
@@ -195,7 +205,7 @@ class MainWindow(QtWidgets.QMainWindow):
             self.addDockWidget(place, dock)
             self.panels_menu.addAction(dock.toggleViewAction())
             self.docks[name] = dock
-        for name in ("problems", "quality", "references"):
+        for name in ("problems", "quality", "references", "queue"):
             self.tabifyDockWidget(self.docks["log"], self.docks[name])
         self.docks["log"].raise_()
         self.setCorner(Qt.Corner.BottomLeftCorner, area.LeftDockWidgetArea)
@@ -223,6 +233,7 @@ class MainWindow(QtWidgets.QMainWindow):
         desk.state_opened.connect(self.show_state)
         desk.forms_changed.connect(lambda: self.show_step(desk.selection["step"]))
         desk.reduction_opened.connect(self._welcome_reduction)
+        desk.reduction_closing.connect(self.keeper.keep)
         desk.preview_finished.connect(self._show_preview)
         desk.references_listed.connect(self._warn_of_missing)
         self.data.dropped.connect(desk.open_paths)
@@ -235,6 +246,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.problems.step_asked.connect(self._go_to_step)
         self.problems.count_changed.connect(self._count_problems)
         self.references.fetch_asked.connect(desk.fetch_references)
+        self.queue_panel.session_asked.connect(desk.resume)
         theme_events().changed.connect(self._draw_icons)
 
     # --- what is shown ---
@@ -311,6 +323,8 @@ class MainWindow(QtWidgets.QMainWindow):
             self.parameters.focus_field(next(iter(wrong or [info.name for info in form.infos]), ""))
 
     def _welcome_reduction(self) -> None:
+        snapshot = self.desk.reduction.snapshot
+        self.keeper.begin(snapshot.session if snapshot is not None else "")
         self.setWindowTitle(f"{self.desk.reduction.title} – SOFIA Desk")
         self.pipeline.select_step(self.desk.reduction.next_index)
         self.bring_up("pipeline")
@@ -372,19 +386,24 @@ class MainWindow(QtWidgets.QMainWindow):
         self.comparisons.append(view)
 
     def reduce_groups(self) -> None:
-        """Reduce every group of the list; each gets a folder of its own."""
+        """Reduce every group of the list, some at a time; each gets a folder of its own."""
+        if self.queue.is_running:
+            self.desk.status.emit("Groups are being reduced; stop them first, or wait.")
+            return
         groups = [group for group in self.desk.files.groups if group.can_be_reduced]
         if not groups:
             self.desk.status.emit("None of the files in the list can be reduced.")
             return
         first = groups[0].records[0].path
-        self.queue.start(groups, Path(choose_output(self.desk.preferences, [first]) or first.parent / "reduced"))
+        folder = Path(choose_output(self.desk.preferences, [first]) or first.parent / "reduced")
+        self.queue.start(groups, folder, self.desk.preferences.jobs)
+        self.bring_up("queue")
 
-    def _report_groups(self, outcomes: list[GroupOutcome]) -> None:
-        done = sum(not outcome.error for outcome in outcomes)
-        self.desk.status.emit(f"{done} of {len(outcomes)} groups are reduced.")
-        text = "\n".join(outcome.text for outcome in outcomes)
-        TextDialog(self, f"{done} of {len(outcomes)} groups reduced", {"Groups": text}).open()
+    def _report_groups(self, jobs: list[GroupJob]) -> None:
+        done = sum(job.state == "done" for job in jobs)
+        self.desk.status.emit(f"{done} of {len(jobs)} groups are reduced.")
+        for job in jobs:
+            self.desk.log_line("info" if job.state == "done" else "error", f"Queue: {job.text}")
 
     def preview(self) -> None:
         """Try the edited values of the selected step."""
@@ -493,9 +512,11 @@ class MainWindow(QtWidgets.QMainWindow):
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802
         """Remember the layout, and end all threads and the process."""
         self._remember_layout()
+        self.keeper.keep()
         self.desk.save_preferences()
         for view in (*self.pages, *self.comparisons):
             view.close_viewer()
+        self.queue.close()
         self.desk.close()
         event.accept()
 

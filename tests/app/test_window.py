@@ -5,16 +5,20 @@ import os
 import signal
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+from astropy.io import fits
 
 pytest.importorskip("PySide6")
 
 from sofia_app.actions import ACTIONS
 from sofia_app.desk import Desk, ErrorReport
+from sofia_app.group_queue import choose_processes
 from sofia_app.models.preferences import OpenSessions, Preferences
 from sofia_app.views.dialogs import CommandPalette, ErrorDialog, PreferencesDialog, SweepDialog, TextDialog
 from sofia_app.views.help_view import format_help
@@ -23,8 +27,10 @@ from sofia_app.views.parameter_panel import ParameterPanel
 from sofia_app.views.postponed import Postponed
 from sofia_app.views.progress_bar import format_seconds
 from sofia_app.window import MainWindow
-from sofia_engine.instruments import all_recipes
+from sofia_engine.instruments import all_recipes, find_recipe
 from sofia_engine.product import Product
+from sofia_engine.reference import ReferenceStore
+from sofia_engine.reference.mirror import find_member
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets
 
 CHECK, ADD, WORK, SUM = range(4)
@@ -226,10 +232,34 @@ class TestFiles:
         empty.desk.list_files([make_file(name, FILTER=band) for name, band in names])
         empty.wait(lambda: len(empty.desk.files) == 3 and empty.desk.tasks.is_idle)
         empty.do("reduce_groups")
-        dialog = empty.dialog(TextDialog)
-        assert dialog.windowTitle() == "3 of 3 groups reduced"
+        queue, panel = empty.window.queue, empty.window.queue_panel
+        assert queue.processes == choose_processes(3)
+        empty.wait(lambda: not queue.is_running, timeout=60_000)
+        empty.refresh()
+        assert [job.state for job in queue.jobs] == ["done"] * 3
         assert len(list((tmp_path / "out").glob("*/LAB_SUM_*.fits"))) == 3
-        assert not empty.window.queue.is_running
+        assert panel.summary.text() == "3 of 3 groups are reduced."
+        assert "noise" in [column.title for column in panel.model.columns]
+        panel.table.doubleClicked.emit(panel.model.index(1, 0))
+        empty.wait(lambda: empty.desk.reduction.is_open)
+        assert empty.desk.reduction.snapshot.session == queue.jobs[1].session
+        assert empty.desk.reduction.rows[-1].is_done
+
+    def test_that_a_group_that_fails_does_not_hold_up_the_queue_and_stop_stops_it(
+        self, empty: Driver, make_file, tmp_path
+    ) -> None:
+        empty.desk.list_files([make_file(f"{band}.fits", FILTER=band) for band in ("F1", "F2", "F3")])
+        empty.wait(lambda: len(empty.desk.files) == 3 and empty.desk.tasks.is_idle)
+        queue = empty.window.queue
+        empty.desk.files.records[0].path.write_text("broken meanwhile")
+        queue.start(empty.desk.files.groups, tmp_path / "out", 1)
+        assert queue.processes == 1
+        empty.wait(lambda: queue.jobs[0].state == "failed", timeout=30_000)
+        queue.stop()
+        empty.wait(lambda: not queue.is_running, timeout=30_000)
+        assert queue.jobs[0].error
+        assert queue.jobs[-1].state == "stopped"
+        assert all(0 <= job.fraction <= 1 for job in queue.jobs)
 
 
 class TestSteps:
@@ -841,6 +871,275 @@ class TestWindow:
         for recipe in all_recipes():
             for step in recipe.steps:
                 assert step.label in format_help(step)
+
+
+class TestViews:
+    def open_spectrum(self, driver: Driver, tmp_path: Path) -> Product:
+        header = fits.Header()
+        header["INSTRUME"], header["XUNITS"], header["YUNITS"] = "FORCAST", "um", "Jy"
+        header["FILENAME"] = "spectrum.fits"
+        wave = np.linspace(5.0, 8.0, 200)
+        rows = np.stack([wave, 1 + wave, np.full(200, 0.1), np.ones(200), np.ones(200)])
+        path = tmp_path / "spectrum.fits"
+        fits.PrimaryHDU(rows, header).writeto(path)
+        driver.window._look_at_files([path])
+        page = next(page for page in driver.window.pages if page.kind.name == "spectrum")
+        driver.wait(lambda: driver.window.shown.label == "spectrum.fits" and page.viewer is not None)
+        driver.wait(lambda: page.is_ready)
+        return page
+
+    def test_that_spectra_are_shown_by_the_spectrum_viewer_and_images_by_the_image_viewer(
+        self, driver: Driver, tmp_path: Path
+    ) -> None:
+        window = driver.window
+        driver.run("do_step")
+        assert window.tabs.currentWidget() is window.image
+        page = self.open_spectrum(driver, tmp_path)
+        assert window.tabs.currentWidget() is page
+        assert [file.name for file in page.viewer.session.files.values()] == ["spectrum.fits"]
+        assert window.image.currentWidget() is not window.image.viewer
+        driver.run("do_step")
+        assert window.tabs.currentWidget() is window.image
+        assert window.image.currentWidget() is window.image.viewer
+        assert "no spectra" in page.message.text()
+
+    def test_that_a_header_in_front_stays_in_front(self, driver: Driver, tmp_path: Path) -> None:
+        driver.do("show_header")
+        self.open_spectrum(driver, tmp_path)
+        assert driver.window.tabs.currentWidget() is driver.window.header
+
+    def test_that_keys_of_the_window_are_not_those_of_a_viewer(self, driver: Driver, tmp_path: Path) -> None:
+        page = self.open_spectrum(driver, tmp_path)
+        taken = {QtGui.QKeySequence(action.shortcut) for action in ACTIONS if action.shortcut}
+        for viewer in (page.viewer, driver.window.image.viewer):
+            assert not taken & {action.shortcut() for action in viewer.actions()}
+
+    def test_that_a_pinned_clone_keeps_its_state_while_the_other_view_follows(self, driver: Driver) -> None:
+        window = driver.window
+        driver.run("do_step")
+        driver.do("show_image")
+        driver.do("clone_view")
+        clone = window.pages[-1]
+        assert clone.kind is window.image.kind
+        assert window.tabs.place_of(clone) == "right"
+        clone.set_pinned(True)
+        kept = clone.shown.key
+        driver.run("do_step")
+        driver.wait(lambda: clone.is_ready and window.image.is_ready)
+        assert clone.shown.key == kept != window.image.shown.key
+        assert clone.viewer.frames.entries[0].frame is not window.image.viewer.frames.entries[0].frame
+        clone.viewer.pin_action.trigger()
+        assert not clone.pinned
+        window.tabs.close_asked.emit(clone)
+        assert clone not in window.pages
+
+    def test_that_views_come_back_with_the_session(self, qtbot, lab: Path, files: list[Path], tmp_path: Path) -> None:
+        first = Driver(make_window(lab, tmp_path), qtbot)
+        first.open(files)
+        first.run("do_step")
+        first.do("clone_view")
+        window = first.window
+        clone = window.pages[-1]
+        first.wait(lambda: clone.is_ready and len(window.image.viewer.frames.entries) == 2)
+        clone.set_pinned(True)
+        pinned = clone.shown.key
+        first.run("do_step")
+        window.image.viewer.set_display(color_map="gray", invert=True)
+        window.image.viewer.zoom_to(3.0)
+        first.do("show_provenance")
+        first.select(WORK)
+        session = first.desk.reduction.snapshot.session
+        window.close()
+        second = Driver(make_window(lab, tmp_path), qtbot)
+        try:
+            second.desk.resume(session)
+            second.wait(lambda: second.desk.reduction.is_open)
+            second.settle()
+            again = second.window
+            second.wait(lambda: len(again.pages) == len(window.pages) and again.pages[-1].pinned)
+            image = again.image
+            second.wait(lambda: image.is_ready and len(image.viewer.frames.entries) == 2)
+            second.wait(lambda: image.viewer.frames.entries[0].display.color_map == "gray")
+            assert image.viewer.frames.entries[0].display.invert
+            view = image.viewer.area.views["0"]
+            assert view.view.zoom * view.placement.scale == pytest.approx(3.0)
+            assert again.pages[-1].shown.key == pinned
+            assert again.tabs.place_of(again.pages[-1]) == "right"
+            assert again.tabs.currentWidget() is again.provenance
+            assert second.desk.selection["step"] == WORK
+        finally:
+            second.window.close()
+
+    def test_that_the_quality_viewer_follows_the_reduction_and_leads_back_to_its_states(self, driver: Driver) -> None:
+        window = driver.window
+        driver.run("reduce_all")
+        driver.do("show_quality_viewer")
+        driver.wait(lambda: window.quality_viewer.viewer is not None)
+        viewer = window.quality_viewer.viewer
+        driver.wait(lambda: window.quality_viewer.is_ready and bool(viewer.rows), timeout=60_000)
+        steps = {row.text("step") for row in viewer.rows}
+        assert {"Add Amount", "Combine"} <= steps
+        first = next(row for row in viewer.rows if row.text("step") == "Check Headers" or row.state_key)
+        viewer.state_opened.emit(first.state_key)
+        driver.wait(lambda: window.shown.key == first.state_key)
+
+    def test_that_the_list_of_steps_draws_times_and_numbers(self, driver: Driver) -> None:
+        driver.run("reduce_all")
+        panel = driver.window.pipeline
+        assert [panel.number.itemData(place) for place in range(2)] == ["duration", "background"] or (
+            panel.number.findData("noise") > 0
+        )
+        assert max(panel.sparkline_of(row).bar for row in range(4)) == 1.0
+        panel.number.setCurrentIndex(panel.number.findData("noise"))
+        panel.number.activated.emit(panel.number.currentIndex())
+        assert len(panel.sparkline_of(ADD).points) == 2
+        assert "noise of 2 products" in panel.step_model.data(
+            panel.step_model.index(ADD, 4), Qt.ItemDataRole.ToolTipRole
+        )
+
+    def test_that_rows_of_tables_and_the_read_out_are_copied(self, driver: Driver, qtbot) -> None:
+        driver.run("do_step")
+        driver.run("do_step")
+        clipboard = QtGui.QGuiApplication.clipboard()
+        header = driver.window.header
+        header.search.setText("PRODTYPE")
+        header.table.selectRow(0)
+        header.copier.copy()
+        assert clipboard.text().splitlines()[1].split("\t")[:2] == ["PRODTYPE", "added"]
+        driver.window.quality.copier.copy_all()
+        assert clipboard.text().startswith("Step\tProduct")
+        viewer = driver.window.image.viewer
+        driver.wait(viewer.is_ready)
+        viewer.press_key("C", "0", 10.0, 12.0)
+        assert clipboard.text().startswith("LAB_ADD_0001.fits")
+        assert len(clipboard.text().split("\t")) >= 3
+
+    def test_that_the_side_panel_of_images_is_hidden_at_first_and_comes_with_its_key(self, driver: Driver) -> None:
+        driver.run("do_step")
+        viewer = driver.window.image.viewer
+        assert all(dock.isHidden() for dock in viewer.side_docks)
+        viewer.press_key("D", "0", 1.0, 1.0)
+        assert not viewer.side_docks[0].isHidden()
+        assert viewer.commands.by_name["panel"].isChecked()
+
+    def test_that_help_leads_through_the_manual_and_back(self, driver: Driver) -> None:
+        view = driver.window.help
+        driver.select(ADD)
+        view.show_contents()
+        assert "FORCAST imaging" in view.toPlainText()
+        view.text.anchorClicked.emit(QtCore.QUrl("manual:forcast/imaging.md"))
+        assert "Correct Droop" in view.toPlainText()
+        view.go_back()
+        view.go_back()
+        assert "Add an amount" in view.toPlainText()
+        assert not view.back.isEnabled()
+
+
+class TestFetching:
+    """The button of the report on reference files, with calibration files of FORCAST that are really missing."""
+
+    @pytest.fixture
+    def observation(self, tmp_path: Path) -> list[Path]:
+        from sofia_engine.simulate import simulate
+
+        simulate("forcast-imaging-nmc", tmp_path / "raw", n_dither=1)
+        return sorted((tmp_path / "raw").glob("*.fits"))
+
+    def open(self, empty: Driver, observation: list[Path]) -> None:
+        empty.desk.open_paths(observation)
+        empty.wait(lambda: bool(empty.window.references.missing))
+        empty.refresh()
+        assert "(0 missing)" not in empty.window.docks["references"].windowTitle()
+        assert empty.window.references.fetch.isEnabled()
+
+    def publish(self, files: list, folder: Path) -> None:
+        """Write a wheel with the published files in it, as pip finds it in a folder."""
+        source = next(source for source in files[0].sources if source["type"] == "distribution")
+        package, version = source["package"], source["version"]
+        folder.mkdir()
+        about = f"{package}-{version}.dist-info"
+        cache = ReferenceStore(offline=True)
+        with zipfile.ZipFile(folder / f"{package}-{version}-py3-none-any.whl", "w") as wheel:
+            for file in files:
+                wheel.write(cache.get(file), find_member(file))
+            wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n")
+            wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{about}/RECORD", "")
+
+    @pytest.fixture
+    def published(self, observation: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Let the calibration files be missing, and pip look for them in a folder instead of the package index."""
+        store = ReferenceStore(offline=True)
+        files = [store.find(request) for request in _requests(observation[0])]
+        files = list({file.key: file for file in files if file is not None}.values())
+        if any(status.state not in ("cached", "mirror") for status in store.status(files)):
+            pytest.skip("the calibration files of FORCAST are not at hand to be published again")
+        assert len(files) > 3
+        self.publish(files, tmp_path / "index")
+        monkeypatch.setenv("SOFIA_DESK_DATA", str(tmp_path / "cache"))
+        monkeypatch.delenv("SOFIA_DESK_MIRROR", raising=False)
+        monkeypatch.delenv("SOFIA_DESK_OFFLINE")
+        monkeypatch.setenv("PIP_NO_INDEX", "1")
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+        return tmp_path / "index"
+
+    def test_that_missing_files_are_fetched_and_the_steps_then_run(
+        self, published: Path, observation: list[Path], qtbot, tmp_path: Path
+    ) -> None:
+        driver = Driver(make_window(Path(), tmp_path), qtbot)
+        try:
+            self.open(driver, observation)
+            references = driver.window.references
+            assert "Fetching needs the network" in references.summary.text()
+            qtbot.mouseClick(references.fetch, Qt.MouseButton.LeftButton)
+            driver.wait(lambda: not references.missing, timeout=120_000)
+            driver.wait(lambda: not driver.desk.is_busy)
+            assert references.summary.text() == "All reference files are at hand."
+            assert not references.fetch.isEnabled()
+            assert "cached" in {row.state for row in references.model.rows}
+            assert any(path.is_file() for path in (tmp_path / "cache").rglob("*.fits"))
+            driver.select(1)
+            driver.run("run_to_selected")
+            assert driver.states[1] in ("done", "warning")
+        finally:
+            driver.window.close()
+
+    @pytest.mark.parametrize("obstacle", ["offline", "nothing published"])
+    def test_that_a_fetch_that_fails_says_why_and_what_to_do(
+        self, published: Path, observation: list[Path], qtbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, obstacle
+    ) -> None:
+        if obstacle == "offline":
+            monkeypatch.setenv("SOFIA_DESK_OFFLINE", "1")
+        else:
+            for wheel in published.glob("*.whl"):
+                wheel.unlink()
+        driver = Driver(make_window(Path(), tmp_path), qtbot)
+        try:
+            self.open(driver, observation)
+            references = driver.window.references
+            qtbot.mouseClick(references.fetch, Qt.MouseButton.LeftButton)
+            dialog = driver.dialog(ErrorDialog)
+            assert dialog.windowTitle() == "The reference files cannot be fetched"
+            expected = "set to work offline" if obstacle == "offline" else "pip cannot download"
+            assert expected in dialog.cause.text()
+            assert "SOFIA_DESK_MIRROR" in dialog.cause.text()
+            dialog.close()
+            driver.wait(lambda: not driver.desk.is_busy)
+            assert references.missing
+            assert references.fetch.isEnabled()
+        finally:
+            driver.window.close()
+
+
+def _requests(path: Path) -> list:
+    from sofia_engine.pipeline.detection import read_header
+    from sofia_engine.pipeline.references import wanted_by
+
+    header = read_header(path)
+    steps = find_recipe("forcast-imaging").steps
+    wanted = [want for step in steps for want in wanted_by(step, header, step.parameters()).values()]
+    return [want.request for want in wanted if not isinstance(want.choice, str) or not want.choice]
 
 
 class TestEnd:

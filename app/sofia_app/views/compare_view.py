@@ -9,6 +9,7 @@ from sofia_app.models.comparison import compare_headers, subtract_products
 from sofia_app.models.history import describe_difference
 from sofia_app.models.parameters import format_value
 from sofia_app.models.products import OpenedState, open_state
+from sofia_app.views.copying import TableCopier
 from sofia_app.views.item_models import Column, RowTable
 from sofia_app.views.viewer_page import ImageArea
 from sofia_engine.errors import SofiaDeskError
@@ -57,6 +58,7 @@ class CompareView(QtWidgets.QWidget):
         for model, name in ((self.parameters, "Parameters that differ"), (self.headers, "Keywords that differ")):
             table = QtWidgets.QTableView()
             table.setModel(model)
+            TableCopier(table, self._desk.tasks)
             table.verticalHeader().hide()
             table.horizontalHeader().setSectionResizeMode(QtWidgets.QHeaderView.ResizeMode.Stretch)
             tables.addTab(table, name)

@@ -32,6 +32,8 @@ class Column:
     color: Callable[[Any], str] | None = None
     is_number: bool = False
     icon_color: Callable[[Any], str] | None = None
+    symbol: str = ""
+    """Icon that stands for the title where there is little room."""
 
 
 class RowTable(QtCore.QAbstractTableModel):
@@ -75,9 +77,14 @@ class RowTable(QtCore.QAbstractTableModel):
 
     def headerData(self, section: int, orientation: Any, role: int = _ROLE.DisplayRole) -> Any:  # noqa: N802
         """Return the title of a column."""
-        if orientation == Qt.Orientation.Horizontal and role == _ROLE.DisplayRole:
-            return self.columns[section].title
-        return None
+        if orientation != Qt.Orientation.Horizontal or section >= len(self.columns):
+            return None
+        column = self.columns[section]
+        if role == _ROLE.DisplayRole:
+            return "" if column.symbol else column.title
+        if role == _ROLE.DecorationRole and column.symbol:
+            return cached_icon(column.symbol)
+        return column.title if role in (_ROLE.ToolTipRole, _ROLE.AccessibleTextRole) else None
 
     def data(self, index: Any, role: int = _ROLE.DisplayRole) -> Any:
         """Return what a cell shows."""

@@ -8,6 +8,7 @@ from typing import Any
 from sofia_app.desk import Desk
 from sofia_app.models.log import LEVELS, LogEntry
 from sofia_app.views.buttons import make_button
+from sofia_app.views.copying import TableCopier
 from sofia_app.views.item_models import Column, LogTable, RowTable
 from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
 from sofia_viewers.theme import current_theme
@@ -151,6 +152,7 @@ class ProblemsPanel(QtWidgets.QWidget):
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setProperty("role", "muted")
         _set_up_table(self.table, self.model, "Problems")
+        self.copier = TableCopier(self.table, desk.tasks)
         for section, width in enumerate((92, 110, 240)):
             self.table.setColumnWidth(section, width)
         self.table.doubleClicked.connect(lambda index: self.step_asked.emit(self.model.rows[index.row()].step))

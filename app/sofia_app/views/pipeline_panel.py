@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sofia_app.desk import Desk
 from sofia_app.models.history import HistoryNode, build_history
 from sofia_app.models.reduction import StepRow
+from sofia_app.models.sparkline import DURATION, Sparkline, list_numbers, make_sparkline
 from sofia_app.views.item_models import EMPTY, Column, HistoryTree, RowTable
 from sofia_app.views.postponed import Postponed
+from sofia_app.views.sparkline import SparklineDelegate
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from sofia_viewers.theme import current_theme
 
@@ -53,10 +56,13 @@ class PipelinePanel(QtWidgets.QWidget):
         super().__init__()
         self._desk = desk
         self._next = 0
+        self._longest = 0.0
         self._shown_history: HistoryNode | None = None
         self.title = QtWidgets.QLabel("No reduction")
         self.steps = QtWidgets.QTableView()
-        self.step_model = RowTable(_columns(), self)
+        self.number = QtWidgets.QComboBox()
+        self.number.addItem("Time", DURATION)
+        self.step_model = RowTable(_columns(self.sparkline), self)
         self.history = QtWidgets.QTreeView()
         self.history_model = HistoryTree(self)
         self._set_up_steps(actions)
@@ -79,8 +85,10 @@ class PipelinePanel(QtWidgets.QWidget):
         header = view.horizontalHeader()
         header.setHighlightSections(False)
         header.setSectionResizeMode(0, QtWidgets.QHeaderView.ResizeMode.Stretch)
-        for section, width in ((1, 58), (2, 52), (3, 48)):
+        for section, width in ((1, 56), (_SAVED, 30), (_WARNINGS, 30), (_TREND, 58)):
             view.setColumnWidth(section, width)
+        header.setMinimumSectionSize(24)
+        view.setItemDelegateForColumn(_TREND, SparklineDelegate(self.sparkline_of, view))
         view.selectionModel().currentRowChanged.connect(self._select_step)
         view.doubleClicked.connect(self._show_state_of_step)
         view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
@@ -108,6 +116,14 @@ class PipelinePanel(QtWidgets.QWidget):
         for name in _BUTTONS:
             bar.addAction(actions[name])
         bar.setMinimumWidth(220)
+        self.number.setAccessibleName("Number drawn beside the steps")
+        self.number.setToolTip("What the drawings beside the steps show: time, or a number of their products in order")
+        self.number.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.number.setMinimumContentsLength(8)
+        self.number.activated.connect(lambda _place: self._redraw())
+        heading = QtWidgets.QHBoxLayout()
+        heading.addWidget(self.title, 1)
+        heading.addWidget(self.number)
         below = QtWidgets.QWidget()
         row = QtWidgets.QHBoxLayout()
         row.addWidget(QtWidgets.QLabel("History"))
@@ -127,7 +143,8 @@ class PipelinePanel(QtWidgets.QWidget):
         self.splitter.setStretchFactor(1, 1)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 4)
-        for widget in (self.title, bar, self.splitter):
+        layout.addLayout(heading)
+        for widget in (bar, self.splitter):
             layout.addWidget(widget)
         layout.setStretchFactor(self.splitter, 1)
 
@@ -141,10 +158,35 @@ class PipelinePanel(QtWidgets.QWidget):
         is_new = len(rows) != len(self.step_model.rows)
         follows = self._desk.selection["step"] == min(self._next, len(rows) - 1)
         self.step_model.set_rows(rows)
+        self._list_numbers(rows)
         if rows and (is_new or (follows and self._next != reduction.next_index)):
             self.select_step(min(reduction.next_index, len(rows) - 1))
         self._next = reduction.next_index
         self._refresh_history()
+
+    def _list_numbers(self, rows: tuple[StepRow, ...]) -> None:
+        names = list_numbers(rows)
+        if [self.number.itemData(place) for place in range(1, self.number.count())] != list(names):
+            chosen = self.number.currentData()
+            self.number.clear()
+            self.number.addItem("Time", DURATION)
+            for name in names:
+                self.number.addItem(name.replace("_", " "), name)
+            self.number.setCurrentIndex(max(self.number.findData(chosen), 0))
+        self._redraw()
+
+    def _redraw(self) -> None:
+        self._longest = max((row.seconds for row in self.step_model.rows if row.is_done), default=0.0)
+        self.steps.viewport().update()
+
+    def sparkline(self, row: StepRow) -> Sparkline:
+        """Return the drawing beside a step."""
+        return make_sparkline(row, self.number.currentData(), self._longest)
+
+    def sparkline_of(self, number: int) -> Sparkline:
+        """Return the drawing beside the step of a row of the list."""
+        rows = self.step_model.rows
+        return self.sparkline(rows[number]) if number < len(rows) else Sparkline()
 
     def _refresh_history(self) -> None:
         reduction = self._desk.reduction
@@ -200,10 +242,10 @@ class PipelinePanel(QtWidgets.QWidget):
             self.state_activated.emit(node.state.key)
 
 
-_WARNINGS = 3
+_SAVED, _WARNINGS, _TREND = 2, 3, 4
 
 
-def _columns() -> list[Column]:
+def _columns(draw: Callable[[StepRow], Sparkline]) -> list[Column]:
     return [
         Column(
             "Step",
@@ -214,10 +256,18 @@ def _columns() -> list[Column]:
             icon_color=_icon_color,
         ),
         Column("Time", _duration, is_number=True),
-        Column("Saved", lambda row: str(len(row.saved)) if row.saved else "", tip=_saved, is_number=True),
         Column(
-            "Warn.", _count_warnings, tip=_list_warnings, color=lambda _row: current_theme().warning, is_number=True
+            "Saved", lambda row: str(len(row.saved)) if row.saved else "", tip=_saved, is_number=True, symbol="save"
         ),
+        Column(
+            "Warnings",
+            _count_warnings,
+            tip=_list_warnings,
+            color=lambda _row: current_theme().warning,
+            is_number=True,
+            symbol="warning",
+        ),
+        Column("Trend", lambda _row: "", tip=lambda row: draw(row).text or "Nothing to draw."),
     ]
 
 

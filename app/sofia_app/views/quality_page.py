@@ -32,6 +32,7 @@ class QualityPage(ViewerPage):
         super().__init__(_KIND, desk.tasks)
         self._desk = desk
         self._followed: tuple[str, str, str] = ("", "", "")
+        self._folder = ""
         self.message.setText("The quality viewer opens …")
         desk.reduction.changed.connect(Postponed(self, self.refresh, delay=200))
 
@@ -56,12 +57,21 @@ class QualityPage(ViewerPage):
         wanted = (snapshot.session, snapshot.current, snapshot.output)
         if wanted == self._followed:
             return
-        if snapshot.output != self._followed[2] and Path(snapshot.output or "/nowhere").is_dir():
-            viewer.open_folder(snapshot.output)
+        is_new_folder = snapshot.output != self._folder and bool(snapshot.output) and Path(snapshot.output).is_dir()
         self._followed = wanted
-        viewer.open_session(Path(snapshot.session))
+        if is_new_folder:
+            self._folder = snapshot.output
+            viewer.open_folder(snapshot.output)  # the session follows when the folder is listed
+        else:
+            viewer.open_session(Path(snapshot.session))
+
+    def _take_folder(self, folder: Path | None) -> None:
+        snapshot = self._desk.reduction.snapshot
+        if snapshot is not None and folder is not None and str(folder) == self._folder:
+            self.viewer.open_session(Path(snapshot.session))
 
     def _make_viewer(self) -> Any:
         viewer = super()._make_viewer()
         viewer.state_opened.connect(self._desk.show_state)
+        viewer.browser.folder_changed.connect(self._take_folder)
         return viewer

@@ -7,6 +7,7 @@ from typing import Any
 from sofia_app.desk import Desk
 from sofia_app.models.quality import QualityRow, collect_columns, collect_quality, format_quality
 from sofia_app.views.buttons import make_button
+from sofia_app.views.copying import TableCopier
 from sofia_app.views.item_models import Column, RowTable
 from sofia_app.views.postponed import Postponed
 from sofia_app.worker.protocol import ReferenceRow
@@ -25,6 +26,7 @@ class QualityPanel(QtWidgets.QWidget):
         self.rows: tuple[QualityRow, ...] = ()
         self.model = RowTable([], self)
         self.table = _make_table(self.model, "Quality")
+        self.copier = TableCopier(self.table, desk.tasks)
         self.empty = _make_note("Steps have not given any numbers yet.")
         copy = make_button("Copy as CSV", self.copy)
         self.stack = QtWidgets.QStackedWidget()
@@ -70,6 +72,7 @@ class ReferencesPanel(QtWidgets.QWidget):
         self._desk = desk
         self.model = RowTable(_reference_columns(desk), self)
         self.table = _make_table(self.model, "Reference files")
+        self.copier = TableCopier(self.table, desk.tasks)
         for section, width in enumerate((150, 150, 90, 300, 80)):
             self.table.setColumnWidth(section, width)
         self.summary = QtWidgets.QLabel("Open files to see which reference files they need.")

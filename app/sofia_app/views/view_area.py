@@ -9,19 +9,28 @@ from typing import Any
 from sofia_app.desk import Desk
 from sofia_app.models.products import Card, list_cards, search_cards
 from sofia_app.views.buttons import make_button
+from sofia_app.views.copying import TableCopier
 from sofia_app.views.item_models import Column, RowTable
 from sofia_app.views.postponed import Postponed
 from sofia_engine.product import Product
 from sofia_viewers.qt import Qt, QtGui, QtWidgets
+from sofia_viewers.tasks import Tasks
 
 __all__ = ["HeaderView", "ProvenanceView", "TableView", "describe_provenance"]
 
 
 class HeaderView(QtWidgets.QWidget):
-    """The header of one of the products shown, with search."""
+    """The header of one of the products shown, with search.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    tasks : Tasks, optional
+        Saves tables in a thread.
+    """
+
+    def __init__(self, tasks: Tasks | None = None) -> None:
         super().__init__()
+        self._tasks = tasks
         self._products: tuple[Product, ...] = ()
         self._cards: tuple[Card, ...] = ()
         self.product = QtWidgets.QComboBox()
@@ -39,6 +48,7 @@ class HeaderView(QtWidgets.QWidget):
             box.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(12)
         self.table.setModel(self.model)
+        self.copier = TableCopier(self.table, self._tasks)
         self.table.setAccessibleName("Header")
         self.table.setWordWrap(False)
         self.table.verticalHeader().hide()
@@ -106,9 +116,15 @@ def _card_columns() -> list[Column]:
 
 
 class TableView(QtWidgets.QWidget):
-    """The tables of the products shown, with search."""
+    """The tables of the products shown, with search.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    tasks : Tasks, optional
+        Saves tables in a thread.
+    """
+
+    def __init__(self, tasks: Tasks | None = None) -> None:
         super().__init__()
         self._tables: list[Any] = []
         self.choice = QtWidgets.QComboBox()
@@ -119,6 +135,7 @@ class TableView(QtWidgets.QWidget):
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setProperty("role", "muted")
         self.table.setModel(self.model)
+        self.copier = TableCopier(self.table, tasks)
         self.table.setAccessibleName("Table")
         row = QtWidgets.QHBoxLayout()
         row.addWidget(self.choice, 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sofia_app.views.buttons import make_button
-from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
+from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from sofia_viewers.theme import icon
 
 __all__ = ["FloatingView", "ViewTabs"]
@@ -167,7 +167,7 @@ class ViewTabs(QtWidgets.QSplitter):
             group.tabBar().setTabButton(place, QtWidgets.QTabBar.ButtonPosition.RightSide, close)
         if group is self.groups[1] and group.isHidden():
             group.show()
-            self.setSizes([self.width() // 2, self.width() // 2])
+            QtCore.QTimer.singleShot(0, self, lambda: self.setSizes([self.width() // 2, self.width() // 2]))
 
     def _take_out(self, view: QtWidgets.QWidget) -> None:
         window = self._floating.pop(view, None)

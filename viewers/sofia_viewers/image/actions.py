@@ -127,7 +127,16 @@ class ViewerActions:
 
     def _declare(self) -> Iterable[Iterable[_Action]]:
         viewer = self._viewer
+        panel = _Action(
+            "panel",
+            "Side panel: display, overlays, regions",
+            "settings",
+            "D",
+            viewer.show_side_panel,
+            on=True,
+        )
         files = (
+            panel,
             _Action("open", "Open files … (Ctrl+O)", "open", "", self._open),
             _Action("export", "Export picture … (Ctrl+E)", "export", "", self._export),
             _Action("save fits", "Save image and regions as FITS … (Ctrl+S)", "save", "", self._save_fits),
@@ -172,9 +181,7 @@ class ViewerActions:
         pin = (
             _Action("copy", "Copy what the read-out says", "copy", "C", viewer.copy_readout),
             _Action("pin", "Keep these frames: do not replace them", "pin", "", self._pin, on=False),
-            _Action("panel", "Side panel: display, overlays, regions, settings", "settings", "D",
-                    viewer.show_side_panel, on=True),
-        )  # fmt: skip
+        )
         return files, view, arrangement, planes, examine, pin
 
     def _make(self, declared: _Action) -> str:

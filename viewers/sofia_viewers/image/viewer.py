@@ -138,25 +138,6 @@ class ImageViewer(QtWidgets.QWidget):
         if refit and self.display_settings.zoom_fit:
             QtCore.QTimer.singleShot(0, self, self.fit)
 
-    def show_entries(self, entries: Sequence[FrameEntry], current: str = "") -> None:
-        """Show frames that are made elsewhere, in place of those shown; zoom stays if the first has the same size.
-
-        Parameters
-        ----------
-        entries : sequence of FrameEntry
-            Frames with their limits and samples.
-        current : str
-            Key of the frame to make the current one; the one that is current, or the first, if left out.
-        """
-        before = self.frames.entries
-        keep = bool(before) and bool(entries) and before[0].frame.shape == entries[0].frame.shape
-        refit = not keep or len(before) != len(entries)
-        wanted = current or self._current_key()
-        frames = replace(self.frames, entries=tuple(entries), current=0)
-        self._set_frames(frames.selected(wanted) if frames.find(wanted) >= 0 else frames, keep_views=keep)
-        if refit and self.display_settings.zoom_fit:
-            QtCore.QTimer.singleShot(0, self, self.fit)
-
     def open_regions(self, path: Path) -> None:
         """Read a DS9 region file onto the frames."""
         self.regions.open(path)
