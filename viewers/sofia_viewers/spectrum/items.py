@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,32 @@ _CROWDED = 0.4
 """Points per pixel from which lines are drawn thin and without smooth edges."""
 
 _THICK = 2.0
+_MARGIN = 0.25
+"""How much beyond the view shapes are made, in widths of it: panning moves them as long as they reach."""
+_SAME = 1e-9
+_FAR = 5.0
+"""Heights of the view that shapes may be moved up or down; they are cut off at ten."""
+
+Shape = Callable[[QtGui.QPainter], None]
+Columns = NDArray[np.intp] | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawing:
+    """Shapes of a curve in pixels from an origin (left, and bottom of pyqtgraph's view: greatest y), at one scale."""
+
+    origin: tuple[float, float]
+    per: tuple[float, float]
+    covered: tuple[float, float]
+    height: float
+    smooth: bool
+    shapes: tuple[Shape, ...]
+
+    def serves(self, view: QtCore.QRectF, per: tuple[float, float]) -> bool:
+        """Tell whether another view at this scale can be drawn with them."""
+        same = all(abs(new - old) <= _SAME * abs(old) for new, old in zip(per, self.per, strict=True))
+        inside = self.covered[0] <= view.left() and view.right() <= self.covered[1]
+        return same and inside and abs(view.bottom() - self.origin[1]) * per[1] <= _FAR * self.height
 
 
 class CurveItem(pg.GraphicsObject):  # type: ignore[misc]
@@ -50,8 +78,7 @@ class CurveItem(pg.GraphicsObject):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.dotted = dotted
-        self._is_dense = False
-        self._columns: NDArray[np.intp] | None = None
+        self._drawing: _Drawing | None = None
         self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
         self.set_curve(curve, style, log)
 
@@ -59,6 +86,7 @@ class CurveItem(pg.GraphicsObject):  # type: ignore[misc]
         """Draw another curve, or the same in another way."""
         self.prepareGeometryChange()
         self.curve, self.style, self.log = curve, style, log
+        self._drawing = None
         self._x = _scale(curve.x, log=log[0])
         self._y = _scale(curve.y, log=log[1])
         self._low = self._high = None
@@ -92,99 +120,128 @@ class CurveItem(pg.GraphicsObject):  # type: ignore[misc]
     viewTransformChanged = viewRangeChanged  # noqa: N815 - pyqtgraph's name
 
     def paint(self, painter: QtGui.QPainter, *_: Any) -> None:
-        """Paint the part in view."""
+        """Paint the part in view; while the scale is the same, shapes are moved and not made anew."""
         box = self.getViewBox()
         if box is None or box.width() < 1 or box.height() < 1:
             return
         view = box.viewRect()
-        part = clip_to_view(self._x, view.left(), view.right())
-        if part.stop <= part.start or self._bounds[0][0] > view.right() or self._bounds[0][1] < view.left():
+        if self._bounds[0][0] > view.right() or self._bounds[0][1] < view.left():
             return
-        per_x, per_y = box.width() / view.width(), box.height() / view.height()
+        per = (box.width() / view.width(), box.height() / view.height())
+        if self._drawing is None or not self._drawing.serves(view, per):
+            self._drawing = self._draw(view, per, box.height())
+        left, bottom = self._drawing.origin
         painter.save()
         painter.translate(view.left(), view.bottom())
-        painter.scale(1.0 / per_x, -1.0 / per_y)
-        self._paint_pixels(painter, part, (view.left(), view.bottom()), (per_x, per_y), box.height())
+        painter.scale(1.0 / per[0], -1.0 / per[1])
+        painter.translate((left - view.left()) * per[0], (view.bottom() - bottom) * per[1])
+        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing, self._drawing.smooth)
+        for shape in self._drawing.shapes:
+            shape(painter)
         painter.restore()
 
-    def _paint_pixels(
-        self, painter: QtGui.QPainter, part: slice, origin: tuple[float, float], per: tuple[float, float], height: float
-    ) -> None:
+    def _draw(self, view: QtCore.QRectF, per: tuple[float, float], height: float) -> _Drawing:
+        """Make the shapes of the part in view and a little around it."""
+        margin = _MARGIN * view.width()
+        low, high, bottom = view.left() - margin, view.right() + margin, view.bottom()
+        part = clip_to_view(self._x, low, high)
+
         def rows(values: FloatArray) -> FloatArray:
             # far outside the view Qt's numbers overflow
-            return np.clip((origin[1] - values[part]) * per[1], -10 * height, 11 * height)
+            return np.clip((bottom - values[part]) * per[1], -10 * height, 11 * height)
 
-        x, y = (self._x[part] - origin[0]) * per[0], rows(self._y)
+        shapes: list[Shape] = []
+        x, y = (self._x[part] - view.left()) * per[0], rows(self._y)
+        if not len(x):
+            return _Drawing((view.left(), bottom), per, (low, high), height, smooth=True, shapes=())
         # smooth lines are costly, and lost where points crowd
-        self._is_dense = len(x) > _CROWDED * (abs(float(x[-1] - x[0])) + 20.0)
-        self._columns = find_columns(x)
-        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing, not self._is_dense)
+        dense = len(x) > _CROWDED * (abs(float(x[-1] - x[0])) + 20.0)
+        columns = find_columns(x)
         steps = self.style.plot_type == "Step" and len(x) > 1 and not self.dotted
-        if self._low is not None and self._high is not None and self.style.errors == "band" and not self.dotted:
-            self._paint_band(painter, x, rows(self._low), rows(self._high), steps=steps)
-        if self._low is not None and self._high is not None and self.style.errors == "bars" and not self.dotted:
-            self._paint_bars(painter, x, rows(self._low), rows(self._high))
+        if self._low is not None and self._high is not None and not self.dotted and self.style.errors != "off":
+            band = self._band if self.style.errors == "band" else self._bars
+            shapes += band(x, rows(self._low), rows(self._high), columns, steps=steps)
         if self.style.plot_type != "Scatter" or self.dotted:
-            self._paint_line(painter, x, y, steps=steps)
+            shapes.append(self._line(x, y, columns, steps=steps, dense=dense))
         if (self.style.plot_type == "Scatter" or self.style.markers or len(x) == 1) and not self.dotted:
-            self._paint_markers(painter, x, y)
+            shapes.append(self._markers(x, y))
         if self.style.flags and self.curve.flags is not None:
-            self._paint_flags(painter, x, y, self.curve.flags[part])
+            shapes.append(self._flags(x, y, self.curve.flags[part]))
+        return _Drawing((view.left(), bottom), per, (low, high), height, smooth=not dense, shapes=tuple(shapes))
 
-    def _paint_line(self, painter: QtGui.QPainter, x: FloatArray, y: FloatArray, *, steps: bool) -> None:
-        if self._columns is not None:
-            x, y = decimate(x, y, self._columns)
+    def _line(self, x: FloatArray, y: FloatArray, columns: Columns, *, steps: bool, dense: bool) -> Shape:
+        if columns is not None:
+            x, y = decimate(x, y, columns)
         elif steps:
             x, y = make_steps(x, y)
-        width = 1.0 if self.dotted or (self._is_dense and self.style.width < _THICK) else self.style.width
+        width = 1.0 if self.dotted or (dense and self.style.width < _THICK) else self.style.width
         pen = QtGui.QPen(QtGui.QColor(self.curve.color), width)
         if self.dotted:
             pen.setStyle(Qt.PenStyle.DotLine)
-        painter.setPen(pen)
-        painter.drawPath(pg.functions.arrayToQPath(x, y, connect="finite"))
+        path = pg.functions.arrayToQPath(x, y, connect="finite")
 
-    def _paint_band(
-        self, painter: QtGui.QPainter, x: FloatArray, low: FloatArray, high: FloatArray, *, steps: bool
-    ) -> None:
+        def draw(painter: QtGui.QPainter) -> None:
+            painter.setPen(pen)
+            painter.drawPath(path)
+
+        return draw
+
+    def _band(self, x: FloatArray, low: FloatArray, high: FloatArray, columns: Columns, *, steps: bool) -> list[Shape]:
         color = QtGui.QColor(self.curve.color)
         color.setAlphaF(_BAND_OPACITY)
-        if self._columns is not None:
-            columns, low, high = decimate_band(x, low, high, self._columns)
-            painter.setPen(QtGui.QPen(color, 1.0))
-            _draw_segments(painter, columns, low, columns, high)
-            return
+        if columns is not None:
+            middles, low, high = decimate_band(x, low, high, columns)
+            return [_make_segments(QtGui.QPen(color, 1.0), middles, low, high)]
         if steps:
             x, low, high = make_steps(x, low, high)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(color)
-        for run in _find_runs(np.isfinite(low + high + x)):
-            outline_x = np.concatenate((x[run], x[run][::-1]))
-            outline_y = np.concatenate((low[run], high[run][::-1]))
-            painter.drawPolygon(pg.functions.arrayToQPolygonF(outline_x, outline_y))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
+        polygons = [
+            pg.functions.arrayToQPolygonF(
+                np.concatenate((x[run], x[run][::-1])), np.concatenate((low[run], high[run][::-1]))
+            )
+            for run in _find_runs(np.isfinite(low + high + x))
+        ]
 
-    def _paint_bars(self, painter: QtGui.QPainter, x: FloatArray, low: FloatArray, high: FloatArray) -> None:
-        if self._columns is not None:
-            x, low, high = decimate_band(x, low, high, self._columns)
+        def draw(painter: QtGui.QPainter) -> None:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(color)
+            for polygon in polygons:
+                painter.drawPolygon(polygon)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+
+        return [draw]
+
+    def _bars(self, x: FloatArray, low: FloatArray, high: FloatArray, columns: Columns, *, steps: bool) -> list[Shape]:  # noqa: ARG002 - as for bands
+        if columns is not None:
+            x, low, high = decimate_band(x, low, high, columns)
         color = QtGui.QColor(self.curve.color)
         color.setAlphaF(0.6)
-        painter.setPen(QtGui.QPen(color, 1.0))
-        _draw_segments(painter, x, low, x, high)
+        return [_make_segments(QtGui.QPen(color, 1.0), x, low, high)]
 
-    def _paint_markers(self, painter: QtGui.QPainter, x: FloatArray, y: FloatArray) -> None:
-        draw = pg.graphicsItems.ScatterPlotItem.drawSymbol
+    def _markers(self, x: FloatArray, y: FloatArray) -> Shape:
+        symbol = pg.graphicsItems.ScatterPlotItem.drawSymbol
         pen, brush = QtGui.QPen(QtGui.QColor(self.curve.color), 0.18), QtGui.QBrush(QtGui.QColor(self.curve.color))
-        for index in thin_points(x, y):
-            painter.save()
-            painter.translate(x[index], y[index])
-            draw(painter, self.curve.marker, _MARKER_SIZE, pen, brush)
-            painter.restore()
+        points = [(float(x[index]), float(y[index])) for index in thin_points(x, y)]
 
-    def _paint_flags(self, painter: QtGui.QPainter, x: FloatArray, y: FloatArray, flags: NDArray[np.bool_]) -> None:
+        def draw(painter: QtGui.QPainter) -> None:
+            for point in points:
+                painter.save()
+                painter.translate(*point)
+                symbol(painter, self.curve.marker, _MARKER_SIZE, pen, brush)
+                painter.restore()
+
+        return draw
+
+    def _flags(self, x: FloatArray, y: FloatArray, flags: NDArray[np.bool_]) -> Shape:
         flagged = np.flatnonzero(flags)
-        painter.setPen(QtGui.QPen(QtGui.QColor("#d55e00"), 1.2))
-        for index in flagged[thin_points(x[flagged], y[flagged])]:
-            painter.drawEllipse(QtCore.QPointF(x[index], y[index]), 4.0, 4.0)
+        pen = QtGui.QPen(QtGui.QColor("#d55e00"), 1.2)
+        points = [QtCore.QPointF(x[i], y[i]) for i in flagged[thin_points(x[flagged], y[flagged])]]
+
+        def draw(painter: QtGui.QPainter) -> None:
+            painter.setPen(pen)
+            for point in points:
+                painter.drawEllipse(point, 4.0, 4.0)
+
+        return draw
 
 
 def _scale(values: FloatArray, *, log: bool, floor: bool = False) -> FloatArray:
@@ -209,13 +266,18 @@ def _find_runs(known: NDArray[np.bool_]) -> list[slice]:
     return [slice(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
-def _draw_segments(painter: QtGui.QPainter, x1: FloatArray, y1: FloatArray, x2: FloatArray, y2: FloatArray) -> None:
-    """Draw many lines; as one path the joins of thousands of them would take Qt long."""
-    known = np.isfinite(x1 + y1 + x2 + y2)
+def _make_segments(pen: QtGui.QPen, x: FloatArray, low: FloatArray, high: FloatArray) -> Shape:
+    """Return many vertical lines; as one path the joins of thousands of them would take Qt long."""
+    known = np.isfinite(x + low + high)
     lines = pg.Qt.internals.PrimitiveArray(QtCore.QLineF, 4)
     lines.resize(int(known.sum()))
     memory = lines.ndarray()
-    for column, values in enumerate((x1, y1, x2, y2)):
+    for column, values in enumerate((x, low, x, high)):
         memory[:, column] = values[known]
-    if len(memory):
-        painter.drawLines(*lines.drawargs())
+
+    def draw(painter: QtGui.QPainter) -> None:
+        painter.setPen(pen)
+        if len(memory):
+            painter.drawLines(*lines.drawargs())
+
+    return draw
