@@ -22,19 +22,25 @@ Missing pixels of an image: ``fill_image(image, mask)``. Convolution with a give
 """
 
 from sofia_engine.numerics.resampling.adaptive import AdaptiveKernels
+from sofia_engine.numerics.resampling.convolution import ConvolutionKernel, ConvolutionRule, KernelResampler
 from sofia_engine.numerics.resampling.images import fill_image
 from sofia_engine.numerics.resampling.resampler import Resampler, resample_onto_grid, resample_points
 from sofia_engine.numerics.resampling.results import Resampled
 from sofia_engine.numerics.resampling.rows import resample_rows
 from sofia_engine.numerics.resampling.rules import AdaptiveSmoothing, LocalRegression, WindowEstimate
+from sofia_engine.numerics.resampling.splines import SplineRule
 from sofia_engine.numerics.resampling.windows import estimate_window
 
 __all__ = [
     "AdaptiveKernels",
     "AdaptiveSmoothing",
+    "ConvolutionKernel",
+    "ConvolutionRule",
+    "KernelResampler",
     "LocalRegression",
     "Resampled",
     "Resampler",
+    "SplineRule",
     "WindowEstimate",
     "estimate_window",
     "fill_image",

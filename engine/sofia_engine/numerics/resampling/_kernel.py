@@ -22,11 +22,13 @@ UNIFORM, GAUSSIAN, SHAPED, SPLINE = range(4)
 SMALLEST_PIVOT = 1e-10
 SMALLEST_SINGULAR = 2.3e-16
 SMALLEST_SPLINE = 1e-12
-REJECTION_ROUNDS = 5
+REJECTION_ROUNDS, ROTATION_ROUNDS = 5, 30
 MAD_FACTOR = 1.482
 SLACK = 1e-9
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
+compiled = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)
+"""For functions that only compiled functions call: they are cached with `regress`."""
 
 
 class Samples(NamedTuple):
@@ -403,22 +405,28 @@ def _square_offset(scratch, count, thresholds):  # type: ignore[no-untyped-def]
     if dimensions == 1:
         return (thresholds[0] * mean[0]) ** 2 / covariance[0, 0] if covariance[0, 0] > 0.0 else 0.0
     delta = (thresholds * mean).reshape((dimensions, 1))
-    right, factor = delta.copy(), covariance.copy()
-    if not _factorise(covariance, factor, dimensions):
-        return _apply_inverse(covariance, delta)
-    _substitute(factor, right, dimensions)
-    return np.sum(delta * right)
+    right = delta.copy()
+    if _factorise(covariance, covariance, dimensions):
+        _substitute(covariance, right, dimensions)
+        return np.sum(delta * right)
+    return _square_degenerate_offset(scratch, count, mean, delta)
 
 
 @compiled
-def _apply_inverse(matrix, vector):  # type: ignore[no-untyped-def]
-    """The product v M+ v of a vector with the pseudo-inverse of a symmetric matrix."""
-    values, vectors = np.linalg.eigh(matrix)
+def _square_degenerate_offset(scratch, count, mean, delta):  # type: ignore[no-untyped-def]
+    """Squared distance in the dimensions in which the samples spread at all."""
+    design = np.empty((delta.size, count))
+    for k in range(delta.size):
+        for n in range(count):
+            design[k, n] = scratch.offsets[k, n] - mean[k]
+    inverse, axes, _ = _decompose(design)
     total = 0.0
-    for i in range(values.size):
-        if values[i] > 1e-15 * values[-1] * values.size:
-            total += np.sum(vectors[:, i] * vector[:, 0]) ** 2 / values[i]
-    return total
+    for i in range(delta.size):
+        part = 0.0
+        for k in range(delta.size):
+            part += axes[i, k] * delta[k, 0]
+        total += (part * inverse[i]) ** 2
+    return total * (count - 1)
 
 
 @compiled
@@ -511,28 +519,118 @@ def _invert_first(factor, size):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _decompose(table, weights, count, terms):  # type: ignore[no-untyped-def]
-    """Least-norm tools where normal equations fail: left, right singular vectors, inverse singular values, rank."""
-    design = np.empty((count, terms))
-    for n in range(count):
-        root = np.sqrt(weights[n])
-        for a in range(terms):
-            design[n, a] = root * table[a, n]
-    left, values, right = np.linalg.svd(design, False)
-    inverse = np.zeros(values.size)
-    rank = 0
-    for i in range(values.size):
-        if values[i] > SMALLEST_SINGULAR * max(count, terms) * values[0]:
-            inverse[i] = 1.0 / values[i]
+def _decompose(lines):  # type: ignore[no-untyped-def]
+    """Singular value decomposition by Hestenes' rotations, for the few cases in which normal equations fail.
+
+    The rows of `lines`, columns of the design matrix, are turned in place into left singular vectors times singular
+    values. Returns inverse singular values, 0 for those that are negligible, right singular vectors as rows, and rank.
+    """
+    size, count = lines.shape
+    right = np.zeros((size, size))
+    for i in range(size):
+        right[i, i] = 1.0
+    for _ in range(ROTATION_ROUNDS):
+        turned = False
+        for p in range(size):
+            for q in range(p + 1, size):
+                turned = _rotate(lines, right, p, q) or turned
+        if not turned:
+            break
+    inverse = np.zeros(size)
+    largest, rank = 0.0, 0
+    for i in range(size):
+        for n in range(count):
+            inverse[i] += lines[i, n] ** 2
+        inverse[i] = np.sqrt(inverse[i])
+        largest = max(largest, inverse[i])
+    for i in range(size):
+        if inverse[i] > SMALLEST_SINGULAR * max(count, size) * largest:
+            inverse[i] = 1.0 / inverse[i]
             rank += 1
-    return left, inverse, right, rank
+        else:
+            inverse[i] = 0.0
+    return inverse, right, rank
+
+
+@compiled
+def _turn(one, other, cosine, sine):  # type: ignore[no-untyped-def]
+    for n in range(one.size):
+        here, there = one[n], other[n]
+        one[n] = cosine * here - sine * there
+        other[n] = sine * here + cosine * there
+
+
+@compiled
+def _rotate(lines, right, p, q):  # type: ignore[no-untyped-def]
+    """Make two rows orthogonal; False if they are already."""
+    first, second, mixed = 0.0, 0.0, 0.0
+    for n in range(lines.shape[1]):
+        first += lines[p, n] ** 2
+        second += lines[q, n] ** 2
+        mixed += lines[p, n] * lines[q, n]
+    if abs(mixed) <= SMALLEST_SINGULAR * np.sqrt(first * second):
+        return False
+    slope = (second - first) / (2.0 * mixed)
+    tangent = (1.0 if slope >= 0.0 else -1.0) / (abs(slope) + np.sqrt(1.0 + slope**2))
+    cosine = 1.0 / np.sqrt(1.0 + tangent**2)
+    sine = cosine * tangent
+    _turn(lines[p], lines[q], cosine, sine)
+    _turn(right[p], right[q], cosine, sine)
+    return True
+
+
+@compiled
+def _weigh_table(table, weights, terms, count):  # type: ignore[no-untyped-def]
+    """Columns of the design matrix, as rows."""
+    lines = np.empty((terms, count))
+    for a in range(terms):
+        for n in range(count):
+            lines[a, n] = np.sqrt(weights[n]) * table[a, n]
+    return lines
 
 
 @compiled
 def _invert_first_singular(table, weights, count, terms):  # type: ignore[no-untyped-def]
     """First diagonal element of the pseudo-inverse of a normal matrix."""
-    _, inverse, right, _ = _decompose(table, weights, count, terms)
-    return np.sum((right[:, 0] * inverse) ** 2)
+    inverse, right, _ = _decompose(_weigh_table(table, weights, terms, count))
+    total = 0.0
+    for i in range(terms):
+        total += (right[i, 0] * inverse[i]) ** 2
+    return total
+
+
+@compiled
+def _find_median(values):  # type: ignore[no-untyped-def]
+    """Median; changes the order of the values."""
+    middle = values.size // 2
+    upper = _select(values, middle)
+    if values.size % 2:
+        return upper
+    return 0.5 * (upper + values[:middle].max())
+
+
+@compiled
+def _select(values, place):  # type: ignore[no-untyped-def]
+    """Value of a rank (Hoare's selection); smaller ones come before it, larger ones after it."""
+    low, high = 0, values.size - 1
+    while low < high:
+        pivot, i, j = values[(low + high) // 2], low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if place <= j:
+            high = j
+        elif place >= i:
+            low = i
+        else:
+            break
+    return values[place]
 
 
 # --- fits ---
@@ -578,14 +676,15 @@ def _solve_fit(terms, scratch, count, algebra):  # type: ignore[no-untyped-def]
     if count >= terms and _factorise(algebra.matrix, algebra.factor, terms):
         _substitute(algebra.factor, right[:terms], terms)
         return terms
-    left, inverse, vectors, rank = _decompose(scratch.table, scratch.weights, count, terms)
+    lines = _weigh_table(scratch.table, scratch.weights, terms, count)
+    inverse, vectors, rank = _decompose(lines)
     right[:terms] = 0.0
-    for i in range(inverse.size):
+    for i in range(terms):
         part = 0.0
         for n in range(count):
-            part += left[n, i] * np.sqrt(scratch.weights[n]) * scratch.values[n]
+            part += lines[i, n] * np.sqrt(scratch.weights[n]) * scratch.values[n]
         for a in range(terms):
-            right[a, 0] += vectors[i, a] * inverse[i] * part
+            right[a, 0] += vectors[i, a] * inverse[i] ** 2 * part
             right[a, 1] += vectors[i, a] * inverse[i] ** 2 * vectors[i, 0]
     return -rank
 
@@ -616,8 +715,8 @@ def _reject(fits, terms, scratch, count):  # type: ignore[no-untyped-def]
         residuals[n] = scratch.values[n] - scratch.model[n]
         if fits.has_errors:
             residuals[n] *= np.sqrt(scratch.precisions[n])
-    middle = np.median(residuals)
-    limit = fits.rejection * MAD_FACTOR * np.median(np.abs(residuals - middle))
+    middle = _find_median(residuals.copy())
+    limit = fits.rejection * MAD_FACTOR * _find_median(np.abs(residuals - middle))
     if limit <= 0.0:
         return count
     left = np.sum(np.abs(residuals - middle) <= limit)
@@ -690,10 +789,11 @@ def _sum_leverages(rank, terms, scratch, algebra, count):  # type: ignore[no-unt
     """Sum over the samples of weight times leverage: what the fit takes away from the weighted scatter."""
     total = 0.0
     if rank < 0:
-        left, inverse, _, _ = _decompose(scratch.table, scratch.weights, count, terms)
-        for n in range(count):
-            for i in range(inverse.size):
-                total += scratch.weights[n] * left[n, i] ** 2 if inverse[i] > 0.0 else 0.0
+        lines = _weigh_table(scratch.table, scratch.weights, terms, count)
+        inverse, _, _ = _decompose(lines)
+        for i in range(terms):
+            for n in range(count):
+                total += scratch.weights[n] * (lines[i, n] * inverse[i]) ** 2
         return total
     part = np.empty(terms)
     for n in range(count):
@@ -877,7 +977,7 @@ def _fit_set(p, s, checks, fits, scratch, algebra, count, outputs):  # type: ign
         _store_polynomial(p, s, order if checks.single else 0, fits, scratch, algebra, count, outputs)
 
 
-@compiled
+@numba.njit(cache=True, **OPTIONS)
 def regress(points, first, samples, distances, checks, fits, outputs):  # type: ignore[no-untyped-def]
     """Fit at each of the points (m, K); results go into places `first` to `first` + m of the outputs."""
     dimensions, terms = points.shape[1], fits.parents.shape[1]
