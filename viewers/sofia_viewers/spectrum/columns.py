@@ -112,6 +112,7 @@ def make_spectrum(columns: Sequence[Column], source: str, defaults: tuple[str, s
         fields["wavepos"], units["wavepos"] = np.arange(len(fields["spectral_flux"]), dtype=float), "pixel"
     units["spectral_flux"] = units["spectral_flux"] or defaults[1]
     _settle_errors(fields, units)
+    _settle_logarithms(fields, units)
     return Spectrum(fields, {name: _known(unit) for name, unit in units.items()})
 
 
@@ -124,6 +125,12 @@ def _settle_errors(fields: dict[str, Any], units: dict[str, str]) -> None:
             fields["spectral_error"] = 1.0 / np.sqrt(fields.pop("ivar"))
     if "spectral_error" in fields:
         units["spectral_error"] = units["spectral_flux"]
+
+
+def _settle_logarithms(fields: dict[str, Any], units: dict[str, str]) -> None:
+    """Turn logarithms of wavelengths in angstrom, as of the Sloan survey, into wavelengths."""
+    if "loglam" in fields and units["wavepos"] == "pixel":
+        fields["wavepos"], units["wavepos"] = 10.0 ** fields["loglam"], "Angstrom"
 
 
 def _known(unit: str) -> str:

@@ -496,7 +496,8 @@ def _read_with_specutils(path: Path, key: str, problem: InputError) -> SpectrumF
         )
         for i in range(len(rows))
     )
-    return SpectrumFile(key, path.name, spectra, dict(getattr(spectrum, "meta", {}) or {}))
+    meta = dict(getattr(spectrum, "meta", None) or {})
+    return SpectrumFile(key, path.name, spectra, dict(meta.get("header") or meta))
 
 
 def _take_foreign(spectrum: Any) -> tuple[dict[str, Array], dict[str, str]]:
@@ -507,6 +508,8 @@ def _take_foreign(spectrum: Any) -> tuple[dict[str, Array], dict[str, str]]:
 
         fields["spectral_error"] = np.asarray(spectrum.uncertainty.represent_as(StdDevUncertainty).array)
         units["spectral_error"] = units["spectral_flux"]
+    if spectrum.mask is not None:
+        fields["badmask"] = np.asarray(spectrum.mask, dtype=float)
     return fields, units
 
 
