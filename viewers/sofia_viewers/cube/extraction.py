@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -114,18 +115,17 @@ def extract_spectrum(
     (ndarray, ndarray or None)
         (n_wave,) values and errors; NaN where no pixel is good.
     """
-    if statistic == "median":
-        values, count = _combine(samples, aperture, "median")
-    else:
-        values, count = _combine(samples, aperture, "sum")
+    with ThreadPoolExecutor(1) as pool:
+        squared = pool.submit(_combine, errors, aperture, "squares") if errors is not None else None
+        values, count = _combine(samples, aperture, "median" if statistic == "median" else "sum")
     known = count > 0
     with np.errstate(divide="ignore", invalid="ignore"):
         if statistic == "mean":
             values = values / count
         values = np.where(known, values, np.nan)
-        if errors is None:
+        if squared is None:
             return values, None
-        squares, count = _combine(errors, aperture, "squares")
+        squares, count = squared.result()
         spread = np.sqrt(np.where(count > 0, squares, np.nan))
         if statistic != "sum":
             spread = spread / count

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from sofia_viewers.image.frame import Frame
 
-__all__ = ["SKY_SYSTEMS", "Readout", "find_sky", "find_sky_frame", "format_degrees", "format_sexagesimal", "read_out"]
+__all__ = [
+    "SKY_SYSTEMS",
+    "Readout",
+    "find_rotation",
+    "find_sky",
+    "find_sky_frame",
+    "format_degrees",
+    "format_sexagesimal",
+    "read_out",
+]
 
 SKY_SYSTEMS = ("icrs", "fk5", "galactic")
 
@@ -118,7 +127,7 @@ def find_sky(wcs: Any, x: float, y: float) -> dict[str, tuple[float, float]]:
         lon, lat = (float(v) for v in wcs.all_pix2world(x, y, 0))
     if not math.isfinite(lon + lat):
         return {}
-    return {system: _rotate(_rotation(wcs, system), lon, lat) for system in SKY_SYSTEMS}
+    return {system: _rotate(find_rotation(wcs, system), lon, lat) for system in SKY_SYSTEMS}
 
 
 def _rotate(matrix: NDArray[np.float64], lon: float, lat: float) -> tuple[float, float]:
@@ -127,7 +136,8 @@ def _rotate(matrix: NDArray[np.float64], lon: float, lat: float) -> tuple[float,
     return math.degrees(math.atan2(y, x)) % 360.0, math.degrees(math.atan2(z, math.hypot(x, y)))
 
 
-def _rotation(wcs: Any, system: str) -> NDArray[np.float64]:
+def find_rotation(wcs: Any, system: str) -> NDArray[np.float64]:
+    """Return the matrix that turns directions from the sky coordinates of an image to a system of `SKY_SYSTEMS`."""
     header = wcs.wcs
     return _find_rotation(header.lngtyp.strip(), header.radesys.strip().lower(), float(header.equinox), system)
 

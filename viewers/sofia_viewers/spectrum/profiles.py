@@ -38,9 +38,11 @@ class Profile:
     kinds : tuple of str
         What they are: ``amplitude``, ``position``, ``width`` or ``exponent``.
     evaluate : callable
-        From x and parameters to values (n,) and derivatives (parameter, n).
+        From x and parameters to values (n,) and derivatives (parameter, n); parameters (parameter, line, 1) give
+        (line, n) and (parameter, line, n).
     fwhm, area : callable
-        From parameters to full width at half maximum, and to the integral over all x.
+        From parameters to full width at half maximum, and to the integral over all x; those of many lines at once if
+        each parameter is an array.
     start : callable
         From amplitude, position and FWHM to first parameters.
     """
@@ -48,9 +50,9 @@ class Profile:
     names: tuple[str, ...]
     kinds: tuple[Kind, ...]
     evaluate: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
-    fwhm: Callable[[FloatArray], float]
-    area: Callable[[FloatArray], float]
-    start: Callable[[float, float, float], tuple[float, ...]]
+    fwhm: Callable[[FloatArray], Any]
+    area: Callable[[FloatArray], Any]
+    start: Callable[[Any, Any, Any], tuple[Any, ...]]
 
     @property
     def position(self) -> str:
@@ -66,7 +68,7 @@ def _gaussian(x: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
     return values, np.stack((shape, values * z / sigma, values * z * z / sigma))
 
 
-def _moffat(x: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _moffat(x: FloatArray, p: Any) -> tuple[FloatArray, FloatArray]:
     amplitude, center, gamma, alpha = p
     offset = x - center
     base = 1.0 + (offset / gamma) ** 2
@@ -77,7 +79,7 @@ def _moffat(x: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _lorentzian(x: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
-    values, derivatives = _moffat(x, np.append(p, 1.0))
+    values, derivatives = _moffat(x, (*p, 1.0))
     return values, derivatives[:3]
 
 
@@ -87,12 +89,12 @@ def _voigt(x: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
     amplitude, center, sigma, gamma = p
     scale = sigma * _ROOT_TWO
     z, z0 = (x - center + 1j * gamma) / scale, 1j * gamma / scale
-    w, w0 = wofz(z), complex(wofz(z0))
+    w, w0 = wofz(z), wofz(z0)
     slope, slope0 = -2.0 * z * w + 2j / math.sqrt(math.pi), -2.0 * z0 * w0 + 2j / math.sqrt(math.pi)
     peak = w0.real
     shape = w.real / peak
 
-    def derive(dz: Any, dz0: complex) -> FloatArray:
+    def derive(dz: Any, dz0: Any) -> FloatArray:
         return np.asarray(amplitude * ((slope * dz).real - shape * (slope0 * dz0).real) / peak)
 
     return amplitude * shape, np.stack(
@@ -100,23 +102,24 @@ def _voigt(x: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
     )
 
 
-def _moffat_area(p: FloatArray) -> float:
-    amplitude, _, gamma, alpha = (float(v) for v in p)
-    if alpha <= 0.5:  # the integral diverges
-        return math.nan
-    return amplitude * gamma * math.sqrt(math.pi) * math.exp(math.lgamma(alpha - 0.5) - math.lgamma(alpha))
+def _moffat_area(p: FloatArray) -> Any:
+    from scipy.special import gammaln
+
+    amplitude, _, gamma, alpha = p
+    above = np.where(alpha > 0.5, alpha, np.nan)  # below that the integral diverges
+    return amplitude * gamma * math.sqrt(math.pi) * np.exp(gammaln(above - 0.5) - gammaln(above))
 
 
-def _voigt_area(p: FloatArray) -> float:
+def _voigt_area(p: FloatArray) -> Any:
     from scipy.special import erfcx
 
-    amplitude, _, sigma, gamma = (float(v) for v in p)
-    return amplitude * sigma * math.sqrt(2.0 * math.pi) / float(erfcx(gamma / (sigma * _ROOT_TWO)))
+    amplitude, _, sigma, gamma = p
+    return amplitude * sigma * math.sqrt(2.0 * math.pi) / erfcx(gamma / (sigma * _ROOT_TWO))
 
 
-def _voigt_fwhm(p: FloatArray) -> float:
-    gaussian, lorentzian = FWHM_PER_SIGMA * float(p[2]), 2.0 * float(p[3])
-    return 0.5346 * lorentzian + math.sqrt(0.2166 * lorentzian**2 + gaussian**2)
+def _voigt_fwhm(p: FloatArray) -> Any:
+    gaussian, lorentzian = FWHM_PER_SIGMA * p[2], 2.0 * p[3]
+    return 0.5346 * lorentzian + np.sqrt(0.2166 * lorentzian**2 + gaussian**2)
 
 
 _A: Kind = "amplitude"
@@ -127,20 +130,20 @@ _E: Kind = "exponent"
 PROFILES: dict[str, Profile] = {
     "gaussian": Profile(
         ("amplitude", "mean", "stddev"), (_A, _P, _W), _gaussian,
-        lambda p: FWHM_PER_SIGMA * float(p[2]),
-        lambda p: float(p[0] * p[2]) * math.sqrt(2.0 * math.pi),
+        lambda p: FWHM_PER_SIGMA * p[2],
+        lambda p: p[0] * p[2] * math.sqrt(2.0 * math.pi),
         lambda a, c, w: (a, c, w / FWHM_PER_SIGMA),
     ),
     "moffat": Profile(
         ("amplitude", "x_0", "gamma", "alpha"), (_A, _P, _W, _E), _moffat,
-        lambda p: 2.0 * float(p[2]) * math.sqrt(2.0 ** (1.0 / float(p[3])) - 1.0),
+        lambda p: 2.0 * p[2] * np.sqrt(2.0 ** (1.0 / p[3]) - 1.0),
         _moffat_area,
         lambda a, c, w: (a, c, w / (2.0 * math.sqrt(math.sqrt(2.0) - 1.0)), 2.0),
     ),
     "lorentzian": Profile(
         ("amplitude", "x_0", "gamma"), (_A, _P, _W), _lorentzian,
-        lambda p: 2.0 * float(p[2]),
-        lambda p: math.pi * float(p[0] * p[2]),
+        lambda p: 2.0 * p[2],
+        lambda p: math.pi * p[0] * p[2],
         lambda a, c, w: (a, c, w / 2.0),
     ),
     "voigt": Profile(
