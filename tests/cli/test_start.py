@@ -139,7 +139,7 @@ def test_that_without_a_command_the_desktop_starts_where_it_is_installed_and_hel
     import types
 
     installed = types.ModuleType("sofia_app.main")
-    installed.main = lambda: 7  # type: ignore[attr-defined]
+    installed.main = lambda files: 7 + len(files)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "sofia_app.main", installed)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     answer = desk()
@@ -150,6 +150,7 @@ def test_that_without_a_command_the_desktop_starts_where_it_is_installed_and_hel
     assert "pip install '.[gui]'" in refused.err  # type: ignore[attr-defined]
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     assert desk().code == 7  # type: ignore[attr-defined]
+    assert desk(__file__).code == 8  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])

@@ -15,6 +15,7 @@ from sofia_engine.reference import Catalogue, ReferenceFile, ReferenceRequest, R
 from sofia_engine.reference import cache as cache_module
 from sofia_engine.reference.cache import INCOMING, Cache
 from sofia_engine.reference.catalogue import Series
+from sofia_engine.reference.store import SHIPPED
 
 SWC, LWC, HOLES = "forcast/badpix/swc.fits", "forcast/badpix/lwc.fits", "forcast/pinhole/holes.txt"
 REQUEST = ReferenceRequest("FORCAST", "bad_pixel_mask", 20180901, {"mode": "IMG_SWC"})
@@ -74,6 +75,21 @@ def test_that_fetch_brings_all_files_with_one_download_and_reports_progress(
 def test_that_cached_file_is_used_without_any_fetching(store: ReferenceStore, contents: dict[str, bytes]) -> None:
     put(store.path / SWC, contents[SWC])
     assert store.get(REQUEST).read_bytes() == contents[SWC]
+
+
+def test_that_files_shipped_with_the_program_are_used_where_they_are(
+    tmp_path: Path, catalogue: Catalogue, contents: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "program"
+    monkeypatch.setattr("sofia_engine.reference.store.resource_path", program.joinpath)
+    file = next(file for file in catalogue.files if file.key in contents)
+    shipped = put(program / SHIPPED / file.key, contents[file.key])
+    store = ReferenceStore(tmp_path / "cache", catalogue=catalogue, offline=True)
+    assert store.get(file) == shipped
+    assert [(row.state, row.path) for row in store.status([file])] == [("cached", shipped)]
+    shipped.write_bytes(b"damaged")
+    assert [row.state for row in store.status([file])] == ["missing"]
+    assert not (tmp_path / "cache").exists()
 
 
 def test_that_catalogue_of_an_instrument_is_the_given_or_the_shipped_one(tmp_path: Path, catalogue: Catalogue) -> None:
@@ -383,6 +399,12 @@ def _write_catalogue(path: Path, files: dict[str, ReferenceFile]) -> Path:
     content = {"format": 1, "instrument": "FORCAST", "files": entries, "selections": {}}
     path.write_text(json.dumps(content))
     return path
+
+
+def test_that_a_process_that_hangs_with_the_lock_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "_PATIENCE", 0.2)
+    with Cache(tmp_path).lock(), pytest.raises(ReferenceDataError, match="Another process"), Cache(tmp_path).lock():
+        pass
 
 
 @pytest.mark.network

@@ -95,6 +95,8 @@ def _run(argv: list[str]) -> int:
 
         return serve()
     chosen = _find_command(argv)
+    if _are_files(argv):
+        return _start_desktop(_make_parser(""), argv)
     if chosen in _VIEWERS and not _has_windows():
         raise ParameterError(f"The command {chosen} needs the windows, which are not installed; {_INSTALL_WINDOWS}")
     parser = _make_parser(chosen)
@@ -104,6 +106,12 @@ def _run(argv: list[str]) -> int:
     code: int = arguments.run(arguments)
     sys.stdout.flush()
     return code
+
+
+def _are_files(argv: Sequence[str]) -> bool:
+    """Tell whether the words name files rather than a command, as when a file manager starts the program."""
+    known = _COMMANDS.keys() | _VIEWERS.keys()
+    return bool(argv) and all(word not in known and os.path.exists(word) for word in argv)  # noqa: PTH110 - quicker
 
 
 def _find_command(argv: Sequence[str]) -> str:
@@ -144,15 +152,15 @@ def _has_windows() -> bool:
     return find_spec("PySide6") is not None and find_spec("sofia_viewers") is not None
 
 
-def _start_desktop(parser: argparse.ArgumentParser) -> int:
-    """Start the desktop program where it is installed; else say what can be typed."""
+def _start_desktop(parser: argparse.ArgumentParser, files: Sequence[str] = ()) -> int:
+    """Start the desktop program where it is installed, and open files in it; else say what can be typed."""
     from importlib.util import find_spec
 
     if find_spec("sofia_app") is None or find_spec("PySide6") is None or find_spec("sofia_app.main") is None:
         parser.print_help()
         sys.stdout.write(f"\nThe windows of the desktop program are not installed; {_INSTALL_WINDOWS}\n")
         return OK
-    code: int | None = importlib.import_module("sofia_app.main").main()
+    code: int | None = importlib.import_module("sofia_app.main").main(list(files))
     return code or OK
 
 

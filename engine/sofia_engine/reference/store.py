@@ -13,13 +13,17 @@ from sofia_engine.reference.catalogue import Catalogue, ReferenceFile, Reference
 from sofia_engine.reference.distribution import fetch_from_distribution
 from sofia_engine.reference.mirror import Mirror
 from sofia_engine.reference.web import DARUS, fetch_from_darus, fetch_from_url
+from sofia_engine.resources import resource_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     Progress = Callable[[int, int, str], None]
 
-__all__ = ["FileState", "FileStatus", "ReferenceStore"]
+__all__ = ["SHIPPED", "FileState", "FileStatus", "ReferenceStore"]
+
+SHIPPED = "reference_files"
+"""Folder among the resources in which an installed program may bring reference files with it."""
 
 FileState = Literal["cached", "mirror", "missing", "damaged", "override"]
 
@@ -34,7 +38,8 @@ class FileStatus:
     file
         The file.
     state
-        ``cached``: in the cache, intact. ``mirror``: in a mirror. ``override``: a user's own file replaces it.
+        ``cached``: in the cache or shipped with the program, intact. ``mirror``: in a mirror. ``override``: a user's
+        own file replaces it.
         ``damaged``: in the cache with other content than recorded, and in no mirror. ``missing``: none of these.
     path
         Where it lies; for ``mirror`` perhaps a wheel that holds it; for ``missing`` where the cache would put it.
@@ -78,6 +83,7 @@ class ReferenceStore:
         darus: str = DARUS,
     ) -> None:
         self._cache = Cache(Path(cache) if cache is not None else find_cache_folder())
+        self._shipped = Cache(resource_path(SHIPPED))
         named = [Path(name) for name in os.environ.get("SOFIA_DESK_MIRROR", "").split(os.pathsep) if name]
         self._mirrors = tuple(Mirror(Path(path).expanduser()) for path in [*mirrors, *named])
         self.offline = offline or os.environ.get("SOFIA_DESK_OFFLINE", "") not in {"", "0"}
@@ -253,8 +259,9 @@ class ReferenceStore:
         override = self._find_override(file)
         if override is not None:
             return _require_override(file, override)
-        if self._cache.holds(file):
-            return self._cache.locate(file)
+        for folder in (self._cache, self._shipped):
+            if folder.holds(file):
+                return folder.locate(file)
         copies = (mirror.provide(file, self._cache) for mirror in self._mirrors)
         return next((path for path in copies if path is not None), None)
 
@@ -263,8 +270,9 @@ class ReferenceStore:
         if override is not None:
             return FileStatus(file, "override" if override.is_file() else "missing", override)
         cached = self._cache.locate(file)
-        if self._cache.holds(file):
-            return FileStatus(file, "cached", cached)
+        for folder in (self._cache, self._shipped):
+            if folder.holds(file):
+                return FileStatus(file, "cached", folder.locate(file))
         copies = (mirror.find_file(file) or mirror.find_wheel(file) for mirror in self._mirrors)
         copy = next((path for path in copies if path is not None), None)
         if copy is not None:
