@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -59,3 +60,12 @@ def test_that_where_no_process_can_be_begun_maps_are_drawn_here(monkeypatch: pyt
     with painter.started():
         assert painter._process is None
         assert draw_map(IMAGE, LOOK).startswith(b"\x89PNG")
+
+
+def test_that_a_process_that_hangs_is_ended_and_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = [sys.executable, "-c", "import time; time.sleep(600)"]
+    monkeypatch.setattr(painter, "_program", lambda: program)
+    monkeypatch.setattr(painter, "_PATIENCE", 0.3)
+    with painter.started():
+        assert draw_map(IMAGE, LOOK).startswith(b"\x89PNG")
+        assert painter._process is None

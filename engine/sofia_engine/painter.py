@@ -24,6 +24,10 @@ COMMAND = "draw-maps"
 _process: subprocess.Popen[bytes] | None = None
 _mutex = threading.Lock()
 
+_FAREWELL = 10.0
+_PATIENCE = 60.0
+"""Seconds for one map, which takes about one; a process that takes longer is ended, and done without."""
+
 
 @contextmanager
 def started() -> Iterator[None]:
@@ -111,7 +115,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         if stream is not None:
             with contextlib.suppress(OSError):
                 stream.close()
-    process.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):  # where the system cannot end it, it is left behind
+        process.wait(_FAREWELL)
 
 
 def _ask(task: Callable[[], bytes]) -> bytes | Exception | None:

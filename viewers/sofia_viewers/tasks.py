@@ -13,6 +13,9 @@ __all__ = ["Tasks"]
 
 _LOG = logging.getLogger(__name__)
 
+_FAREWELL = 5000
+"""Milliseconds that running work has to end when its owner is closed."""
+
 
 class _Reply(QtCore.QObject):
     finished = Signal(object, int, object, object)
@@ -100,11 +103,13 @@ class Tasks(QtCore.QObject):
         self._pool.start(_Job(key, self._count, work, self._reply, lambda: ticket in self._handlers))
 
     def close(self) -> None:
-        """Drop all requests and wait for the threads to end."""
+        """Drop all requests and wait for the threads to end; one that does not end in time is left to itself."""
         self._closed = True
         self._handlers.clear()
         self._pool.clear()
-        self._pool.waitForDone()
+        if not self._pool.waitForDone(_FAREWELL):
+            _LOG.warning("Work of a viewer did not end in time and is left behind.")
+            _abandon(self._pool, self._reply)
 
     @Slot(object, int, object, object)
     def _deliver(self, key: str, ticket: int, result: Any, error: Exception | None) -> None:
@@ -124,3 +129,12 @@ class Tasks(QtCore.QObject):
             _LOG.error("A task of a viewer failed.", exc_info=error)
         message = str(error) if isinstance(error, SofiaDeskError) else f"{type(error).__name__}: {error}"
         (failed or self.failed.emit)(message)
+
+
+def _abandon(*objects: QtCore.QObject) -> None:
+    """Keep objects for as long as the process lives: to destroy a pool is to wait for its threads."""
+    import ctypes
+
+    for thing in objects:
+        thing.setParent(None)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))

@@ -182,7 +182,7 @@ class EngineClient:
                 self._kill()
             self._listen(worker)
             self._worker = None
-            worker.process.join()
+            _end(worker.process)
             worker.connection.close()
             code = worker.process.exitcode
             self._discard_parts(worker.process.pid or 0)
@@ -287,6 +287,14 @@ class EngineClient:
             for part in Path(self._output).glob(f".*.{pid}-*.part"):
                 with contextlib.suppress(OSError):
                     part.unlink()
+
+
+def _end(process: SpawnProcess) -> None:
+    """Wait for a process that has closed its connection; it may hang on its way out."""
+    process.join(_FAREWELL)
+    if process.is_alive():
+        process.kill()
+        process.join(_FAREWELL)
 
 
 def _explain(code: int | None) -> str:

@@ -19,6 +19,8 @@ __all__ = ["run_worker"]
 _BATCH_SECONDS = 0.02
 _BATCH_SIZE = 200
 _MOST_WAITING = 1000
+_FAREWELL = 2.0
+"""Seconds that the last messages have to be sent."""
 
 
 def run_worker(connection: Connection, instrument_folders: Sequence[str] = ()) -> None:
@@ -74,9 +76,10 @@ class _Outbox:
         self._waiting.put(message)
 
     def close(self) -> None:
-        """Send what is left."""
-        self._waiting.put(None)
-        self._thread.join()
+        """Send what is left, unless the app does not listen any more."""
+        with contextlib.suppress(queue.Full):
+            self._waiting.put(None, timeout=_FAREWELL)
+        self._thread.join(_FAREWELL)
 
     def _deliver(self) -> None:
         while True:

@@ -23,6 +23,8 @@ __all__ = ["INCOMING", "Cache", "compute_sha256", "find_cache_folder", "is_intac
 INCOMING = ".incoming"
 _CHUNK = 1 << 20
 _STALE_SECONDS = 24 * 3600.0
+_PATIENCE = 3600.0
+"""Seconds to wait for a process that is fetching."""
 
 _verified: dict[tuple[str, int, int], str] = {}
 
@@ -158,7 +160,7 @@ class Cache:
         Raises
         ------
         ReferenceDataError
-            If the folder cannot be written.
+            If the folder cannot be written, or another process does not let go of it within an hour.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -210,25 +212,39 @@ def _replace(draft: Path, target: Path, file: ReferenceFile) -> None:
 
 
 def _acquire(stream: BinaryIO) -> None:
-    """Wait for the lock on an open file; it ends when the file is closed. Disks without locks are used without."""
+    """Wait for the lock on an open file; it ends when the file is closed."""
+    end = time.monotonic() + _PATIENCE
+    while not _lock(stream):
+        if time.monotonic() > end:
+            raise ReferenceDataError(
+                f"Another process has been fetching reference files into {Path(stream.name).parent} for more than "
+                f"{_PATIENCE / 60:.0f} minutes; end it if it hangs, and try again."
+            )
+        time.sleep(0.1)
+
+
+def _lock(stream: BinaryIO) -> bool:
+    """Take the lock if it is free; disks without locks are used without."""
     if os.name == "nt":
-        _acquire_windows(stream)
-        return
+        return _lock_windows(stream)
     import fcntl
 
-    with contextlib.suppress(OSError):
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
-def _acquire_windows(stream: BinaryIO) -> None:  # pragma: no cover - the other system
+def _lock_windows(stream: BinaryIO) -> bool:  # pragma: no cover - the other system
     import importlib
 
     msvcrt = importlib.import_module("msvcrt")
-    while True:
-        stream.seek(0)
-        try:
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            time.sleep(0.2)
-        else:
-            return
+    stream.seek(0)
+    try:
+        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+    except OSError:
+        return False
+    return True

