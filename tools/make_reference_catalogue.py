@@ -197,7 +197,7 @@ def describe_forcast() -> Instrument:
 
 
 def describe_fifi_ls() -> Instrument:
-    """Describe the files of FIFI-LS: detector, wavelengths, positions, flats, response, and models of the atmosphere."""
+    """Describe the files of FIFI-LS: detector, wavelengths, positions, flats, response, atmosphere."""
     root = f"{PACKAGE}/instruments/fifi_ls/data"
     tables = (
         Table(

@@ -168,7 +168,8 @@ def render_spectral_map(content: SpectralMap, look: SpectralMapParameters | None
     canvas = FigureCanvasAgg(figure)
     figure.text(0.5, 0.96, content.title, ha="center", va="bottom", fontsize=13, parse_math=False)
     if content.image is not None:
-        draw_panel(figure, content.image, look.as_look(), IMAGE_PANEL, crop=content.image.axes is None)
+        beam = content.image.beam is not None
+        draw_panel(figure, content.image, look.as_look(), IMAGE_PANEL, crop=content.image.axes is None, beam=beam)
     _draw_spectrum(figure, content, look)
     return encode_figure(canvas)
 
