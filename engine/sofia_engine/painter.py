@@ -127,6 +127,9 @@ def _ask(task: Callable[[], bytes]) -> bytes | Exception | None:
             return None
         assert _process.stdin is not None
         assert _process.stdout is not None
+        limit = threading.Timer(_PATIENCE, _process.kill)  # its pipes then end, and so does the waiting
+        limit.daemon = True
+        limit.start()
         try:
             _send(_process.stdin, task)
             answer: bytes | Exception = pickle.load(_process.stdout)  # noqa: S301 - from the process begun here
@@ -134,6 +137,8 @@ def _ask(task: Callable[[], bytes]) -> bytes | Exception | None:
             _end(_process)
             _process = None
             return None
+        finally:
+            limit.cancel()
         return answer
 
 
