@@ -58,6 +58,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.qactions: dict[str, QtGui.QAction] = {}
         self.comparisons: list[Any] = []
         self._best_viewer = ""
+        self._is_asked_for = False
         self.commands = Commands(self)
         self.setWindowTitle("SOFIA Desk")
         self.setAcceptDrops(True)
@@ -130,6 +131,7 @@ class MainWindow(QtWidgets.QMainWindow):
             self._add_page(self._make_page(kind))
         self.image = next(page for page in self.pages if isinstance(page, ImageArea))
         self.quality_viewer = QualityPage(self.desk)
+        self.quality_viewer.state_asked.connect(self._open_state)
         self._add_page(self.quality_viewer)
         for name, widget in (
             ("Header", self.header), ("Tables", self.table), ("Provenance", self.provenance), ("Help", self.help),
@@ -172,7 +174,10 @@ class MainWindow(QtWidgets.QMainWindow):
 
     def add_clone(self, kind: ViewerKind) -> ViewerPage:
         """Add a further view of a kind, which can be closed."""
-        clone = QualityPage(self.desk) if kind == self.quality_viewer.kind else self._make_page(kind)
+        clone: ViewerPage = self._make_page(kind)
+        if kind == self.quality_viewer.kind:
+            clone = QualityPage(self.desk)
+            clone.state_asked.connect(self._open_state)
         self._add_page(clone, closable=True)
         return clone
 
@@ -288,6 +293,9 @@ class MainWindow(QtWidgets.QMainWindow):
         best = choose_viewer(opened.products)
         front = self.page_in_front
         changed = best is not None and best.name != self._best_viewer
+        asked, self._is_asked_for = self._is_asked_for, False
+        if asked and best is not None:
+            self.tabs.bring_up(next(page for page in self.pages if page.kind == best))
         self._best_viewer = best.name if best is not None else self._best_viewer
         if best is None or front is None or front.pinned or isinstance(front, QualityPage) or front.kind == best:
             return
@@ -440,9 +448,19 @@ class MainWindow(QtWidgets.QMainWindow):
         self.desk.tasks.submit(
             "look",
             lambda: OpenedState("file", paths[0].name, tuple(Product.read(path) for path in paths), ""),
-            self.show_state,
+            self._show_asked,
             lambda reason: self.report_problem("The file cannot be shown", reason),
         )
+
+    def _show_asked(self, opened: OpenedState) -> None:
+        """Show products that the user asked for: their viewer comes to the front, whatever is there."""
+        self._is_asked_for = True
+        self.show_state(opened)
+
+    def _open_state(self, key: str) -> None:
+        """Open a state that the user asked for."""
+        self._is_asked_for = True
+        self.desk.show_state(key)
 
     # --- preferences and layout ---
 

@@ -903,10 +903,14 @@ class TestViews:
         assert window.image.currentWidget() is window.image.viewer
         assert "no spectra" in page.message.text()
 
-    def test_that_a_header_in_front_stays_in_front(self, driver: Driver, tmp_path: Path) -> None:
+    def test_that_a_header_in_front_stays_there_until_the_user_asks_for_products(
+        self, driver: Driver, tmp_path: Path
+    ) -> None:
         driver.do("show_header")
-        self.open_spectrum(driver, tmp_path)
+        driver.run("do_step")
         assert driver.window.tabs.currentWidget() is driver.window.header
+        page = self.open_spectrum(driver, tmp_path)
+        assert driver.window.tabs.currentWidget() is page
 
     def test_that_keys_of_the_window_are_not_those_of_a_viewer(self, driver: Driver, tmp_path: Path) -> None:
         page = self.open_spectrum(driver, tmp_path)

@@ -116,6 +116,7 @@ class PipelinePanel(QtWidgets.QWidget):
         for name in _BUTTONS:
             bar.addAction(actions[name])
         bar.setMinimumWidth(220)
+        self.setMinimumWidth(_LEAST_WIDTH)
         self.number.setAccessibleName("Number drawn beside the steps")
         self.number.setToolTip("What the drawings beside the steps show: time, or a number of their products in order")
         self.number.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -243,6 +244,8 @@ class PipelinePanel(QtWidgets.QWidget):
 
 
 _SAVED, _WARNINGS, _TREND = 2, 3, 4
+_LEAST_WIDTH = 330
+"""So that the names of steps can be read."""
 
 
 def _columns(draw: Callable[[StepRow], Sparkline]) -> list[Column]:

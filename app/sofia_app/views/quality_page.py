@@ -10,7 +10,7 @@ from sofia_app.models.products import OpenedState
 from sofia_app.models.viewer_kinds import ViewerKind
 from sofia_app.views.postponed import Postponed
 from sofia_app.views.viewer_page import ViewerPage
-from sofia_viewers.qt import QtGui
+from sofia_viewers.qt import QtGui, QtWidgets, Signal
 
 __all__ = ["QualityPage"]
 
@@ -28,11 +28,15 @@ class QualityPage(ViewerPage):
         Holds the reduction.
     """
 
+    state_asked = Signal(str)
+    """Key of a state whose products are to be shown."""
+
     def __init__(self, desk: Desk) -> None:
         super().__init__(_KIND, desk.tasks)
         self._desk = desk
         self._followed: tuple[str, str, str] = ("", "", "")
         self._folder = ""
+        self._scroller = QtWidgets.QScrollArea()
         self.message.setText("The quality viewer opens …")
         desk.reduction.changed.connect(Postponed(self, self.refresh, delay=200))
 
@@ -50,7 +54,7 @@ class QualityPage(ViewerPage):
             self._follow(self.viewer)
 
     def _follow(self, viewer: Any) -> None:
-        self.setCurrentWidget(viewer)
+        self.setCurrentWidget(self._scroller)
         snapshot = self._desk.reduction.snapshot
         if self.pinned or snapshot is None or self._desk.reduction.progression is not None:
             return
@@ -70,8 +74,15 @@ class QualityPage(ViewerPage):
         if snapshot is not None and folder is not None and str(folder) == self._folder:
             self.viewer.open_session(Path(snapshot.session))
 
+    def _frame(self, viewer: Any) -> QtWidgets.QWidget:
+        """Put the viewer into a frame that scrolls where there is little room."""
+        self._scroller.setWidget(viewer)
+        self._scroller.setWidgetResizable(True)
+        self._scroller.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+        return self._scroller
+
     def _make_viewer(self) -> Any:
         viewer = super()._make_viewer()
-        viewer.state_opened.connect(self._desk.show_state)
+        viewer.state_opened.connect(self.state_asked)
         viewer.browser.folder_changed.connect(self._take_folder)
         return viewer

@@ -9,11 +9,12 @@ from sofia_app.actions import ACTIONS
 from sofia_app.models.products import OpenedState
 from sofia_app.models.viewer_kinds import ViewerKind, find_viewer
 from sofia_engine.product import Product
-from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
+from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from sofia_viewers.tasks import Tasks
 
 __all__ = ["ImageArea", "ViewerPage"]
 
+_LEAST_SIZE = (240, 160)
 _EMPTY = "Nothing to show yet: open raw files, then do the first step."
 
 
@@ -54,6 +55,10 @@ class ViewerPage(QtWidgets.QStackedWidget):
         self.addWidget(self.message)
 
     # --- what others use ---
+
+    def minimumSizeHint(self) -> QtCore.QSize:  # noqa: N802
+        """Ask for little: a viewer that wants more room must not widen the whole window."""
+        return QtCore.QSize(*_LEAST_SIZE)
 
     def prepare(self) -> None:
         """Make the viewer before it is needed, so that the first product does not keep the window waiting."""
@@ -152,8 +157,13 @@ class ViewerPage(QtWidgets.QStackedWidget):
             viewer.pin_action.toggled.connect(self.set_pinned)
         if hasattr(viewer, "failed"):
             viewer.failed.connect(self.failed)
-        self.addWidget(viewer)
+        self.addWidget(self._frame(viewer))
         return viewer
+
+    def _frame(self, viewer: Any) -> QtWidgets.QWidget:
+        """Return what is put on the page: the viewer, or something around it."""
+        widget: QtWidgets.QWidget = viewer
+        return widget
 
 
 class ImageArea(ViewerPage):

@@ -73,6 +73,7 @@ class ImageViewer(QtWidgets.QWidget):
         self._swipe: tuple[str, str] | None = None
         self._last_request: Request | None = None
         self._saved_view: SavedView | None = None
+        self._is_fitted = True
         self._make_parts()
         self._lay_out()
         self._connect()
@@ -324,7 +325,8 @@ class ImageViewer(QtWidgets.QWidget):
         self.fit()
 
     def fit(self) -> None:
-        """Show whole frames."""
+        """Show whole frames, also when the window gets another size, until the user zooms or moves them."""
+        self._is_fitted = True
         for key, view in self.area.visible_views.items():
             self._views[key] = view.fit()
         if self.frames.lock != "none" and self.frames.entries:
@@ -424,6 +426,7 @@ class ImageViewer(QtWidgets.QWidget):
     def _connect(self) -> None:
         self.tasks.failed.connect(self._report)
         self.area.view_added.connect(self._connect_view)
+        self.area.installEventFilter(self)
         self.display_panel.display_changed.connect(self._take_display)
         self.display_panel.rule_changed.connect(self.set_rule)
         self.display_panel.plane_chosen.connect(self.choose_plane)
@@ -498,6 +501,7 @@ class ImageViewer(QtWidgets.QWidget):
                 self.regions.add(region, frames.entries[0].key)
         if same and saved.view is not None:
             self._views = {entry.key: saved.view for entry in frames.entries}
+            self._is_fitted = False
         self._set_frames(frames, keep_views=True)
         self.commands.show_arrangement(frames.arrangement)
 
@@ -654,6 +658,7 @@ class ImageViewer(QtWidgets.QWidget):
         self.readout.setText("    ".join(parts))
 
     def _follow_view(self, key: str, state: ViewState) -> None:
+        self._is_fitted = False
         if self.frames.lock == "none":
             self._views[key] = state
         else:
@@ -708,6 +713,16 @@ class ImageViewer(QtWidgets.QWidget):
         return self.area.views.get(self._current_key())
 
     # -- Qt ---------------------------------------------------------------------------------------------------------
+
+    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:  # noqa: N802
+        """Fit the frames into their place when that gets another size."""
+        if watched is self.area and event.type() == QtCore.QEvent.Type.Resize and self._is_fitted:
+            QtCore.QTimer.singleShot(0, self, self._fit_again)
+        return super().eventFilter(watched, event)
+
+    def _fit_again(self) -> None:
+        if self._is_fitted and self.display_settings.zoom_fit and self.frames.entries:
+            self.fit()
 
     def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802
         """Accept files."""

@@ -30,6 +30,7 @@ from sofia_viewers.quality.settings import load_settings, save_settings
 from sofia_viewers.quality.trend_plot import TrendPlot
 from sofia_viewers.quality.trends import find_outliers
 from sofia_viewers.tasks import Tasks
+from sofia_viewers.theme import icon
 
 if TYPE_CHECKING:
     from sofia_viewers.image.viewer import ImageViewer
@@ -182,6 +183,11 @@ class QualityViewer(QtWidgets.QWidget):
             self._spectrum_place.addWidget(self._spectrum)
         return self._spectrum
 
+    def show_side_panel(self, on: bool) -> None:
+        """Show or hide the browser of files."""
+        self.browser.setVisible(on)
+        self.browser_button.setChecked(on)
+
     def show_tab(self, name: str) -> None:
         """Show a tab: Image, Spectrum, Header, Difference, Numbers, Compare runs, Gallery, Frames or Report."""
         self.tabs.setCurrentIndex(_TABS.index(name))
@@ -234,6 +240,7 @@ class QualityViewer(QtWidgets.QWidget):
         self.frames = DetectorView(self.tasks)
         self.report = ReportView(self.tasks, self._prepare_report)
         self.tabs = QtWidgets.QTabWidget()
+        self.browser_button = QtWidgets.QToolButton()
         self.status = QtWidgets.QLabel()
         self.progress = QtWidgets.QProgressBar()
         self.stop_button = QtWidgets.QPushButton("Stop")
@@ -259,6 +266,13 @@ class QualityViewer(QtWidgets.QWidget):
         for name, page in zip(_TABS, pages, strict=True):
             self.tabs.addTab(page, name)
         self.tabs.setUsesScrollButtons(True)
+        self.browser_button.setIcon(icon("folder"))
+        self.browser_button.setToolTip("Show or hide the browser of files")
+        self.browser_button.setAccessibleName("Browser of files")
+        self.browser_button.setCheckable(True)
+        self.browser_button.setChecked(True)
+        self.browser_button.toggled.connect(self.browser.setVisible)
+        self.tabs.setCornerWidget(self.browser_button, Qt.Corner.TopLeftCorner)
         splitter = QtWidgets.QSplitter()
         splitter.addWidget(self.browser)
         splitter.addWidget(self.tabs)
