@@ -212,3 +212,14 @@ def test_that_products_of_fifi_ls_give_spectra(golden):
     peak = cube.spectra[0].wave[np.nanargmax(cube.spectra[0].flux)]
     assert peak == pytest.approx(157.74, abs=0.1)
     assert cube.pixel_area == pytest.approx(9.0, rel=1e-6)
+
+
+def test_that_wavelengths_in_metres_are_shown_in_micrometres(tmp_path):
+    (tmp_path / "m.csv").write_text("wave [m],flux [Jy]\n1e-5,1\n2e-5,2\n")
+    spectrum = read_spectrum_file(tmp_path / "m.csv").spectra[0]
+    np.testing.assert_allclose(spectrum.wave, [10.0, 20.0])
+    assert spectrum.unit("wavepos") == "um"
+    product = Product.of(
+        fits.Header(), {"WAVEPOS": WAVE * 1e-6, "SPECTRAL_FLUX": FLUX}, {"WAVEPOS": "m", "SPECTRAL_FLUX": "Jy"}
+    )
+    np.testing.assert_allclose(make_spectrum_file(product, "p").spectra[0].wave, WAVE)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -421,3 +422,34 @@ def test_that_panes_survive_json(hidden, limit, scale):
 
     state = PaneState("p", (PaneFile("a", frozenset(hidden)),), x_limits=(limit, limit + 1), x_scale=scale)
     assert PaneState.from_json(json.loads(json.dumps(state.to_json()))) == state
+
+
+@pytest.mark.parametrize(("where", "places"), [("split", "aab"), ("first", "aaa"), ("last", "bbb"), ((1, 0, 1), "bab")])
+def test_that_files_are_spread_over_panes(make_file, where, places):
+    session = SpectrumSession()
+    keys = session.add_files([make_file(name) for name in "xyz"])
+    session.add_pane()
+    session.assign_files(keys, where)
+    found = {part.key: pane for pane, state in zip("ab", session.panes, strict=True) for part in state.files}
+    if where == "last":
+        session.remove_from_pane(keys, 0)
+    assert [pane for _, pane in sorted(found.items())] == list(places)
+    with pytest.raises(ParameterError, match="a pane from 0 to 1"):
+        session.assign_files(keys, (0, 2, 1))
+
+
+def test_that_slit_positions_can_be_shown_in_all_units_of_angles(make_file):
+    session = SpectrumSession()
+    profile = {"slitpos": np.linspace(0.0, 60.0, 201), "spatial_profile": np.ones(201)}
+    file = make_file(**profile)
+    session.add_files([replace(file, spectra=tuple(s.replace({"slitpos": "arcsec"}) for s in file.spectra))])
+    session.change_pane(x_field="slitpos")
+    session.change_axis("primary", field="spatial_profile")
+    assert session.list_units("x") == ["arcsec", "arcmin", "deg", "pixel"]
+    session.change_pane(x_unit="arcmin")
+    assert session.content(0).curves[0].x[-1] == pytest.approx(1.0)
+    session.change_pane(x_field="wavepos", x_unit="")
+    session.change_axis("primary", field="slitpos", unit="deg")
+    assert session.content(0).curves[0].y[-1] == pytest.approx(1.0 / 60.0)
+    session.change_pane(x_field="spatial_profile", x_unit="")
+    assert session.list_units("x") == ["", "pixel"]

@@ -48,7 +48,8 @@ def test_that_velocities_without_a_line_are_refused():
 def test_that_pixels_count_from_zero_and_unknown_axes_offer_nothing_else():
     np.testing.assert_array_equal(convert_wave(WAVE, "um", WaveAxis("pixel")), [0, 1, 2])
     assert list_wave_units("pixel") == ("pixel",)
-    assert list_wave_units("arcsec") == ("arcsec", "pixel")
+    assert list_wave_units("Jy") == ("Jy", "pixel")
+    assert list_wave_units("arcsec") == ("arcsec", "arcmin", "deg", "pixel")
     with pytest.raises(ParameterError, match="cannot be shown"):
         convert_wave(WAVE, "arcsec", WaveAxis("um"))
 

@@ -768,3 +768,41 @@ def test_that_no_control_is_cut_off_by_its_column(viewer):
 def test_that_no_thread_is_left_when_the_viewer_closes(viewer):
     viewer.close()
     assert viewer.tasks._pool.activeThreadCount() == 0
+
+
+def test_that_edges_of_panes_can_be_dragged_and_stay_when_something_is_drawn(viewer):
+    viewer.session.add_pane()
+    viewer.session.add_pane()
+    QtWidgets.QApplication.processEvents()
+    grid = viewer.area.grid
+    assert grid.splitter.count() == 2
+    grid.splitter.setSizes([300, 100])
+    QtWidgets.QApplication.processEvents()
+    sizes = grid.splitter.sizes()
+    assert sizes[0] > 1.5 * sizes[1]
+    viewer.session.select_pane(0)
+    viewer.session.set_style(grid=True)
+    QtWidgets.QApplication.processEvents()
+    assert grid.splitter.sizes() == sizes
+
+
+def test_that_files_are_opened_in_several_panes(viewer, tmp_path):
+    paths = [tmp_path / f"{number}.txt" for number in range(4)]
+    for path in paths:
+        path.write_text("1 2\n2 3\n3 4\n")
+    viewer.session.remove_file("a")
+    viewer.open_files(paths, panes=2)
+    assert wait_until_ready(viewer)
+    assert [len(state.files) for state in viewer.session.panes] == [2, 2]
+    assert viewer.session.current == 0
+
+
+def test_that_a_range_chosen_elsewhere_is_marked_in_the_units_shown(viewer, qtbot):
+    viewer.session.change_pane(x_unit="cm-1")
+    with qtbot.waitSignal(viewer.range_selected, timeout=2000) as told:
+        viewer.mark_range(10.4, 10.6)
+    assert told.args == pytest.approx([10.4, 10.6])
+    assert viewer.overlays.region[1:] == pytest.approx((1e4 / 10.6, 1e4 / 10.4))
+    viewer.session.change_pane(x_unit="pixel")
+    viewer.mark_range(10.4, 10.6)
+    assert "cannot be marked" in viewer.status.text()

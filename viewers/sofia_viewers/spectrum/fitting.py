@@ -537,10 +537,10 @@ def _describe_line(
     profile = PROFILES[shape]
 
     def width(p: FloatArray) -> float:
-        return profile.fwhm(p[place])
+        return float(profile.fwhm(p[place]))
 
     def flux(p: FloatArray) -> float:
-        return profile.area(p[place])
+        return float(profile.area(p[place]))
 
     def base(p: FloatArray) -> float:
         return base_at(p, float(p[place][1]))

@@ -75,7 +75,8 @@ def read_spectrum_file(path: str | Path) -> SpectrumFile:
             found = _read_table(source, key)
     except InputError as problem:
         found = _read_with_specutils(source, key, problem)
-    return SpectrumFile(key, source.name, found.spectra, found.header, source, found.pixel_area, found.notes)
+    spectra = tuple(_in_microns(spectrum) for spectrum in found.spectra)
+    return SpectrumFile(key, source.name, spectra, found.header, source, found.pixel_area, found.notes)
 
 
 def make_spectrum_file(product: Product, key: str, name: str = "") -> SpectrumFile:
@@ -102,7 +103,7 @@ def make_spectrum_file(product: Product, key: str, name: str = "") -> SpectrumFi
         _take_extensions, _take_fifi, _take_tables, _take_rows, _take_cube, _take_photometry,
     )  # fmt: skip
     for reader in readers:
-        spectra = [spectrum for spectrum in reader(unpacked) if len(spectrum)]
+        spectra = [_in_microns(spectrum) for spectrum in reader(unpacked) if len(spectrum)]
         if spectra:
             header = dict(unpacked.header)
             return SpectrumFile(
@@ -514,6 +515,13 @@ def _take_foreign(spectrum: Any) -> tuple[dict[str, Array], dict[str, str]]:
 
 
 # -- small things ----------------------------------------------------------------------------------------------------
+
+
+def _in_microns(spectrum: Spectrum) -> Spectrum:
+    """Return a spectrum over metres, as FITS wants it, over micrometres."""
+    if spectrum.wave is None or spectrum.unit("wavepos") != "m":
+        return spectrum
+    return spectrum.replace({"wavepos": "um"}, wavepos=spectrum.wave * 1e6)
 
 
 def _begins_as_fits(path: Path) -> bool:

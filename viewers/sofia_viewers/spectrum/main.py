@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--export", type=Path, metavar="FILE", help="write a picture (.png, .pdf, .svg) without a window"
     )
+    parser.add_argument("--panes", type=int, default=1, metavar="N", help="spread the files over N panes (default 1)")
     parser.add_argument("--width", type=int, default=_SIZE[0], metavar="PX", help="width (default 1200)")
     parser.add_argument("--height", type=int, default=_SIZE[1], metavar="PX", help="height (default 800)")
     parser.add_argument("--theme", choices=("system", "dark", "light"), default="system", help="look of the window")
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         viewer = SpectrumViewer()
         if arguments.files:
-            viewer.open_files(arguments.files)
+            viewer.open_files(arguments.files, panes=max(arguments.panes, 1))
         return viewer
 
     size = (max(arguments.width, 64), max(arguments.height, 64))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sofia_viewers.qt import QtWidgets
+from sofia_viewers.qt import Qt, QtWidgets
 from sofia_viewers.spectrum.pane_view import PaneView
 
 __all__ = ["PaneGrid", "find_place"]
@@ -21,24 +21,47 @@ def find_place(number: int, count: int, layout: str) -> tuple[int, int]:
 
 
 class PaneGrid(QtWidgets.QWidget):
-    """Lays out the panes."""
+    """Lays out the panes; the edges between them can be dragged."""
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
-        self._layout = QtWidgets.QGridLayout(self)
+        self._arranged: tuple[tuple[str, ...], str] = ((), "")
+        self.splitter = self._make_splitter(Qt.Orientation.Vertical)
+        self._layout = QtWidgets.QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setSpacing(4)
+        self._layout.addWidget(self.splitter)
 
     def arrange(self, panes: list[PaneView], layout: str) -> None:
-        """Show panes, and no others, in a layout: ``grid``, ``rows`` or ``columns``."""
-        while self._layout.count():
-            self._layout.takeAt(0)
-        for number in range(max(self._layout.rowCount(), self._layout.columnCount())):
-            self._layout.setRowStretch(number, 0)
-            self._layout.setColumnStretch(number, 0)
+        """Show panes, and no others, in a layout: ``grid``, ``rows`` or ``columns``; the same ones keep their sizes."""
+        wanted = (tuple(pane.name for pane in panes), layout)
+        if wanted == self._arranged:
+            return
+        self._arranged = wanted
+        rows: dict[int, list[PaneView]] = {}
         for number, pane in enumerate(panes):
-            row, column = find_place(number, len(panes), layout)
-            self._layout.addWidget(pane, row, column)
-            self._layout.setRowStretch(row, 1)
-            self._layout.setColumnStretch(column, 1)
-            pane.show()
+            rows.setdefault(find_place(number, len(panes), layout)[0], []).append(pane)
+        old = self.splitter
+        single_row = len(rows) == 1
+        self.splitter = self._make_splitter(Qt.Orientation.Horizontal if single_row else Qt.Orientation.Vertical)
+        for row in rows.values():
+            holder = self.splitter
+            if not single_row and len(row) > 1:
+                holder = self._make_splitter(Qt.Orientation.Horizontal)
+                self.splitter.addWidget(holder)
+            for pane in row:
+                holder.addWidget(pane)
+                pane.show()
+            _share_evenly(holder, len(row))
+        _share_evenly(self.splitter, len(rows) if not single_row else len(panes))
+        self._layout.replaceWidget(old, self.splitter)
+        old.deleteLater()
+
+    def _make_splitter(self, orientation: Qt.Orientation) -> QtWidgets.QSplitter:
+        splitter = QtWidgets.QSplitter(orientation, self)
+        splitter.setChildrenCollapsible(False)
+        splitter.setHandleWidth(4)
+        return splitter
+
+
+def _share_evenly(splitter: QtWidgets.QSplitter, count: int) -> None:
+    splitter.setSizes([10000] * count)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -183,6 +183,28 @@ class SpectrumSession:
         self._settle(number)
         self._tell(f"pane:{state.id}")
 
+    def assign_files(self, keys: Sequence[str], where: Literal["split", "first", "last"] | Sequence[int]) -> None:
+        """Spread files over the panes, in place of what they show.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            Files.
+        where : {"split", "first", "last"} or sequence of int
+            In equal parts over all panes, all in the first or last pane, or the number of the pane (from 0) of each.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such pane, or not one number for each file.
+        """
+        places = _choose_places(len(keys), where, len(self.panes))
+        if len(places) != len(keys) or not all(0 <= place < len(self.panes) for place in places):
+            raise ParameterError(f"Give for each of {len(keys)} files a pane from 0 to {len(self.panes) - 1}.")
+        for number in sorted(set(places)):
+            self.panes[number] = replace(self.panes[number], files=())
+            self.show_in_pane([key for key, place in zip(keys, places, strict=True) if place == number], number)
+
     def remove_from_pane(self, keys: Iterable[str], pane: int | None = None) -> None:
         """Take files out of a pane; they stay loaded."""
         state = self.panes[self.current if pane is None else pane]
@@ -335,7 +357,8 @@ class SpectrumSession:
             return [""]
         if axis == "x":
             native = native_unit(file, state.x_field, self.formulas)
-            return list(list_wave_units(native)) if state.x_field == "wavepos" else list(_position_units(native))
+            units = list_wave_units(native)
+            return list(units if state.x_field == "wavepos" else dict.fromkeys((native, *units)))
         native = native_unit(file, getattr(state, axis).field, self.formulas)
         return list(list_flux_units(native, file.pixel_area))
 
@@ -517,8 +540,12 @@ def _with_folders(path: Path, others: Sequence[Path]) -> str:
     return str(path)
 
 
-def _position_units(native: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((native, PIXEL)))
+def _choose_places(count: int, where: str | Sequence[int], panes: int) -> list[int]:
+    if not isinstance(where, str):
+        return list(where)
+    if where == "split":
+        return [number * panes // max(count, 1) for number in range(count)]
+    return [0 if where == "first" else panes - 1] * count
 
 
 def _first_free(numbers: Iterable[int]) -> int:

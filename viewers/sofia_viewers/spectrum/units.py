@@ -121,10 +121,12 @@ class WaveAxis:
 
 
 def list_wave_units(native: str) -> tuple[str, ...]:
-    """Return the units a spectral axis can be shown in; only its own if it is no wavelength, frequency or energy."""
+    """Return the units an axis can be shown in: wavelengths and the like, or angles; only its own if it is neither."""
     own = _canonical(native)
     if own in (PIXEL, ""):
         return (PIXEL,)
+    if own in POSITION_UNITS:
+        return (own, *(unit for unit in POSITION_UNITS if unit != own))
     if not _is_spectral(own):
         return (own, PIXEL)
     return WAVE_UNITS if own in WAVE_UNITS else (own, *WAVE_UNITS)
@@ -216,7 +218,7 @@ def list_flux_units(native: str, pixel_area: float | None = None) -> tuple[str, 
         Solid angle of a pixel, arcsec2.
     """
     own = native.strip()
-    usual = tuple(unit for unit in FLUX_UNITS if can_convert_flux(own, unit, pixel_area))
+    usual = tuple(unit for unit in (*FLUX_UNITS, *POSITION_UNITS[:-1]) if can_convert_flux(own, unit, pixel_area))
     return (own, *(unit for unit in usual if parse_unit(unit) != parse_unit(own)))
 
 

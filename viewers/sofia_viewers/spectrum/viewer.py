@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from sofia_engine.errors import InputError, ParameterError, SofiaDeskError
 from sofia_engine.product import Product
@@ -24,6 +27,7 @@ from sofia_viewers.spectrum.plot_box import MouseMode
 from sofia_viewers.spectrum.saving import SAVE_FILTER, make_curve_table, save_spectrum
 from sofia_viewers.spectrum.session import SpectrumSession
 from sofia_viewers.spectrum.spectrum import SpectrumFile
+from sofia_viewers.spectrum.units import can_convert_wave, convert_wave
 from sofia_viewers.spectrum.widget import SpectrumArea
 from sofia_viewers.tasks import Tasks
 from sofia_viewers.theme import apply_theme, current_theme, icon, theme_events
@@ -125,15 +129,34 @@ class SpectrumViewer(QtWidgets.QWidget):
         """Show or hide the column of controls."""
         self.column.setVisible(on)
 
-    def open_files(self, paths: Iterable[str | Path]) -> None:
-        """Open files; those that are open already are read again."""
+    def open_files(self, paths: Iterable[str | Path], panes: int = 1) -> None:
+        """Open files; those that are open already are read again.
+
+        Parameters
+        ----------
+        paths : iterable of path
+            Files.
+        panes : int
+            If more than one, spread them in equal parts over so many panes.
+        """
         wanted = [Path(path) for path in paths]
         self._jobs += 1
 
         def work() -> list[SpectrumFile | str]:
             return [_read_or_explain(path) for path in wanted]
 
-        self.tasks.submit(f"open {self._jobs}", work, self._take_files)
+        def done(results: list[SpectrumFile | str]) -> None:
+            self._take_files(results)
+            if panes > 1:
+                self._spread([result.key for result in results if not isinstance(result, str)], panes)
+
+        self.tasks.submit(f"open {self._jobs}", work, done)
+
+    def _spread(self, keys: Sequence[str], panes: int) -> None:
+        while len(self.session.panes) < panes:
+            self.session.add_pane()
+        self.session.assign_files(keys, "split")
+        self.session.select_pane(0)
 
     def is_ready(self) -> bool:
         """Whether all that was asked for is drawn."""
@@ -306,9 +329,9 @@ class SpectrumViewer(QtWidgets.QWidget):
     def dropEvent(self, event: QtGui.QDropEvent) -> None:  # noqa: N802 - Qt's name
         """Open files dropped here, in the pane under the cursor."""
         paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
-        spot = self.area.grid.mapFrom(self, event.position().toPoint())
+        spot = event.position().toPoint()
         for name, view in self.area.views.items():
-            if view.geometry().contains(spot):
+            if view.rect().contains(view.mapFrom(self, spot)):
                 self.session.select_pane(self.session.find_pane(name))
         event.acceptProposedAction()
         self.open_files(paths)
@@ -382,6 +405,24 @@ class SpectrumViewer(QtWidgets.QWidget):
             self.report(text)
         else:
             self.say(f"{len(records)} spectra fitted." if len(records) > 1 else self.fit_window.status.text())
+
+    def mark_range(self, low: float, high: float) -> None:
+        """Mark and measure a range of wavelengths in the current pane, as other views chose it.
+
+        Parameters
+        ----------
+        low, high : float
+            Wavelengths, μm.
+        """
+        view = self.area.current
+        unit = view.content.x_unit
+        if view.state.x_field != "wavepos" or not can_convert_wave("um", unit) or unit == "pixel":
+            self.say("The range cannot be marked: the pane does not show wavelengths.")
+            return
+        axis = replace(view.state.axis, unit=unit)
+        ends = sorted(float(x) for x in convert_wave(np.array([low, high]), "um", axis))
+        self.overlays.measure(view.name, None)
+        self.overlays.measure(view.name, (ends[0], ends[1]))
 
     def _choose_rest(self, wavelength: float) -> None:
         for number in self.panes_panel.targets:
