@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from sofia_engine import painter
+from sofia_engine import helper_process, painter
 from sofia_engine.errors import InputError
 from sofia_engine.map_figure import ImageMap
 from sofia_engine.quicklook import MapParameters, draw_map, render_map
@@ -38,7 +38,7 @@ def test_that_an_error_of_the_map_is_raised_and_the_process_draws_on() -> None:
 def test_that_a_process_that_was_killed_is_done_without() -> None:
     with painter.started():
         assert painter._process is not None
-        os.kill(painter._process.pid, signal.SIGKILL)
+        os.kill(painter._process.process.pid, signal.SIGKILL)
         assert draw_map(IMAGE, LOOK) == render_map(IMAGE)
         assert draw_map(IMAGE, LOOK).startswith(b"\x89PNG")
 
@@ -48,7 +48,7 @@ def test_that_ctrl_c_does_not_end_the_process_and_nothing_is_left_of_it_at_the_e
     with painter.started():
         draw_map(IMAGE, LOOK)
         assert painter._process is not None
-        process = painter._process
+        process = painter._process.process
         process.send_signal(signal.SIGINT)
         assert draw_map(IMAGE, LOOK).startswith(b"\x89PNG")
     assert process.returncode is not None
@@ -56,7 +56,7 @@ def test_that_ctrl_c_does_not_end_the_process_and_nothing_is_left_of_it_at_the_e
 
 
 def test_that_where_no_process_can_be_begun_maps_are_drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(painter, "_program", lambda: ["/no/such/program"])
+    monkeypatch.setattr(helper_process, "_program", lambda: ["/no/such/program"])
     with painter.started():
         assert painter._process is None
         assert draw_map(IMAGE, LOOK).startswith(b"\x89PNG")
@@ -64,7 +64,7 @@ def test_that_where_no_process_can_be_begun_maps_are_drawn_here(monkeypatch: pyt
 
 def test_that_a_process_that_hangs_is_ended_and_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
     program = [sys.executable, "-c", "import time; time.sleep(600)"]
-    monkeypatch.setattr(painter, "_program", lambda: program)
+    monkeypatch.setattr(helper_process, "_program", lambda: program)
     monkeypatch.setattr(painter, "_PATIENCE", 0.3)
     with painter.started():
         assert draw_map(IMAGE, LOOK).startswith(b"\x89PNG")

@@ -35,6 +35,13 @@ _VIEWERS = {
 }
 """Commands of the windows: ``sofia_viewers.<command>.main``, there only with the extra ``gui``."""
 
+_SERVANTS = {
+    "draw-maps": "sofia_engine.painter:serve",
+    "run-tasks": "sofia_engine.helper_process:serve_in_background",
+    "prepare-kernels": "sofia_engine.kernels:prepare_kernels",
+}
+"""Commands for the program itself and for installers, not for users."""
+
 _INSTALL_WINDOWS = "to install them, type in the folder of the project: python -m pip install '.[gui]'"
 
 _DRAWING = frozenset({"demo", "reduce", "rerun"})
@@ -90,10 +97,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    if argv == ["draw-maps"]:
-        from sofia_engine.painter import serve
-
-        return serve()
+    if len(argv) == 1 and argv[0] in _SERVANTS:
+        module, _, function = _SERVANTS[argv[0]].partition(":")
+        served: int = getattr(importlib.import_module(module), function)()
+        return served
     chosen = _find_command(argv)
     if _are_files(argv):
         return _start_desktop(_make_parser(""), argv)
