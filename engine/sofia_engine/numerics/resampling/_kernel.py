@@ -853,31 +853,33 @@ def _estimate_errors(fits, rank, terms, scratch, algebra, count):  # type: ignor
 
 @compiled
 def _fit_mean(fits, scratch, count):  # type: ignore[no-untyped-def]
-    """Weighted mean, weight sums, its variance and reduced chi-squared."""
+    """Weighted mean, weight sums, its variance and reduced chi-squared; weights of a kernel may be negative."""
     _weigh(fits, scratch, count)
-    weight, closeness, total, spread, squares = 0.0, 0.0, 0.0, 0.0, 0.0
+    weight, closeness, total, spread, squares, size = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for n in range(count):
         w = scratch.weights[n]
-        weight += abs(w) if fits.absolute else w
+        size += abs(w)
+        weight += w
         closeness += abs(scratch.closeness[n]) if fits.absolute else scratch.closeness[n]
         total += w * (w if fits.is_variance else 1.0) * scratch.values[n]
         squares += w * w
         spread += w * w / scratch.precisions[n]
+    if fits.absolute:
+        weight = size
     if fits.is_variance:
         return total / weight**2, weight, closeness, np.nan, np.nan
     mean = total / weight
     scatter, chi2 = 0.0, 0.0
     for n in range(count):
-        square = scratch.weights[n] * (scratch.values[n] - mean) ** 2
+        square = abs(scratch.weights[n]) * (scratch.values[n] - mean) ** 2
         scatter += square
         chi2 += square * scratch.precisions[n]
     if fits.has_errors:
-        return mean, weight, closeness, spread / weight**2, chi2 / weight * count / (count - 1)
+        return mean, weight, closeness, spread / weight**2, chi2 / size * count / (count - 1)
     if fits.sandwich:
-        freedom = weight - squares / weight
-        variance = scatter / freedom * squares / weight**2 if count > 1 else np.nan
+        variance = scatter / (size - squares / size) * squares / weight**2 if count > 1 else np.nan
     else:
-        variance = scatter / weight / (count - 1)
+        variance = scatter / size / (count - 1)
     return mean, weight, closeness, variance, 1.0
 
 

@@ -192,5 +192,5 @@ class Engine:
     def _choose_block(self, count: int, terms: int) -> int:
         """Points in a block: some hundredths of a second of work, and enough blocks for all threads."""
         each = 500 + self.index.expected_count() * len(self.samples.values) * (10 + terms**2 / 2)
-        size = min(_BLOCK_COST / each, _LARGEST_BLOCK, count / (4 * self.threads))
+        size = min(_BLOCK_COST / each, _LARGEST_BLOCK, count / (8 * self.threads))
         return max(int(size), _SMALLEST_BLOCK)
