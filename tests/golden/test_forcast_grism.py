@@ -1,7 +1,7 @@
 """Whole reductions of the golden grism sets beside what the published pipeline makes of them.
 
 Each set is reduced with defaults and with the expert parameters that follow earlier reductions. How far the defaults
-may differ, and why they are nearer to the truth, is in the decision records 20 to 25 and 30 to 32.
+may differ, and why they are nearer to the truth, is in the decision records 20 to 25 and 30 to 34.
 """
 
 import gzip
@@ -12,13 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from scipy.ndimage import median_filter
 
+from sofia_engine.numerics.filtering import median_by_residue, remove_row_pattern_by_median
 from sofia_engine.pipeline.reduction import Reduction
 from sofia_engine.product import Product
+from sofia_engine.reference import ReferenceRequest
 
 pytestmark = pytest.mark.golden
 
 AS_PUBLISHED = {
+    "stack": {"jailbar_baseline": "Running median"},
+    "combine_spectra": {"response_error": "independent"},
     "make_profiles": {"error_rule": "area", "profile_rows": "all"},
     "set_apertures": {"edge_rule": "lower"},
 }
@@ -54,7 +59,8 @@ def reduced(request, golden, reference_store, tmp_path_factory):
     raw = sorted((golden / name / "raw").glob("*RAW*.fits.gz"))
     with Reduction.open(raw, output=folder, session=folder / "session", references=reference_store) as reduction:
         for step, values in AS_PUBLISHED.items() if compatible else ():
-            reduction.set(step, **values)
+            if any(made.key == step for made in reduction.recipe.steps):
+                reduction.set(step, **values)
         if name == "forcast_gri_std":
             model = folder / "alphaboo_model.fits"
             model.write_bytes(gzip.decompress((golden / name / "raw/alphaboo_model.fits.gz").read_bytes()))
@@ -83,7 +89,9 @@ def needs(reduced, name):
 
 
 def test_that_images_agree(reduced):
-    limits = {"STK": 2e-3, "RIM": 1e-3, "MGM": 2e-3, "CRM": 4e-3}
+    limits = {"STK": 5e-3, "RIM": 3e-3, "MGM": 4e-3, "CRM": 8e-3}  # stripes are removed otherwise: record 32
+    if reduced.compatible:
+        limits = {"STK": 2e-3, "RIM": 1e-3, "MGM": 1.5e-3, "CRM": 3.5e-3}  # median filters near bad pixels: record 32
     for code, limit in limits.items():
         for ours, theirs in (pair for pair in reduced.pairs() if f"_{code}_" in pair[0].name):
             product, expected = Product.read(ours), Product.read(theirs)
@@ -106,12 +114,15 @@ def test_that_wavelengths_traces_and_curves_agree(reduced):
 
 
 def test_that_spectra_agree(reduced):
-    limits = {"forcast_gri_g063": 1.2e-2, "forcast_gri_std": 1.2e-2, "forcast_gri_scan": 1e-2}
+    limits = {"forcast_gri_g063": 1.1e-2, "forcast_gri_std": 1e-2, "forcast_gri_scan": 1e-2}  # record 33
+    if reduced.compatible:
+        limits = {"forcast_gri_g063": 4e-3, "forcast_gri_std": 1e-2, "forcast_gri_scan": 4e-3}
     for ours, theirs in reduced.pairs():
         product, expected = Product.read(ours), Product.read(theirs)
         name = "SPECTRAL_FLUX" if "SPECTRAL_FLUX" in expected.planes else "RESPONSE"
         if name in expected.planes and "RIM" not in ours.name:
-            limit = limits[reduced.name] if "_RSP_" not in ours.name else 1.8e-2  # record 30
+            single = "_RSP_" in ours.name or ("_IRS_" in ours.name and not reduced.compatible)
+            limit = 1.8e-2 if single else limits[reduced.name]  # columns beside bad pixels: record 33
             assert difference(product[name], expected[name]) < limit, ours.name
             assert median_ratio(product[name], expected[name]) == pytest.approx(1, abs=2e-3), ours.name
 
@@ -146,6 +157,18 @@ def test_that_the_combined_spectrum_is_the_true_one(reduced, golden):
     assert np.nanstd(ratio[clear]) < 8e-3
 
 
+def test_that_the_quoted_error_of_the_combined_spectrum_covers_the_difference_from_the_truth(reduced, golden):
+    """The error of the response, which all files share, stays in the combined spectrum: record 33."""
+    needs(reduced, "forcast_gri_g063")
+    spectrum = Product.read(reduced.pair("COA")[0])
+    wavelength, flux = np.loadtxt(golden / reduced.name / "truth.csv").T
+    true = np.interp(spectrum["WAVEPOS"], wavelength, flux)
+    clear = (spectrum["TRANSMISSION"] > 0.6) & (np.abs(spectrum["WAVEPOS"] - 6.985) > 0.1)
+    pull = ((spectrum["SPECTRAL_FLUX"] - true) / spectrum["SPECTRAL_ERROR"])[clear][5:-5]
+    scatter = 1.4826 * np.median(np.abs(pull - np.median(pull)))
+    assert (scatter > 1.2) if reduced.compatible else (0.8 < scatter < 1.15)
+
+
 def test_that_the_response_agrees(reduced):
     needs(reduced, "forcast_gri_std")
     for ours, theirs in (pair for pair in reduced.pairs() if "_RSP_" in pair[0].name or "_IRS_" in pair[0].name):
@@ -153,6 +176,41 @@ def test_that_the_response_agrees(reduced):
         assert product.shape == expected.shape
         assert difference(product, expected) < 1e-2
         assert np.array_equal(np.isfinite(product[1]), np.isfinite(expected[1]))
+
+
+def test_that_responses_are_nearer_to_the_truth_where_they_differ_from_the_published(reduced, reference_store):
+    """A blob of bad pixels on the trace; the published spectra are off by some per cent there, ours by noise."""
+    needs(reduced, "forcast_gri_std")
+    if reduced.compatible:
+        pytest.skip("the published treatment of bad pixels is not repeated")
+    true = fits.getdata(reference_store.get(ReferenceRequest(
+        "FORCAST", "response", 20210705, {"spectel": "FOR_G111", "slit": "FOR_LS24"}
+    )))  # fmt: skip
+    ours, theirs = (
+        fits.getdata(path) for path in next(pair for pair in reduced.pairs() if "_RSP_0001" in pair[0].name)
+    )
+    ratios = [product[1] / np.interp(product[0], true[0], true[1]) for product in (ours, theirs)]
+    trend = median_filter(np.nan_to_num(np.mean(ratios, axis=0), nan=1.0), 61)
+    off = np.abs(ours[1] - theirs[1]) > 1e-2 * np.nanpercentile(theirs[1], 99.9)
+    assert 10 <= np.count_nonzero(off) <= 25
+    rms = [float(np.sqrt(np.mean((ratio / trend - 1)[off] ** 2))) for ratio in ratios]
+    assert rms[0] < 0.01  # the noise of a column is 0.3 per cent, that of the atmosphere 0.7
+    assert rms[1] > 0.015
+
+
+def test_that_the_published_stack_has_a_median_filter_that_knows_no_missing_pixels(golden, reference_store, tmp_path):
+    """With such a filter our stack is the published one within the tolerance of the sets: record 32."""
+    folder = golden / "forcast_gri_g063"
+    raw = sorted((folder / "raw").glob("*RAW*0001*.fits.gz"))
+    with Reduction.open(raw, output=tmp_path, session=tmp_path / "session", references=reference_store) as reduction:
+        reduction.set("stack", jbclean=False)
+        reduction.run_to("stack")
+        image = np.asarray(reduction.products[0]["FLUX"], dtype=float)
+    expected = Product.read(next((folder / "expected").glob("*_STK_0001*")))["FLUX"]
+    above = image - median_filter(image, size=(1, 21), mode="wrap")
+    pattern = np.nan_to_num(median_by_residue(above, 16))
+    assert difference(image - pattern, expected) < 1e-3
+    assert difference(remove_row_pattern_by_median(image), expected) > 1e-3
 
 
 def test_that_the_cube_agrees_with_its_summary(reduced):

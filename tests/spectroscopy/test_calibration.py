@@ -8,9 +8,11 @@ from sofia_engine.spectroscopy.aperture_mask import make_aperture_mask
 from sofia_engine.spectroscopy.apertures import Aperture
 from sofia_engine.spectroscopy.calibration import (
     Response,
+    add_response_error,
     calibrate,
     find_calibration_error,
     interpolate_response,
+    separate_response_error,
     spread_responses,
 )
 from sofia_engine.spectroscopy.combination import make_response
@@ -87,3 +89,13 @@ def test_that_a_response_made_of_a_standard_gives_its_flux_back():
     np.testing.assert_allclose(spread, 0.1 / 0.7 / model)  # the error of the old response is taken out again
     again, _ = calibrate(raw, np.full(30, 0.1), transmission, Response(values, spread))
     np.testing.assert_allclose(again, model)
+
+
+def test_that_the_error_of_the_response_can_be_taken_out_and_put_back():
+    flux, noise, share = np.array([3.0, -2.0, np.nan]), np.array([0.1, 0.2, 0.3]), np.array([0.05, 0.1, 0.1])
+    total = add_response_error(flux, noise, share)
+    np.testing.assert_allclose(total[:2], np.sqrt([0.01 + 0.0225, 0.04 + 0.04]))
+    np.testing.assert_allclose(separate_response_error(flux, total, share)[:2], noise[:2])
+    np.testing.assert_array_equal(separate_response_error([1.0], [0.01], [0.5]), [0.0])
+    calibrated, error = calibrate([2.0], [0.1], [0.5], Response(np.array([4.0]), np.array([0.2])))
+    np.testing.assert_allclose(separate_response_error(calibrated, error, 0.05), [0.1 / 2.0])

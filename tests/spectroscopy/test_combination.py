@@ -103,3 +103,17 @@ def test_that_slow_differences_in_shape_are_taken_out():
     spread = corrected.std(axis=0) / corrected.mean(axis=0)
     assert spread.max() < 0.05
     assert np.std([s * np.ones(200) for s in slopes], axis=0).max() > 0.2
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.5])
+def test_that_smoothed_errors_are_the_scatter_of_columns_that_share_pixels(part):
+    """Each column is a mean of two independent pixels, as in rectified images."""
+    rng = np.random.default_rng(8)
+    pixels = rng.normal(0, 1, (2000, 41))
+    columns = (1 - part) * pixels[:, :-1] + part * pixels[:, 1:]
+    single = np.hypot(1 - part, part)
+    smooth, errors = zip(
+        *(smooth_spectrum(row, np.full(40, single), 2.0, correlation=1 / single) for row in columns), strict=True
+    )
+    scatter = np.std(smooth, axis=0)[8:-8].mean()
+    assert scatter == pytest.approx(errors[0][20], rel=0.03)

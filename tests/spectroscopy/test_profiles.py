@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sofia_engine.errors import StepError
-from sofia_engine.spectroscopy.profiles import ProfileRule, make_profiles
+from sofia_engine.spectroscopy.profiles import ProfileRule, follow_trace, make_profiles
 
 WAVE = np.linspace(5, 8, 80)
 SLIT = 0.768 * np.arange(60)
@@ -81,3 +81,17 @@ def test_that_the_input_is_unchanged():
     before = image.copy()
     make_profiles(image, WAVE)
     np.testing.assert_array_equal(image, before)
+
+
+def test_that_the_median_profile_follows_a_moving_trace():
+    rows = np.arange(60.0)[:, np.newaxis]
+    centers = 30 + 3 * np.linspace(-1, 1, 120)
+    brightness = 100 * (1 + 0.5 * np.sin(np.arange(120) / 7))
+    shape = np.exp(-0.5 * ((rows - centers) / 2.0) ** 2)
+    image = brightness * shape
+    image[25:28, 40:45] = np.nan
+    profile = follow_trace(image, centers)
+    expected = shape / shape.sum(axis=0)
+    assert np.abs(profile - expected).max() < 0.01 * expected.max()
+    still = np.repeat(np.nanmedian(image, axis=1)[:, np.newaxis], 120, axis=1)
+    assert np.abs(still / still.sum(axis=0) - expected).max() > 0.3 * expected.max()

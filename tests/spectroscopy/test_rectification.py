@@ -73,6 +73,19 @@ def test_that_a_missing_pixel_leaves_few_bad_pixels_and_no_wrong_ones(spectrogra
     np.testing.assert_allclose(out.flux[~out.bad], whole.flux[~out.bad], rtol=0.01)
 
 
+def test_that_half_missing_pixels_on_the_flank_of_a_source_are_not_made_up(spectrograph):
+    """A narrow source with holes: what is left good is right; scaled to the whole area it would not be."""
+    image = spectrograph.expose(lambda wave: 1 + 0 * wave, lambda slit: np.exp(-0.5 * ((slit - 30) / 1.2) ** 2))
+    holed = image.copy()
+    holed[np.random.default_rng(2).random(image.shape) < 0.05] = np.nan
+    worst = {}
+    for fraction in (0.02, 0.2):
+        rectify = spectrograph.rectifier(missing_fraction=fraction)
+        whole, out = (rectify(part, np.ones_like(image)) for part in (image, holed))
+        worst[fraction] = np.nanmax(np.abs(out.flux - whole.flux)) / np.nanmax(whole.flux)
+    assert worst[0.02] < 0.01 < 0.03 < worst[0.2]
+
+
 def test_that_an_image_of_nan_is_all_bad(spectrograph):
     image = np.full(spectrograph.shape, np.nan)
     out = spectrograph.rectifier()(image, image)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from sofia_engine.errors import StepError
+from sofia_engine.numerics.interpolation import Interpolation, interpolate_image
 from sofia_engine.numerics.row_polynomials import fit_rows
 from sofia_engine.numerics.statistics import median_ignoring_nan
 
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 
     from sofia_engine.numerics.arrays import FloatArray
 
-__all__ = ["ProfileRule", "SpatialProfile", "make_profiles"]
+__all__ = ["ProfileRule", "SpatialProfile", "follow_trace", "make_profiles"]
 
 BRIGHT = 0.1
+_ALONG_SLIT = Interpolation(order=3, edge="nearest", extrapolate=True, minimum_weight=0.9)
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,39 @@ def make_profiles(
     missing = np.flatnonzero(~np.isfinite(median))
     warnings = (f"The spatial profile has no value in {missing.size} rows.",) if missing.size else ()
     return SpatialProfile(median, fits(x), warnings)
+
+
+def follow_trace(image: ArrayLike, rows: ArrayLike) -> FloatArray:
+    """Median profile that moves along the slit with the trace of a source.
+
+    Parameters
+    ----------
+    image : (ns, nw) array_like
+        Rectified image without background; NaN is missing.
+    rows : (nw,) array_like
+        Row of the source at each column.
+
+    Returns
+    -------
+    (ns, nw) ndarray
+        The columns are moved so that the trace is straight, divided by their brightness, and the median of them moved
+        back. A median of columns that are not moved is broader than the source in any of them, and off its centre:
+        weighted extraction with it is wrong by some per cent.
+    """
+    data, places = np.asarray(image, dtype=np.float64), np.asarray(rows, dtype=np.float64)
+    offset = places - np.median(places)
+    y, x = np.indices(data.shape, dtype=np.float64)
+    straight = interpolate_image(data, np.stack([y + offset, x]), _ALONG_SLIT)
+    median = median_ignoring_nan(straight, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        straight = straight / _find_spectrum(straight, median, "bright")
+    straight[~np.isfinite(straight)] = np.nan
+    profile = median_ignoring_nan(straight, axis=1)
+    profile = np.nan_to_num(profile) / np.nansum(np.abs(profile))
+    moved: FloatArray = interpolate_image(
+        np.repeat(profile[:, np.newaxis], data.shape[1], axis=1), np.stack([y - offset, x]), _ALONG_SLIT
+    )
+    return moved
 
 
 def _find_spectrum(data: FloatArray, median: FloatArray, rows: Literal["bright", "all"]) -> FloatArray:

@@ -167,6 +167,21 @@ def test_that_dithers_are_read_as_the_header_means_them(make_stacked, cards, exp
     np.testing.assert_allclose(read_dither(image.replace(header=header)), expected, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("cards", "expected"),
+    [
+        ({"DITHERX": 3.0, "DITHERY": 4.0, "SKY_ANGL": 150.0}, (3.0, 4.0)),
+        ({"DITHERX": 7.68, "DITHERY": 0.0, "DTHCRSYS": "ERF", "SKY_ANGL": 90.0}, (0.0, -10.0)),
+    ],
+    ids=["detector", "sky"],
+)
+def test_that_dithers_of_slit_images_are_not_turned_north_up(make_stacked, cards, expected):
+    image = make_stacked(np.zeros((4, 4)))
+    header = image.header.copy()
+    header.update({"DTHCRSYS": "SIRF"} | cards)
+    np.testing.assert_allclose(read_dither(image.replace(header=header), north_up=False), expected, atol=1e-9)
+
+
 def test_that_a_missing_dither_gives_a_clear_error(drive, observe):
     with pytest.raises(HeaderError, match=r"m_1\.fits.*DITHERX"):
         drive(register, observe(DITHERX=None), {"corcoadd": "Header shifts"})

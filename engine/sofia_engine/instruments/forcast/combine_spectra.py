@@ -200,7 +200,8 @@ def _find_response_share(images: Sequence[Product], p: CombinationParameters) ->
     if p.response_error == "independent" or len(known) < len(images):
         return np.zeros(images[0]["WAVEPOS"].size)
     shares = [Response(image["RESPONSE"], image["RESPONSE_ERROR"]).relative_error for image in known]
-    return np.nan_to_num(np.mean(shares, axis=0))
+    mean: FloatArray = np.nan_to_num(np.mean(shares, axis=0))
+    return mean
 
 
 def _combine_one_dimensional(
@@ -261,7 +262,7 @@ def _place_slits(images: Sequence[Product], p: CombinationParameters, run: Run) 
             run.log("TGTRA or TGTDEC missing: the images are combined by their coordinates.")
         offsets = found or offsets
     elif p.registration == "Use header offsets":
-        dithers = [read_dither(image) for image in images]
+        dithers = [read_dither(image, north_up=False) for image in images]
         planes = [
             move_plane(plane, dithers[0][0] - x, dithers[0][1] - y)
             for plane, (x, y) in zip(planes, dithers, strict=True)

@@ -24,9 +24,11 @@ from sofia_engine.pipeline.run import Run, Wanted
 from sofia_engine.pipeline.step import step
 from sofia_engine.product import Product
 from sofia_engine.spectroscopy.aperture_keywords import read_apertures
-from sofia_engine.spectroscopy.aperture_mask import read_background
+from sofia_engine.spectroscopy.aperture_mask import read_aperture, read_background
+from sofia_engine.spectroscopy.apertures import slit_index
 from sofia_engine.spectroscopy.background import estimate_background_errors
 from sofia_engine.spectroscopy.extraction import BackgroundErrors, ExtractionRule, ExtractionTask, extract_spectra
+from sofia_engine.spectroscopy.profiles import follow_trace
 
 __all__ = ["ExtractionParameters", "extract"]
 
@@ -47,7 +49,7 @@ class ExtractionParameters(SavedOutput):
     use_profile: bool = parameter(
         False,
         label="Use median profile instead of spatial map",
-        help="Take the same spatial profile at all wavelengths.",
+        help="Take the same spatial profile at all wavelengths, moved along the slit with the trace.",
     )
     fix_bad: bool = parameter(
         True,
@@ -105,9 +107,7 @@ def extract(image: Product, p: ExtractionParameters, run: Run) -> Product:
 
 
 def _prepare(image: Product, p: ExtractionParameters) -> ExtractionTask:
-    profile = image["SPATIAL_MAP"]
-    if p.use_profile:
-        profile = np.repeat(image["SPATIAL_PROFILE"][:, np.newaxis], profile.shape[1], axis=1)
+    profile = _spread_profile(image) if p.use_profile else image["SPATIAL_MAP"]
     variance = square_error(image)
     return ExtractionTask(
         image["FLUX"],
@@ -118,6 +118,17 @@ def _prepare(image: Product, p: ExtractionParameters) -> ExtractionTask:
         [aperture.sign for aperture in read_apertures(image.header)],
         _estimate_background_errors(image, variance),
     )
+
+
+def _spread_profile(image: Product) -> FloatArray:
+    """The median profile in all columns; in apertures whose trace was fitted it follows that."""
+    require_planes(image, "APERTURE_TRACE")
+    profile = np.repeat(image["SPATIAL_PROFILE"][:, np.newaxis], image["FLUX"].shape[1], axis=1)
+    for number, trace in enumerate(image["APERTURE_TRACE"], start=1):
+        if np.ptp(trace) > 0:
+            inside = read_aperture(image["APERTURE_MASK"], number).psf > 0
+            profile[inside] = follow_trace(image["FLUX"], slit_index(image["SLITPOS"], trace))[inside]
+    return profile
 
 
 def _estimate_background_errors(image: Product, variance: FloatArray) -> BackgroundErrors | None:

@@ -70,8 +70,16 @@ class RegisterParameters(SavedOutput):
     )
 
 
-def read_dither(image: Product) -> Shift:
-    """Shift (x, y) in pixels that moves an image with north up onto the undithered position; (0, 0) if not dithered.
+def read_dither(image: Product, *, north_up: bool = True) -> Shift:
+    """Shift (x, y) in pixels that moves an image onto the undithered position; (0, 0) if it was not dithered.
+
+    Parameters
+    ----------
+    image : Product
+        With the dither in its header.
+    north_up : bool
+        Whether the image has been turned north up, as images are when they are merged; else its pixels lie as those of
+        the detector, as in rectified spectral images.
 
     Raises
     ------
@@ -86,11 +94,16 @@ def read_dither(image: Product) -> Shift:
     except (KeyError, TypeError, ValueError):
         raise HeaderError(f"{image.name}: DITHERX or DITHERY is missing; use another registration algorithm.") from None
     system = next((header[key] for key in ("DTHCRSYS", "DTHRCS", "DITHERCS") if key in header), "SIRF")
+    turn = math.radians(180.0 - float(header.get("SKY_ANGL", 180.0)))
     if str(system).strip().upper() in ("ERF", "2"):
         scale = scale_of_pixels(header)
-        return -x / scale, y / scale
-    turn = math.radians(180.0 - float(header.get("SKY_ANGL", 180.0)))
-    return x * math.cos(turn) + y * math.sin(turn), -x * math.sin(turn) + y * math.cos(turn)
+        return (-x / scale, y / scale) if north_up else _turn((-x / scale, y / scale), -turn)
+    return _turn((x, y), turn) if north_up else (x, y)
+
+
+def _turn(shift: Shift, angle: float) -> Shift:
+    (x, y), cosine, sine = shift, math.cos(angle), math.sin(angle)
+    return x * cosine + y * sine, -x * sine + y * cosine
 
 
 def measure_centroid_shift(image: FloatArray, reference: FloatArray, fwhm: float) -> Shift:
