@@ -1,9 +1,14 @@
 """Measuring many files: remembered, cancelled, in processes."""
 
+import os
+import signal
+import sys
 import threading
 
+import psutil
 import pytest
 
+from sofia_engine import helper_process
 from sofia_viewers.quality import measuring
 from sofia_viewers.quality.measuring import MetricsCache, measure_files
 from sofia_viewers.quality.trends import find_outliers
@@ -31,16 +36,52 @@ def test_that_processes_give_the_same_rows_as_threads(night, monkeypatch):
     paths = sorted(night.iterdir())[:4]
     threads = measure(paths, jobs=2)
     monkeypatch.setattr(measuring, "_MANY", 2)
+    monkeypatch.setattr(measuring, "measure_file", None)  # of no use to the processes
     assert [row.values for row in measure(paths, jobs=2)] == [row.values for row in threads]
+    assert not any(row.problem for row in threads)
+    assert not psutil.Process().children(recursive=True)
 
 
-def test_that_threads_take_over_where_processes_cannot_be_started(night, monkeypatch):
-    def refuse(_workers):
-        raise OSError("no more processes")
-
+@pytest.mark.parametrize("program", [["/no/such/program"], [sys.executable, "-c", ""]], ids=["none", "ends at once"])
+def test_that_threads_take_over_where_processes_cannot_be_begun(night, monkeypatch, program):
     monkeypatch.setattr(measuring, "_MANY", 2)
-    monkeypatch.setattr(measuring, "_start_processes", refuse)
+    monkeypatch.setattr(helper_process, "_program", lambda: program)
     assert not any(row.problem for row in measure(sorted(night.iterdir())[:3], jobs=2))
+
+
+@pytest.fixture
+def frozen(monkeypatch):
+    """Stop the first process that measures, as one stops that reads from a disk that does not answer."""
+    monkeypatch.setattr(measuring, "_MANY", 1)
+    begin, begun = measuring._Crew._begin, []
+
+    def begin_frozen(crew):
+        helper = begin(crew)
+        if not begun:
+            os.kill(helper.process.pid, signal.SIGSTOP)
+        begun.append(helper)
+        return helper
+
+    monkeypatch.setattr(measuring._Crew, "_begin", begin_frozen)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_that_a_file_that_takes_for_ever_is_named_and_the_others_are_measured(night, monkeypatch, frozen):
+    monkeypatch.setattr(measuring, "_PATIENCE", 5.0)
+    rows = measure(sorted(night.iterdir())[:3], jobs=1)
+    assert "took too long" in rows[0].problem
+    assert not any(row.problem for row in rows[1:])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_that_cancelling_does_not_wait_for_a_process(night, frozen):
+    cancelled = threading.Event()
+    timer = threading.Timer(2.0, cancelled.set)
+    timer.start()
+    assert measure(sorted(night.iterdir())[:2], jobs=1, cancelled=cancelled) == []
+    timer.join(10)
+    assert not [thread for thread in threading.enumerate() if thread.name == "measure"]
+    assert not psutil.Process().children(recursive=True)
 
 
 def test_that_a_file_is_measured_again_only_when_it_has_changed(night, tmp_path, monkeypatch):

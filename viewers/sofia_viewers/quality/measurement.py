@@ -13,6 +13,8 @@ from sofia_viewers.quality.metrics import Metrics
 
 __all__ = ["Measurement"]
 
+_FAREWELL = 10.0
+"""Seconds; the thread ends its own threads and processes in less."""
 _REFRESH_MS = 150
 _LONGEST_REFRESH_MS = 3000
 _SHARE = 15
@@ -76,12 +78,12 @@ class Measurement(QtCore.QObject):
             self.finished.emit(False)
 
     def close(self) -> None:
-        """Stop and wait for the thread."""
+        """Stop, and wait a while for the thread."""
         self._cancelled.set()
         self._ticket += 1
         self._timer.stop()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_FAREWELL)
 
     def _work(self, paths: tuple[Path, ...], ticket: int, cancelled: threading.Event) -> None:
         try:

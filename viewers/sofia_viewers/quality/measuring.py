@@ -1,20 +1,23 @@
-"""Measuring many files: in threads, many in processes; what was measured before is remembered."""
+"""Measuring many files: some in threads, many in processes; what was measured before is remembered.
+
+Threads that compute keep Python's lock from the thread of the windows; processes do not, and use all processors.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sofia_engine.errors import SofiaDeskError
+from sofia_engine.helper_process import HelperLostError, HelperProcess
 from sofia_engine.product import write_atomically
 from sofia_viewers.quality.metrics import Metrics, measure_file
 
@@ -22,8 +25,12 @@ __all__ = ["MetricsCache", "measure_files"]
 
 _LOG = logging.getLogger(__name__)
 
-_MANY = 60
-"""From so many files on, processes pay for their start."""
+_MANY = 12
+"""From so many files on, processes pay for their start, which takes a second."""
+_PATIENCE = 120.0
+"""Seconds for one file."""
+_FAREWELL = 5.0
+"""Seconds that threads have to end."""
 _VERSION = 1
 _MOST_KEPT = 20_000
 
@@ -110,7 +117,7 @@ def measure_files(
     cache : MetricsCache, optional
         What is known already.
     cancelled : Event, optional
-        Set it to stop; files that are being measured are finished, but not reported.
+        Set it to stop; files that are being measured are not reported.
     jobs : int, optional
         Files measured side by side; as many as processors if left out.
 
@@ -146,46 +153,106 @@ def measure_or_explain(path: Path) -> Metrics:
     except Exception as error:  # noqa: BLE001 - one strange file must not lose the others
         _LOG.debug("%s could not be measured.", path, exc_info=True)
         problem = f"{path} cannot be measured ({type(error).__name__}: {error})."
+    return _explain(path, problem)
+
+
+def _explain(path: Path, problem: str) -> Metrics:
     return Metrics({"file": path.name, "run": path.parent.name}, path, problem=problem)
 
 
 def _measure_unknown(
     files: dict[int, Path], cancelled: threading.Event, jobs: int | None
 ) -> Iterator[tuple[int, Metrics]]:
-    """Measure files in processes if there are many, else (or where processes cannot be started) in threads."""
-    workers = max(1, min(jobs or os.cpu_count() or 1, len(files)))
-    left = dict(files)
-    if len(files) >= _MANY and workers > 1:
-        try:
-            for position, row in _measure_in(_start_processes(workers), left, cancelled, workers):
-                del left[position]
-                yield position, row
-        except (BrokenProcessPool, RuntimeError, OSError) as error:
-            _LOG.info("Files are measured in threads: processes cannot be used here (%s).", type(error).__name__)
-    if left and not cancelled.is_set():
-        yield from _measure_in(ThreadPoolExecutor(workers, thread_name_prefix="measure"), left, cancelled, workers)
+    """Measure files in processes if there are many, else (or where processes cannot be begun) in threads."""
+    if not files:
+        return
+    crew = _Crew(files, len(files) >= _MANY)
+    crew.start(max(1, min(jobs or os.cpu_count() or 1, len(files))))
+    try:
+        count = 0
+        while count < len(files) and not cancelled.is_set():
+            try:
+                yield crew.measured.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            count += 1
+    finally:
+        crew.stop()
 
 
-def _measure_in(
-    pool: Executor, files: dict[int, Path], cancelled: threading.Event, workers: int
-) -> Iterator[tuple[int, Metrics]]:
-    with pool:
-        waiting = dict(reversed(files.items()))
-        running: dict[Future[Metrics], int] = {}
+class _Crew:
+    """Threads that measure, each by means of a process of its own if that is asked for.
+
+    Parameters
+    ----------
+    files : dict of int to Path
+        What to measure.
+    in_processes : bool
+        Whether threads let processes do it.
+    """
+
+    def __init__(self, files: dict[int, Path], in_processes: bool) -> None:
+        self.measured: queue.SimpleQueue[tuple[int, Metrics]] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[int, Path]] = queue.SimpleQueue()
+        for item in files.items():
+            self._waiting.put(item)
+        self._in_processes = in_processes
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._helpers: list[HelperProcess] = []
+        self._threads: list[threading.Thread] = []
+
+    def start(self, workers: int) -> None:
+        """Begin to measure."""
+        self._threads = [threading.Thread(target=self._work, name="measure", daemon=True) for _ in range(workers)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the processes, and wait for the threads, though not for ever: one may hang in a file system."""
+        self._stopped.set()
+        with self._lock:
+            for helper in self._helpers:
+                helper.kill()
+        for thread in self._threads:
+            thread.join(_FAREWELL)
+
+    def _work(self) -> None:
+        helper: HelperProcess | None = self._begin()
         try:
-            while (waiting or running) and not cancelled.is_set():
-                while waiting and len(running) < 2 * workers:
-                    position, path = waiting.popitem()
-                    running[pool.submit(measure_or_explain, path)] = position
-                done, _ = wait(running, timeout=0.1, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield running.pop(future), future.result()
+            while not self._stopped.is_set():
+                position, path = self._waiting.get_nowait()
+                try:
+                    row = measure_or_explain(path) if helper is None else helper.ask(partial(measure_or_explain, path))
+                except HelperLostError:
+                    if self._stopped.is_set():
+                        return
+                    row = _explain(path, f"{path} cannot be measured: the process that did it ended or took too long.")
+                    helper = self._begin()
+                except RuntimeError as error:
+                    row = _explain(path, f"{path} cannot be measured ({error}).")
+                self.measured.put((position, row))
+        except queue.Empty:
+            pass
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            if helper is not None:
+                helper.end()
 
-
-def _start_processes(workers: int) -> Executor:
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    def _begin(self) -> HelperProcess | None:
+        """Begin a process and see that it works; None where that is impossible or not wanted."""
+        if not self._in_processes:
+            return None
+        try:
+            with self._lock:
+                helper = HelperProcess(patience=_PATIENCE)
+                self._helpers.append(helper)
+            if self._stopped.is_set():
+                helper.kill()
+            helper.ask(os.getpid)
+        except (OSError, HelperLostError) as error:
+            _LOG.info("Files are measured in threads: processes cannot be used here (%s).", error)
+            return None
+        return helper
 
 
 def _stamp(path: Path) -> str:
