@@ -57,6 +57,7 @@ ACTIONS = (
     Action("remove_files", "Remove from the list", "File", "Ctrl+Backspace", ("selected files",), "remove", "Take the selected files off the list; nothing is deleted"),
     Action("clear_files", "Clear the list", "File", "", ("files",), "", "Take all files off the list; nothing is deleted"),
     Action("start_reduction", "Start reduction of the selection", "File", "Ctrl+Return", ("selected files", "idle"), "run", "Reduce the selected files or group"),
+    Action("compare_files", "Compare two files", "File", "Ctrl+Shift+Y", ("two files",), "compare", "Show the two files selected in the list together: side by side, blinking, their difference, spectra overlaid, headers"),
     Action("open_session", "Open session…", "File", "Ctrl+Shift+S", ("idle",), "history", "Go on with an earlier reduction", separated=True),
     Action("close_reduction", "Close reduction", "File", "Ctrl+W", _IDLE, "", "Close it; the session is kept and can be opened again"),
     Action("set_output", "Output folder…", "File", "Ctrl+Shift+D", _IDLE, "folder", "Choose where products are written", separated=True),

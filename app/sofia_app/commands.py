@@ -77,6 +77,11 @@ class Commands:
             )
         self._desk.start_reduction(self._desk.selection["files"], output)
 
+    def compare_files(self) -> None:
+        """Compare the two files that are selected."""
+        left, right = self._desk.selection["files"]
+        self._window.compare_files(left, right)
+
     def open_session(self) -> None:
         """Choose an earlier reduction and go on with it."""
         dialog = SessionsDialog(self._window, list_sessions())

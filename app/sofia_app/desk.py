@@ -173,6 +173,7 @@ class Desk(QtCore.QObject):
             "can redo": reduction.can_redo,
             "files": len(self.files) > 0,
             "selected files": bool(self.selection["files"]),
+            "two files": len(self.selection["files"]) == 2,
             "selected step": reduction.is_open and 0 <= self.selection["step"] < len(reduction.steps),
             "selected state": len(self.selection["states"]) == 1,
             "can compare": len(reduction.states) > 1,

@@ -11,8 +11,9 @@ from sofia_app.actions import ACTIONS, MENUS
 from sofia_app.commands import Commands
 from sofia_app.desk import Desk, ErrorReport
 from sofia_app.group_queue import GroupJob, GroupQueue
+from sofia_app.models.parameters import format_value
 from sofia_app.models.preferences import choose_output
-from sofia_app.models.products import OpenedState
+from sofia_app.models.products import OpenedState, open_state
 from sofia_app.models.viewer_kinds import VIEWERS, ViewerKind, choose_viewer
 from sofia_app.views.data_panel import DataPanel, dropped_paths
 from sofia_app.views.dialogs import ErrorDialog, SessionsDialog
@@ -30,6 +31,7 @@ from sofia_app.views.view_area import HeaderView, ProvenanceView, TableView
 from sofia_app.views.view_keeper import ViewKeeper
 from sofia_app.views.view_tabs import ViewTabs
 from sofia_app.views.viewer_page import ImageArea, ViewerPage
+from sofia_app.worker.protocol import Sweep
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets
 from sofia_viewers.theme import apply_theme, icon, theme_events
 
@@ -147,9 +149,10 @@ class MainWindow(QtWidgets.QMainWindow):
             return page
         return ImageArea(self.desk.tasks) if kind.name == "image" else ViewerPage(kind, self.desk.tasks)
 
-    def _add_page(self, page: ViewerPage, *, closable: bool = False) -> None:
+    def _add_page(self, page: ViewerPage, *, title: str = "", closable: bool = False) -> None:
         same = sum(other.kind.name == page.kind.name for other in self.pages)
-        self.tabs.add(page, f"{page.kind.title} {same + 1}" if same else page.kind.title, closable=closable)
+        title = title or (f"{page.kind.title} {same + 1}" if same else page.kind.title)
+        self.tabs.add(page, title, closable=closable)
         self.pages.append(page)
         page.failed.connect(lambda text: self.desk.log_line("warning", text))
         page.pin_changed.connect(lambda: self._mark_pin(page))
@@ -241,6 +244,7 @@ class MainWindow(QtWidgets.QMainWindow):
         desk.reduction_closing.connect(self.keeper.keep)
         desk.preview_finished.connect(self._show_preview)
         desk.references_listed.connect(self._warn_of_missing)
+        desk.command_finished.connect(self._show_sweep)
         self.data.dropped.connect(desk.open_paths)
         self.data.activated.connect(self._look_at_files)
         self.pipeline.step_selected.connect(self.show_step)
@@ -386,12 +390,58 @@ class MainWindow(QtWidgets.QMainWindow):
 
     def compare(self, left: str, right: str) -> None:
         """Compare two states."""
+        from sofia_app.views.compare_view import Compared
+
+        self._add_comparison(Compared.of_state(self.desk, left), Compared.of_state(self.desk, right))
+
+    def compare_files(self, left: Path, right: Path) -> None:
+        """Compare two files."""
+        from sofia_app.views.compare_view import Compared
+
+        self._add_comparison(Compared.of_file(left), Compared.of_file(right))
+
+    def _add_comparison(self, left: Any, right: Any) -> None:
         from sofia_app.views.compare_view import CompareView
 
         view = CompareView(self.desk, left, right)
         self.tabs.add(view, "Compare", closable=True)
         self.tabs.bring_up(view)
         self.comparisons.append(view)
+
+    def _show_sweep(self, command: Any, message: Any) -> None:
+        """Show the results of a sweep side by side, each named by its value, in a view of their own."""
+        if not isinstance(command, Sweep) or message.error:
+            return
+        snapshot, reduction = self.desk.reduction.snapshot, self.desk.reduction
+        info = reduction.steps[command.step].parameters.info(command.name)
+        results = [reduction.find_result(command.step, info.key, value, command.last) for value in command.values]
+        found = [(v, state) for v, state in zip(command.values, results, strict=True) if state is not None]
+        if snapshot is None or not found:
+            return
+
+        def load() -> OpenedState:
+            opened = [open_state(snapshot.session, snapshot.recipe, state.key, snapshot.inputs) for _, state in found]
+            firsts = [
+                (f"{info.label} = {format_value(value)}", states.products[0])
+                for (value, _), states in zip(found, opened, strict=True)
+                if states.products
+            ]
+            return OpenedState(
+                "sweep", f"Sweep of {info.label}", tuple(p for _, p in firsts), names=tuple(n for n, _ in firsts)
+            )
+
+        self.desk.tasks.submit("sweep", load, self._add_sweep)
+
+    def _add_sweep(self, opened: OpenedState) -> None:
+        best = choose_viewer(opened.products)
+        if best is None:
+            return
+        page = self._make_page(best)
+        page.is_kept = False
+        self._add_page(page, title=opened.label, closable=True)
+        page.show_state(opened)
+        page.set_pinned(True)
+        self.tabs.bring_up(page)
 
     def reduce_groups(self) -> None:
         """Reduce every group of the list, some at a time; each gets a folder of its own."""

@@ -37,9 +37,14 @@ class MapLook(Parameters):
     n_contour: int = parameter(
         0, label="Number of contours", ge=0, le=100, help="Contours, spaced evenly between the ends of the scale."
     )
-    contour_color: str = parameter("gray", label="Contour color", help="Name of a Matplotlib color.")
+    contour_color: str = parameter(
+        "gray", label="Contour color", help="Name of a Matplotlib color.", applies_when={"n_contour": True}
+    )
     fill_contours: bool = parameter(
-        False, label="Filled contours", help="Fill the space between contours with the colors of the map."
+        False,
+        label="Filled contours",
+        help="Fill the space between contours with the colors of the map.",
+        applies_when={"n_contour": True},
     )
     grid: bool = parameter(
         False, label="Overlay grid", help="Draw lines of equal coordinates; always drawn where north is not up."

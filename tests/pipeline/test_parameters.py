@@ -231,3 +231,30 @@ class TestSuggestion:
 
     def test_that_the_closest_is_found_in_any_case(self):
         assert suggest("DROOP", ["droop", "drop"]) == " (did you mean 'droop'?)"
+
+
+def test_that_what_gives_a_parameter_its_effect_exists_in_the_same_step():
+    from sofia_engine.instruments import all_recipes
+
+    declared = 0
+    for step in (step for recipe in all_recipes() for step in recipe.steps):
+        for info in step.parameters.infos():
+            for name, wanted in info.applies_when.items():
+                other = step.parameters.info(name)
+                if other.choices and not isinstance(wanted, bool):
+                    assert set(wanted if isinstance(wanted, tuple) else (wanted,)) <= set(other.choices), info.name
+                declared += 1
+    assert declared > 10
+
+
+def test_that_an_obstacle_is_the_first_value_that_does_not_hold():
+    from sofia_engine.pipeline.parameters import ParameterInfo
+
+    info = ParameterInfo(
+        "x", "x", "float", 1.0, "X", "", applies_when={"skip": False, "method": ("a", "b"), "count": True}
+    )
+    assert info.find_obstacle({"skip": False, "method": "b", "count": 3}) == ""
+    assert info.find_obstacle({"skip": True, "method": "c", "count": 3}) == "skip"
+    assert info.find_obstacle({"skip": False, "method": "c", "count": 0}) == "method"
+    assert info.find_obstacle({"skip": False, "method": "a", "count": 0}) == "count"
+    assert info.find_obstacle({}) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,8 @@ class FieldState:
     default: Any
     origin: str
     error: str = ""
+    obstacle: str = ""
+    """Why it has no effect now; empty if it has."""
 
     @property
     def is_changed(self) -> bool:
@@ -74,6 +77,7 @@ class FieldState:
             f"Default: {format_value(self.default) or 'empty'}{unit}",
             f"Value: {ORIGINS[self.origin]}",
             f"In parameter files: {self.info.key}",
+            self.obstacle,
         ]
         return "\n".join(line for line in lines if line)
 
@@ -189,7 +193,21 @@ class ParameterForm:
             default=self._record.defaults[info.name],
             origin="edited" if edited else self._record.origins[info.name],
             error=errors.get(info.name, ""),
+            obstacle=self._find_obstacle(info),
         )
+
+    def _find_obstacle(self, info: ParameterInfo) -> str:
+        if not info.applies_when:
+            return ""
+        values = dict(self._record.values)
+        for name, draft in self._drafts.items():
+            with contextlib.suppress(ParameterError):  # a draft that is not allowed decides nothing
+                values[name] = getattr(self._make({name: draft}), name)
+        other = info.find_obstacle(values)
+        if not other:
+            return ""
+        label = self.step.parameters.info(other).label
+        return f"It has no effect while '{label}' is {format_value(values[other]) or 'empty'}."
 
     def _make(self, drafts: Mapping[str, Any]) -> Any:
         values = {**self._record.values, **drafts}

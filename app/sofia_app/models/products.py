@@ -27,6 +27,8 @@ class OpenedState:
     products: tuple[Product, ...]
     kind: str = ""
     """PRODTYPE of the first."""
+    names: tuple[str, ...] = ()
+    """Names to show the products by; those of their headers if there are none."""
 
 
 @dataclass(frozen=True)

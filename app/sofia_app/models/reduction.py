@@ -161,6 +161,28 @@ class ReductionModel:
             key = self._states[key].parent
         return tuple(reversed(path))
 
+    def find_result(self, step: int, key: str, value: Any, last: int) -> StateRecord | None:
+        """Return the latest state of a step that was reached with a value of a parameter of an earlier step.
+
+        Parameters
+        ----------
+        step : int
+            Position of the step whose parameter it is.
+        key : str
+            The parameter, by the key of parameter files.
+        value : value
+            Its value.
+        last : int
+            Position of the step whose result is wanted.
+        """
+        for state in sorted(self._states.values(), key=lambda state: -state.started):
+            if state.index != last:
+                continue
+            before = next((s for s in self.path_to(state.key) if s.index == step), None)
+            if before is not None and _plain(before.parameters.get(key)) == _plain(value):
+                return state
+        return None
+
     def choose_pair(self, selected: Sequence[str]) -> tuple[str, str] | None:
         """Return the two states to compare.
 

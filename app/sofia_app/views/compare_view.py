@@ -1,7 +1,10 @@
-"""Two states side by side: parameters, headers and images."""
+"""Two states, or files, side by side: parameters, headers, images and spectra."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sofia_app.desk import Desk
@@ -9,14 +12,16 @@ from sofia_app.models.comparison import compare_headers, subtract_products
 from sofia_app.models.history import describe_difference
 from sofia_app.models.parameters import format_value
 from sofia_app.models.products import OpenedState, open_state
+from sofia_app.models.viewer_kinds import choose_viewer, find_viewer
 from sofia_app.views.copying import TableCopier
 from sofia_app.views.item_models import Column, RowTable
-from sofia_app.views.viewer_page import ImageArea
+from sofia_app.views.viewer_page import ImageArea, ViewerPage
+from sofia_app.worker.protocol import StateRecord
 from sofia_engine.errors import SofiaDeskError
 from sofia_engine.product import Product
 from sofia_viewers.qt import Qt, QtWidgets
 
-__all__ = ["CompareView"]
+__all__ = ["CompareView", "Compared"]
 
 _MODES = {
     "side": "Side by side",
@@ -24,27 +29,66 @@ _MODES = {
     "swipe": "Swipe",
     "difference": "Difference",
     "ratio": "Ratio",
+    "overlay": "Spectra overlaid",
 }
+_OVERLAY = "overlay"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One of the two that are compared: a state of the reduction, or a file.
+
+    Parameters
+    ----------
+    label : str
+        What it is called.
+    open : callable
+        Opens its products; runs in a thread.
+    path : sequence of StateRecord
+        From the inputs to the state; empty for a file.
+    """
+
+    label: str
+    open: Callable[[], OpenedState]
+    path: Sequence[StateRecord] = ()
+
+    @classmethod
+    def of_state(cls, desk: Desk, key: str) -> Compared:
+        """Return a state of the reduction that is open."""
+        snapshot = desk.reduction.snapshot
+        assert snapshot is not None
+        path = desk.reduction.path_to(key)
+        label = path[-1].label if path else ""
+        return cls(label, lambda: open_state(snapshot.session, snapshot.recipe, key, snapshot.inputs, label), path)
+
+    @classmethod
+    def of_file(cls, file: Path) -> Compared:
+        """Return a file."""
+        return cls(file.name, lambda: OpenedState(str(file), file.name, (Product.read(file),)))
 
 
 class CompareView(QtWidgets.QWidget):
-    """Compares two states of a reduction.
+    """Compares two states of a reduction, or two files.
 
     Parameters
     ----------
     desk : Desk
-        Holds the reduction.
-    left, right : str
-        Keys of the states.
+        Runs what takes time.
+    left, right : Compared
+        The two.
     """
 
-    def __init__(self, desk: Desk, left: str, right: str) -> None:
+    def __init__(self, desk: Desk, left: Compared, right: Compared) -> None:
         super().__init__()
         self._desk = desk
-        self._keys = (left, right)
+        self._pair = (left, right)
         self._opened: tuple[OpenedState, OpenedState] | None = None
         self._difference: Product | None = None
-        self.image = ImageArea()
+        self.image = ImageArea(desk.tasks)
+        self.spectra = ViewerPage(find_viewer("spectrum"), desk.tasks)
+        self.stack = QtWidgets.QStackedWidget()
+        self.stack.addWidget(self.image)
+        self.stack.addWidget(self.spectra)
         self.message = QtWidgets.QLabel()
         self.message.setWordWrap(True)
         self.message.setProperty("role", "muted")
@@ -63,7 +107,7 @@ class CompareView(QtWidgets.QWidget):
             table.horizontalHeader().setSectionResizeMode(QtWidgets.QHeaderView.ResizeMode.Stretch)
             tables.addTab(table, name)
         splitter = QtWidgets.QSplitter(Qt.Orientation.Vertical)
-        splitter.addWidget(self.image)
+        splitter.addWidget(self.stack)
         splitter.addWidget(tables)
         splitter.setStretchFactor(0, 4)
         splitter.setStretchFactor(1, 1)
@@ -87,23 +131,14 @@ class CompareView(QtWidgets.QWidget):
         layout.addWidget(splitter, 1)
 
     def refresh(self) -> None:
-        """Open both states in a thread and show what differs."""
-        reduction = self._desk.reduction
-        snapshot = reduction.snapshot
-        if snapshot is None:
-            return
-        paths = [reduction.path_to(key) for key in self._keys]
-        self.parameters.set_rows(describe_difference(*paths))
-        labels = [path[-1].label if path else "" for path in paths]
-        self.message.setText(f"A: {labels[0]}.  B: {labels[1]}.")
+        """Open both in a thread and show what differs."""
+        left, right = self._pair
+        self.parameters.set_rows(describe_difference(left.path, right.path))
+        self.message.setText(f"A: {left.label}.  B: {right.label}.")
 
         def load() -> tuple[OpenedState, OpenedState, Product | None, str]:
-            opened = [
-                open_state(snapshot.session, snapshot.recipe, key, snapshot.inputs, label)
-                for key, label in zip(self._keys, labels, strict=True)
-            ]
-            difference, problem = _subtract(*opened)
-            return opened[0], opened[1], difference, problem
+            opened = left.open(), right.open()
+            return *opened, *_subtract(*opened)
 
         self._desk.tasks.submit(f"compare {id(self)}", load, self._show, self.message.setText)
 
@@ -113,6 +148,8 @@ class CompareView(QtWidgets.QWidget):
         self.message.setText(f"{self.message.text()}  {problem}".rstrip())
         self.product.clear()
         self.product.addItems([product.name for product in left.products[: len(right.products)]])
+        if left.products and choose_viewer(left.products[:1]) == self.spectra.kind:
+            self.mode.setCurrentIndex(self.mode.findData(_OVERLAY))
         self._show_pair()
 
     def _show_pair(self) -> None:
@@ -121,11 +158,25 @@ class CompareView(QtWidgets.QWidget):
             return
         left, right = (opened.products[place] for opened in self._opened)
         self.headers.set_rows(compare_headers(left.header, right.header))
-        self.image.compare(left, right, self.mode.currentData(), (f"A: {left.name}", f"B: {right.name}"))
+        shown = [p.name if item.path else item.label for p, item in zip((left, right), self._pair, strict=True)]
+        names = (f"A: {shown[0]}", f"B: {shown[1]}")
+        mode = self.mode.currentData()
+        if mode == _OVERLAY:
+            self.stack.setCurrentWidget(self.spectra)
+            self.spectra.show_products((left, right), names=names)
+        else:
+            self.stack.setCurrentWidget(self.image)
+            self.image.compare(left, right, mode, names)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all that was asked for is drawn."""
+        return self.image.is_ready and self.spectra.is_ready
 
     def close_viewer(self) -> None:
-        """End the threads of the viewer."""
+        """End the threads of the viewers."""
         self.image.close_viewer()
+        self.spectra.close_viewer()
 
     @property
     def difference(self) -> Product | None:

@@ -62,7 +62,7 @@ class DataPanel(QtWidgets.QWidget):
         tree.selectionModel().selectionChanged.connect(self._tell_selection)
         tree.doubleClicked.connect(self._activate)
         tree.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
-        tree.addActions([actions[name] for name in ("start_reduction", "remove_files")])
+        tree.addActions([actions[name] for name in ("start_reduction", "compare_files", "remove_files")])
 
     def _lay_out(self, actions: dict[str, QtGui.QAction]) -> None:
         bar = QtWidgets.QToolBar()

@@ -80,6 +80,7 @@ class FieldRow(QtWidgets.QWidget):
         self.label.setFont(font)
         for widget in (self.label, self.editor):
             widget.setToolTip(field.tooltip)
+            widget.setEnabled(not field.obstacle)
 
 
 _MARKS = {"built-in": "", "data": "◦", "file": "▪", "user": "●", "edited": "✎"}

@@ -67,7 +67,7 @@ class ViewKeeper(QtCore.QObject):
         window = self._window
         seen: set[str] = set()
         pages: list[SavedPage] = []
-        for page in window.pages:
+        for page in (page for page in window.pages if page.is_kept):
             name = page.kind.name
             state = page.shown.key if page.pinned else ""
             place = cast("Place", window.tabs.place_of(page))

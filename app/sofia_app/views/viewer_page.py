@@ -32,6 +32,8 @@ class ViewerPage(QtWidgets.QStackedWidget):
     ----------
     pinned : bool
         While True, the page keeps what it shows; see `set_pinned`.
+    is_kept : bool
+        Whether the page is kept with the session.
     shown : OpenedState
         What it shows.
     """
@@ -44,6 +46,7 @@ class ViewerPage(QtWidgets.QStackedWidget):
         self.kind = kind
         self.viewer: Any = None
         self.pinned = False
+        self.is_kept = True
         self.shown = OpenedState("", "", ())
         self._tasks = tasks
         self._waiting: list[Callable[[Any], None]] = []
@@ -69,18 +72,19 @@ class ViewerPage(QtWidgets.QStackedWidget):
         if self.pinned:
             return
         self.shown = opened
-        self.show_products(opened.products, opened.label)
+        self.show_products(opened.products, opened.label, opened.names)
 
-    def show_products(self, products: Sequence[Product], title: str = "") -> None:
-        """Show those products that suit the viewer."""
-        suiting = [product for product in products if self.kind.suits(product)]
-        if not suiting:
+    def show_products(self, products: Sequence[Product], title: str = "", names: Sequence[str] = ()) -> None:
+        """Show those products that suit the viewer, by their own names or by others."""
+        is_trial = title.startswith("PREVIEW")
+        given = names or [f"{title}: {product.name}" if is_trial else product.name for product in products]
+        pairs = [(product, name) for product, name in zip(products, given, strict=True) if self.kind.suits(product)]
+        if not pairs:
             self._waiting.clear()
             self.show_nothing(products)
             return
-        is_trial = title.startswith("PREVIEW")
-        names = [f"{title}: {product.name}" if is_trial else product.name for product in suiting]
-        self._with_viewer(lambda viewer: self._hand_over(viewer, suiting, names))
+        suiting, shown = [product for product, _ in pairs], [name for _, name in pairs]
+        self._with_viewer(lambda viewer: self._hand_over(viewer, suiting, shown))
 
     def show_nothing(self, products: Sequence[Product]) -> None:
         """Say why nothing is shown."""

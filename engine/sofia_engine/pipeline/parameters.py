@@ -49,6 +49,7 @@ def parameter(
     pick: Pick = "",
     picked_with: Mapping[str, Any] | None = None,
     group: str = "",
+    applies_when: Mapping[str, Any] | None = None,
     **limits: Any,
 ) -> Any:
     """Declare one parameter of a step.
@@ -74,12 +75,15 @@ def parameter(
         Values that other parameters of the step must have for a value that is pointed at to hold, by attribute.
     group : str
         Heading under which forms put it.
+    applies_when : mapping of str to value, optional
+        Values that other parameters of the step must have for this one to have an effect, by attribute: True or False
+        for any value that counts as such, a tuple for one of several. Forms grey it otherwise; its value is kept.
     **limits
         ``ge``, ``gt``, ``le``, ``lt``, ``min_length``, ``max_length`` as in pydantic.
     """
     extra: dict[str, Any] = {
         "label": label, "unit": unit, "level": level, "pick": pick, "picked_with": dict(picked_with or {}),
-        "group": group,
+        "group": group, "applies_when": dict(applies_when or {}),
     }  # fmt: skip
     return Field(default, alias=key or None, description=help, json_schema_extra=extra, **limits)
 
@@ -107,6 +111,18 @@ class ParameterInfo:
     """How the value can be pointed at."""
     picked_with: Mapping[str, Any] = field(default_factory=dict)
     """Values of other parameters with which one that is pointed at holds."""
+    applies_when: Mapping[str, Any] = field(default_factory=dict)
+    """Values that other parameters must have for this one to have an effect."""
+
+    def find_obstacle(self, values: Mapping[str, Any]) -> str:
+        """Return the name of the parameter whose value takes the effect from this one; empty if it has its effect.
+
+        Parameters
+        ----------
+        values : mapping of str to value
+            Values of all parameters of the step, by attribute.
+        """
+        return next((n for n, wanted in self.applies_when.items() if n in values and not _holds(values[n], wanted)), "")
 
     @property
     def allowed(self) -> str:
@@ -258,7 +274,14 @@ def _describe(name: str, info: FieldInfo) -> ParameterInfo:
         optional=type(None) in get_args(info.annotation),
         pick=pick,
         picked_with=extra.get("picked_with", {}),  # type: ignore[arg-type]
+        applies_when=extra.get("applies_when", {}),  # type: ignore[arg-type]
     )
+
+
+def _holds(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, bool):
+        return bool(value) == wanted
+    return value in wanted if isinstance(wanted, tuple) else bool(value == wanted)
 
 
 def _kind_of(annotation: Any) -> tuple[Kind, tuple[Any, ...], str]:

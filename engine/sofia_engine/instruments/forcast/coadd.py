@@ -48,9 +48,17 @@ class CoaddParameters(SavedOutput, StandardPhotometry):
         label="Combination method",
         help="Mean or median of the images on one grid, or a fit of local polynomials to the pixels of all images.",
     )
-    weighted: bool = parameter(True, label="Use weighted mean", help="Weight by inverse variances (mean and resample).")
+    weighted: bool = parameter(
+        True,
+        label="Use weighted mean",
+        help="Weight by inverse variances (mean and resample).",
+        applies_when={"skip": False, "method": ("mean", "resample")},
+    )
     robust: bool = parameter(
-        True, label="Robust combination", help="Leave out values that lie far from the others (mean and median)."
+        True,
+        label="Robust combination",
+        help="Leave out values that lie far from the others (mean and median).",
+        applies_when={"skip": False, "method": ("mean", "median")},
     )
     threshold: float = parameter(
         8.0,
@@ -60,6 +68,7 @@ class CoaddParameters(SavedOutput, StandardPhotometry):
         le=1000,
         help="Values further from the median than this many standard deviations of the stack are left out. Of n images "
         "none is further than sqrt(n-1)+1, so high thresholds act on many images only.",
+        applies_when={"skip": False, "method": ("mean", "median"), "robust": True},
     )
     maxiters: int = parameter(
         5,
@@ -67,6 +76,7 @@ class CoaddParameters(SavedOutput, StandardPhotometry):
         ge=1,
         le=100,
         help="Largest number of rounds of rejection.",
+        applies_when={"skip": False, "method": ("mean", "median"), "robust": True},
     )
     smoothing: float = parameter(
         1.0,
@@ -75,6 +85,7 @@ class CoaddParameters(SavedOutput, StandardPhotometry):
         gt=0,
         le=20,
         help="Standard deviation of the distance weights of the method resample.",
+        applies_when={"skip": False, "method": "resample"},
     )
     large_sample_errors: bool = parameter(
         False,

@@ -134,6 +134,7 @@ class CalibrationParameters(SavedOutput):
         gt=0,
         le=100,
         help="Shifts are looked for up to this size.",
+        applies_when={"auto_shift": True},
     )
     shift: float = parameter(
         0.0,

@@ -26,6 +26,7 @@ class BackgroundParameters(SavedOutput):
         ge=0,
         le=10,
         help="Degree in slit position of the polynomial fitted to the background regions of each column; 0 is a mean.",
+        applies_when={"skip": False},
     )
 
 

@@ -17,6 +17,8 @@ from sofia_engine.spectroscopy.tracing import Trace, TraceRule, fix_traces, trac
 
 __all__ = ["TraceParameters", "trace_continuum"]
 
+_FITTED = {"method": "fit to continuum"}
+
 
 class TraceParameters(SavedOutput):
     """Parameters of Trace Continuum."""
@@ -27,7 +29,12 @@ class TraceParameters(SavedOutput):
         help="Follow the source along the spectrum, or take the position of the aperture everywhere.",
     )
     fit_order: int = parameter(
-        2, label="Trace fit order", ge=0, le=10, help="Degree in wavelength of the polynomial through the positions."
+        2,
+        label="Trace fit order",
+        ge=0,
+        le=10,
+        help="Degree in wavelength of the polynomial through the positions.",
+        applies_when=_FITTED,
     )
     fit_thresh: float = parameter(
         4.0,
@@ -36,6 +43,7 @@ class TraceParameters(SavedOutput):
         gt=0,
         le=1000,
         help="Positions further than this from the polynomial are left out.",
+        applies_when=_FITTED,
     )
     step_size: int = parameter(
         3,
@@ -44,6 +52,7 @@ class TraceParameters(SavedOutput):
         ge=1,
         le=100,
         help="Columns that are averaged for each position of the source.",
+        applies_when=_FITTED,
     )
     attach_points: bool = parameter(
         False,
