@@ -20,11 +20,13 @@ __all__ = [
     "parse_calibration_factor",
     "parse_filter_definition",
     "parse_model_flux",
+    "parse_model_photometry",
     "parse_model_uncertainty",
     "parse_response_fit",
 ]
 
 _MODEL_HEADER_LINES = 6
+_MODEL_PIVOT_COLUMN = 3
 _MODEL_FLUX_COLUMN = 10
 _WAVELENGTH_TOLERANCE = 0.01
 _LIMIT = re.compile(r"([A-Z]+)\s*=\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)")
@@ -321,3 +323,37 @@ def _read_numbers(row: list[str], columns: slice, least: int, source: str) -> li
     if len(numbers) < least:
         raise ReferenceDataError(f"{source} has too few columns at '{' '.join(row)}'; replace the file.")
     return numbers
+
+
+def parse_model_photometry(text: str, source: str = "") -> tuple[tuple[float, float], ...]:
+    """
+    Read the flux of a standard in all filters of its model file.
+
+    Parameters
+    ----------
+    text
+        As for `parse_model_flux`; the fourth column is the pivot wavelength.
+    source
+        Name of the file.
+
+    Returns
+    -------
+    tuple of (float, float)
+        Pivot wavelength (um) and flux (Jy, before scaling), by rising wavelength. The mean flux density in a filter is
+        that of the spectrum at the pivot wavelength, as far as that is a power law there (Koornneef et al. 1986).
+
+    Raises
+    ------
+    ReferenceDataError
+        If a row cannot be read, or there are fewer than two.
+    """
+    rows = [line.split() for line in text.splitlines()[_MODEL_HEADER_LINES:]]
+    found = []
+    for row in (row for row in rows if len(row) > _MODEL_FLUX_COLUMN):
+        wavelength = _read_numbers(row, slice(_MODEL_PIVOT_COLUMN, _MODEL_PIVOT_COLUMN + 1), 1, source)[0]
+        flux = _read_numbers(row, slice(_MODEL_FLUX_COLUMN, _MODEL_FLUX_COLUMN + 1), 1, source)[0]
+        if wavelength > 0 and flux > 0:
+            found.append((wavelength, flux))
+    if len(found) < 2:
+        raise ReferenceDataError(f"The model {source or 'of the standard'} has fluxes in {len(found)} filters only.")
+    return tuple(sorted(found))

@@ -5,16 +5,15 @@ from collections.abc import Mapping
 import numpy as np
 from astropy.io import fits
 
-from sofia_engine.instruments.forcast.grism_files import find_resolution, request_grism_file, require_resolution
+from sofia_engine.instruments.forcast.grism_files import find_resolution, require_resolution
 from sofia_engine.instruments.forcast.grism_frame import pack_spectrum, require_planes
-from sofia_engine.instruments.forcast.standard_models import find_model, read_model
+from sofia_engine.instruments.forcast.standard_models import load_model, want_model
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run, Wanted
 from sofia_engine.pipeline.step import step
 from sofia_engine.product import Plane, Product
 from sofia_engine.spectroscopy.calibration import Response
 from sofia_engine.spectroscopy.combination import make_response as divide_by_model
-from sofia_engine.spectroscopy.telluric import smooth_to_resolution
 
 __all__ = ["ResponseParameters", "make_response"]
 
@@ -27,13 +26,12 @@ class ResponseParameters(SavedOutput):
         label="Standard model file",
         pick="file",
         help="FITS file with rows wavelength (um) and flux (Jy) of the standard, or a folder of such files in which "
-        "the one for OBJECT and date is looked for.",
+        "the one for OBJECT and date is looked for; empty interpolates the published photometry of the star.",
     )
 
 
 def _want_model(header: fits.Header, p: ResponseParameters) -> Mapping[str, Wanted]:
-    path = find_model(header, p.model_file)
-    return {"standard_model": Wanted(request_grism_file(header, "standard_model", "standard model"), str(path))}
+    return want_model(header, p.model_file)
 
 
 @step(
@@ -48,11 +46,10 @@ def _want_model(header: fits.Header, p: ResponseParameters) -> Mapping[str, Want
 def make_response(image: Product, _p: ResponseParameters, run: Run) -> Product:
     """Divide the spectrum of a standard star, as it was before flux calibration, by the model of the star."""
     require_planes(image, "WAVEPOS", "SPECTRAL_FLUX", "SPECTRAL_ERROR", "RESPONSE", "RESPONSE_ERROR")
-    used = run.reference("standard_model")
     stored = image.header.get("RP")
     resolution = float(stored) if isinstance(stored, int | float) else find_resolution(image.header)
     wavelength = image["WAVEPOS"]
-    model = smooth_to_resolution(*read_model(used.path), require_resolution(resolution, image.header), wavelength)
+    model, name = load_model(run, image.header, require_resolution(resolution, image.header), wavelength)
     previous = Response(np.asarray(image["RESPONSE"]), np.asarray(image["RESPONSE_ERROR"]))
     response, error = divide_by_model(image["SPECTRAL_FLUX"], image["SPECTRAL_ERROR"], previous, model)
     unit = f"{image.header.get('RAWUNITS', 'Me/s')}/Jy"
@@ -67,6 +64,5 @@ def make_response(image: Product, _p: ResponseParameters, run: Run) -> Product:
         },
     )
     run.quality["response"] = float(np.nanmedian(response))
-    run.history(f"Response: spectrum over the model {used.path.name}, smoothed to a resolution of {resolution:g}")
-    name = used.path.name
+    run.history(f"Response: spectrum over the model {name} at a resolution of {resolution:g}")
     return pack_spectrum(curves, "response").with_cards(("MODLFILE", name, "Model of the standard"))

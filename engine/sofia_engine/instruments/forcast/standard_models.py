@@ -1,9 +1,9 @@
-"""Models of the spectra of standard stars and asteroids: finding the one for an observation, reading it."""
+"""Spectra of standards: models of the user, found by name and date; else the published photometry of the star."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,13 +12,101 @@ from astropy.io import fits
 
 from sofia_engine.errors import ReferenceDataError
 from sofia_engine.header.merging import observation_time
-from sofia_engine.instruments.forcast.grism_files import read_fits
+from sofia_engine.instruments.forcast.grism_files import read_fits, request_grism_file
+from sofia_engine.instruments.forcast.mode import find_date
 from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.photometry.standards import normalize_object
+from sofia_engine.photometry.tables import parse_model_photometry, parse_model_uncertainty
+from sofia_engine.pipeline.run import ReferenceUse, Run, Wanted
+from sofia_engine.reference import ReferenceRequest
+from sofia_engine.spectroscopy.telluric import smooth_to_resolution
 
-__all__ = ["choose_model", "find_model", "read_model"]
+__all__ = ["choose_model", "find_model", "interpolate_photometry", "load_model", "read_model", "want_model"]
 
 _NAME = re.compile(r"(?P<object>[a-z0-9]+?)(?:_(?P<date>\d{8}(?:\d{2})?))?(?:_[^_]*)*\.fits(?:\.gz)?$", re.IGNORECASE)
+
+
+MODEL, PHOTOMETRY, PHOTOMETRY_ERROR = "standard_model", "standard_flux", "standard_flux_error"
+"""Roles of files: the spectrum of a standard; its published flux in filters, and how that is scaled."""
+
+
+def want_model(header: fits.Header, choice: str) -> Mapping[str, Wanted]:
+    """Name what says how bright a standard is: the user's model, or else the published photometry.
+
+    Raises
+    ------
+    ReferenceDataError
+        If the user's choice does not exist.
+    """
+    if choice.strip():
+        path = find_model(header, choice)
+        return {MODEL: Wanted(request_grism_file(header, MODEL, "standard model"), str(path))}
+    date, name = find_date(header), normalize_object(str(header.get("OBJECT", "")))
+    matches = {PHOTOMETRY: {"altcfg1": "0", "object": name}, PHOTOMETRY_ERROR: {"altcfg1": "0"}}
+    label = f"photometry of {name}"
+    return {kind: Wanted(ReferenceRequest("FORCAST", kind, date, match, label)) for kind, match in matches.items()}
+
+
+def load_model(run: Run, header: fits.Header, resolution: float, wavelength: FloatArray) -> tuple[FloatArray, str]:
+    """Return the flux of a standard (Jy) at the wavelengths of a spectrum, and the name of the file it comes from.
+
+    Raises
+    ------
+    ReferenceDataError
+        If nothing is known about the object.
+    """
+    used = run.find_reference(MODEL)
+    if used is not None:
+        return smooth_to_resolution(*read_model(used.path), resolution, wavelength), used.path.name
+    published = run.find_reference(PHOTOMETRY)
+    name = str(header.get("OBJECT", "")).strip() or "(no name)"
+    if published is None:
+        raise ReferenceDataError(
+            f"Cannot create response file: there is no model of the standard {name}, and no photometry is published "
+            "for it; give make_response.model_file, a model file or a folder with models."
+        )
+    scale = _read_scale(run, normalize_object(name))
+    points = parse_model_photometry(_read_text(published), published.name)
+    run.warn(
+        f"The flux of {name} is interpolated between filters ({published.path.name}): bands of molecules in its "
+        "spectrum are missing, mostly below 9 um; give make_response.model_file for a better response."
+    )
+    return scale * interpolate_photometry(points, wavelength), published.path.name
+
+
+def _read_scale(run: Run, name: str) -> float:
+    """Factor by which published models are multiplied, as in the calibration of images."""
+    used = run.find_reference(PHOTOMETRY_ERROR)
+    found = None if used is None else parse_model_uncertainty(_read_text(used), name, used.name)
+    return 1.0 if found is None else found.scale
+
+
+def _read_text(used: ReferenceUse) -> str:
+    try:
+        return used.path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ReferenceDataError(f"The calibration file {used.path} cannot be read ({error}); replace it.") from None
+
+
+def interpolate_photometry(points: Sequence[tuple[float, float]], wavelength: FloatArray) -> FloatArray:
+    """Return the flux of a star (Jy) between filters.
+
+    Parameters
+    ----------
+    points : sequence of (float, float)
+        Wavelength (um, rising) and flux (Jy).
+    wavelength : (n,) ndarray
+        Micrometres.
+
+    Returns
+    -------
+    (n,) ndarray
+        Power laws from point to point; a Rayleigh-Jeans law outside, where F_nu falls with the square of wavelength.
+    """
+    known, flux = np.array(points, dtype=np.float64).T
+    level = np.interp(np.log(wavelength), np.log(known), np.log(flux * known**2))
+    values: FloatArray = np.exp(level) / wavelength**2
+    return values
 
 
 def find_model(header: fits.Header, choice: str) -> Path:
@@ -38,11 +126,6 @@ def find_model(header: fits.Header, choice: str) -> Path:
     """
     path = Path(choice.strip()).expanduser()
     name = str(header.get("OBJECT", "")).strip()
-    if not choice.strip():
-        raise ReferenceDataError(
-            f"Cannot create response file: there is no model of the standard {name or '(no name)'}; give "
-            "make_response.model_file, a model file or a folder with models."
-        )
     if path.is_file():
         return path
     if not path.is_dir():
