@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = Path(os.environ.get("SOFIA_DESK_VENV", ROOT / ".venv"))
 BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
-SOURCES = ("engine", "viewers", "app", "tests", "tools", "docs", "make.py")
+SOURCES = ("engine", "viewers", "app", "tests", "tools", "packaging", "docs", "make.py")
 VERSIONS = ((3, 11), (3, 14))
 ALL = "gui,test,docs"
 SCREEN = (
@@ -38,6 +38,10 @@ def main() -> int:
         "docs": (docs, "build the documentation into docs/_build/html"),
         "bench": (bench, "measure speed and memory; see tests/benchmarks/README.md"),
         "setup": (setup, "make the virtual environment only"),
+        "package": (
+            package,
+            "build the program that needs no Python, and its installers",
+        ),
     }
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (_, text) in commands.items():
@@ -91,6 +95,18 @@ def bench(rest: list[str]) -> int:
     return run(BIN / "python", "tests/benchmarks/measure.py", *rest)
 
 
+def smoke(rest: list[str]) -> int:
+    """Test the frozen program."""
+    prepare(ALL)
+    prepare_screen()
+    return run(BIN / "python", "-m", "pytest", "-m", "frozen", "-rs", "tests/packaging", *rest)
+
+
+def package(rest: list[str]) -> int:
+    """Build the frozen program and the installers of this platform."""
+    return run(sys.executable, "packaging/build.py", *rest)
+
+
 def setup(_rest: list[str]) -> int:
     """Make the virtual environment."""
     prepare(ALL)
@@ -112,6 +128,9 @@ def prepare(extras: str) -> None:
     target = f"{ROOT}[{extras}]" if extras else str(ROOT)
     if run(BIN / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--editable", target):
         sys.exit("The installation failed; the lines above say why.")
+    if "gui" in extras:
+        print("Compiling the kernels (half a minute, once) ...", flush=True)
+        run(BIN / "sofia-desk", "prepare-kernels")
     stamp.write_text(wanted)
 
 

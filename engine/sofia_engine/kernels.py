@@ -1,0 +1,38 @@
+"""Compiled kernels made ready beforehand, so that no reduction waits for a compiler."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.util import find_spec
+
+__all__ = ["COMMAND", "prepare_kernels"]
+
+COMMAND = "prepare-kernels"
+"""Word of the command line that installers use; not for users."""
+
+
+def prepare_kernels() -> int:
+    """Compile the kernels that are not in numba's cache yet; return 0, the exit code.
+
+    Notes
+    -----
+    The cache belongs to the processor, to the versions of numba and of the source file, and to the folder in which the
+    program lies. It is used as long as none of them changes.
+    """
+    _resample_a_little()
+    if find_spec("sofia_viewers") is not None:
+        for module in ("sofia_viewers.image._display_kernel", "sofia_viewers.cube._spectra_kernel"):
+            importlib.import_module(module)  # their types are declared: importing them compiles them
+    return 0
+
+
+def _resample_a_little() -> None:
+    import numpy as np
+
+    from sofia_engine.numerics.resampling import AdaptiveSmoothing, LocalRegression, Resampler, resample_rows
+
+    axis = np.linspace(0.0, 1.0, 12)
+    x, y = (positions.ravel() for positions in np.meshgrid(axis, axis))
+    rule = LocalRegression(window=0.5, order=1, smoothing=0.2, adaptive=AdaptiveSmoothing("shaped", (1.0, 1.0)))
+    Resampler([x, y], x + y, np.full(x.size, 0.1), rule)(axis[3:9], axis[3:9])
+    resample_rows(axis[np.newaxis], axis[np.newaxis], axis, LocalRegression(window=0.5, order=0), np.full((1, 12), 0.1))
