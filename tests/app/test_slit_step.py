@@ -141,8 +141,8 @@ def test_that_steps_of_slit_spectra_come_to_the_front_with_all_their_plots(drive
     assert step.current.image.shape == (40, 60)
     assert [a.position for a in step.view.marks.apertures] == [SOURCE]
     assert len(step.view.spectrum_plot.getPlotItem().listDataItems()) == 1
-    assert step.table.item(0, 1).text() == "10.000"
-    assert step.table.item(1, 0).text() == "Background 1"
+    assert step.table.item(0, 1).text() == "10.00"
+    assert step.table.item(1, 0).text() == "Bg. 1"
     assert not step.run.isEnabled()
 
 

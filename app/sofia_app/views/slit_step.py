@@ -21,7 +21,8 @@ from sofia_viewers.spectrum.slit_view import SlitView
 
 __all__ = ["SlitStep"]
 
-_HEADINGS = ("", "Position", "Radius", "PSF radius", "Sign")
+_HEADINGS = ("", "Position", "Radius", "PSF", "Sign")
+_CELL_MARGIN = 14
 _NEW_REGION = 0.1
 """Length of a new background region, as a share of the slit."""
 
@@ -87,6 +88,8 @@ class SlitStep(QtWidgets.QWidget):
         self.table.setEditTriggers(QtWidgets.QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.verticalHeader().hide()
+        self.table.verticalHeader().setDefaultSectionSize(self.table.fontMetrics().height() + 6)
+        self.table.horizontalHeader().setMinimumSectionSize(24)
         self.table.horizontalHeader().setStretchLastSection(True)
         self.table.cellClicked.connect(lambda row, _: self._choose_row(row))
         row = QtWidgets.QHBoxLayout()
@@ -216,10 +219,13 @@ class SlitStep(QtWidgets.QWidget):
 
     def _show_numbers(self, marks: SlitMarks) -> None:
         rows = [
-            (f"Aperture {n}", *(_show(v) for v in (a.position, a.radius, a.psf_radius)), "+" if a.sign > 0 else "−")
+            (f"Ap. {n}", *(_show(v) for v in (a.position, a.radius, a.psf_radius)), "+" if a.sign > 0 else "−")
             for n, a in enumerate(marks.apertures, 1)
         ]
-        rows += [(f"Background {n}", f"{a:.3f} – {b:.3f}", "", "", "") for n, (a, b) in enumerate(marks.background, 1)]
+        count = len(rows)
+        for number, (start, stop) in enumerate(marks.background, 1):
+            rows.append((f"Bg. {number}", f"{_show(start)} – {_show(stop)}", "", "", ""))
+        self.table.clearSpans()
         self.table.setRowCount(len(rows))
         for row, texts in enumerate(rows):
             for column, text in enumerate(texts):
@@ -229,7 +235,12 @@ class SlitStep(QtWidgets.QWidget):
                     self.table.setItem(row, column, item)
                 if item.text() != text:
                     item.setText(text)
-        self.table.resizeColumnsToContents()
+            if row >= count:
+                self.table.setSpan(row, 1, 1, len(_HEADINGS) - 1)
+        measure = self.table.fontMetrics().horizontalAdvance
+        for column, heading in enumerate(_HEADINGS):
+            shown = [texts[column] for texts in (rows if column == 0 else rows[:count])]
+            self.table.setColumnWidth(column, max(measure(text) for text in (heading, *shown)) + _CELL_MARGIN)
 
     # -- what the user does ------------------------------------------------------------------------------------------
 
@@ -348,7 +359,7 @@ _PICTURES = f"Pictures ({' '.join(f'*{suffix}' for suffix in PICTURE_SUFFIXES)})
 
 
 def _show(value: float) -> str:
-    return f"{value:.3f}" if np.isfinite(value) else "–"
+    return f"{value:.2f}" if np.isfinite(value) else "–"
 
 
 def _read_all(products: Sequence[Product]) -> tuple[tuple[SlitSpectrum, ...], ...]:

@@ -63,7 +63,8 @@ class CursorPanel(QtWidgets.QFrame):
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
-        self.enabled = QtWidgets.QCheckBox("Cursor Location")
+        self.enabled = QtWidgets.QCheckBox("Cursor")
+        self.enabled.setToolTip("Cursor Location: values of the spectra under the cursor")
         self.popout = QtWidgets.QToolButton()
         self.popout.setText("Popout")
         self.popout.setToolTip("Table of all visible spectra")
@@ -74,7 +75,7 @@ class CursorPanel(QtWidgets.QFrame):
         for name in ("X Cursor", "Y Cursor", "X Value", "Y Value", "Column"):
             layout.addWidget(QtWidgets.QLabel(f"{name}:"))
             self.values[name] = QtWidgets.QLabel("–")
-            self.values[name].setMinimumWidth(70)
+            self.values[name].setMinimumWidth(36)
             self.values[name].setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             layout.addWidget(self.values[name])
         layout.addStretch(1)

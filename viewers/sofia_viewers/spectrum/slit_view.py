@@ -175,13 +175,16 @@ class SlitView(QtWidgets.QWidget):
 
     def _label(self, slit: SlitSpectrum) -> None:
         wave, place = _unit(slit.units.get("wave", "")), _unit(slit.units.get("slit", ""))
-        self.image_plot.setLabel("left", f"Slit position{place}")
-        self.image_plot.setLabel("bottom", f"Wavelength{wave}")
-        self.profile_plot.setLabel("left", f"Slit position{place}")
-        self.profile_plot.setLabel("bottom", "Normalized median flux")
-        self.spectrum_plot.setLabel("bottom", f"Wavelength{wave}")
         unit = slit.units.get("flux") if len(slit.flux) else slit.units.get("image")
-        self.spectrum_plot.setLabel("left", f"Flux{_unit(unit or '')}")
+        for plot, left, bottom in (
+            (self.image_plot, f"Slit position{place}", f"Wavelength{wave}"),
+            (self.profile_plot, f"Slit position{place}", "Normalized median flux"),
+            (self.spectrum_plot, f"Flux{_unit(unit or '')}", f"Wavelength{wave}"),
+        ):
+            for side, text in (("left", left), ("bottom", bottom)):
+                axis = plot.getPlotItem().getAxis(side)
+                axis.setLabel(text)
+                axis.resizeEvent()  # centres the label, which an axis of fixed size does not do by itself
 
     # -- apertures ---------------------------------------------------------------------------------------------------
 
