@@ -169,7 +169,9 @@ def test_that_nothing_is_edited_where_files_cannot_be_told_apart(forms):
     editor = make_editor(forms, ONE, counts={PLACE: 2})
     editor.edit(0, ONE.with_aperture(0, position=12.0), POSITIONS)
     assert not forms[PLACE].is_edited
-    assert "1 files are shown" in editor.problem
+    assert editor.problem.startswith("The step works on 2 files")
+    editor.use(forms, [ONE], {}, {}, "These are others.")
+    assert (editor.problem, editor.editable) == ("These are others.", frozenset())
 
 
 def test_that_other_forms_forget_what_could_be_undone(forms, lab):

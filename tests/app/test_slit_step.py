@@ -89,12 +89,18 @@ def driver(empty: Driver, raw: list[Path]) -> Driver:
     return empty
 
 
-def slit(driver: Driver) -> SlitStep:
-    """Return the slit tab, when it has drawn the current state."""
+def slit_of(driver: Driver) -> SlitStep:
+    """Return the slit tab, when it has drawn what is shown."""
     page = next(page for page in driver.window.pages if page.kind.name == "slit")
     driver.wait(lambda: page.viewer is not None and page.is_ready and page.viewer.current is not None)
-    driver.settle()
     return page.viewer
+
+
+def slit(driver: Driver) -> SlitStep:
+    """Return the slit tab, when it has drawn the current state."""
+    step = slit_of(driver)
+    driver.settle()
+    return step
 
 
 def run_to(driver: Driver, index: int) -> SlitStep:
@@ -273,3 +279,21 @@ def test_that_a_preview_takes_what_was_dragged(driver: Driver) -> None:
     driver.do("preview_step")
     driver.wait(lambda: driver.window.shown.key == "preview")
     assert float(driver.window.shown.products[0].header["PSFRAD01"]) == pytest.approx(2.0, abs=0.3)
+    step = slit_of(driver)
+    drag(step, 12.0, 11.5)
+    driver.refresh()
+    assert float(driver.desk.forms[SIZE].changes()["sizes"]) == pytest.approx(1.5, abs=0.3)
+    assert step.run.isEnabled()
+
+
+def test_that_nothing_is_dragged_on_files_that_are_not_of_the_reduction(driver: Driver, tmp_path: Path) -> None:
+    run_to(driver, SIZE)
+    driver.window.shown.products[0].write(tmp_path / "other.fits")
+    driver.window.data.activated.emit([tmp_path / "other.fits"])
+    driver.wait(lambda: driver.window.shown.key == "file")
+    step = slit_of(driver)
+    driver.refresh()
+    drag(step, SOURCE, 7.0)
+    driver.refresh()
+    assert not any(form.is_edited for form in driver.desk.forms)
+    assert "not those of the reduction" in step.note.text()

@@ -100,6 +100,7 @@ class SlitEditor:
         measured: Sequence[SlitMarks],
         done: Mapping[int, Mapping[str, Any]],
         counts: Mapping[int, int] | None = None,
+        problem: str = "",
     ) -> None:
         """Take over what is shown.
 
@@ -113,6 +114,8 @@ class SlitEditor:
             Values by key with which the steps before the shown state were done, by position of the step.
         counts : mapping of int to int
             Number of files each step works on, by its position, where it is known.
+        problem : str
+            Why nothing can be dragged, if that is so.
         """
         kept = {id(p.form) for p in self._pickable.values()}
         self._pickable = find_pickable(forms)
@@ -122,10 +125,8 @@ class SlitEditor:
         wrong = [
             n for p in self._pickable.values() if (n := (counts or {}).get(p.index, len(measured))) != len(measured)
         ]
-        self._problem = (
-            f"{len(measured)} files are shown, but the step works on {wrong[0]}: give their apertures in the form."
-            if wrong else ""
-        )  # fmt: skip
+        is_partial = f"The step works on {wrong[0]} files, of which {len(measured)} shown here: " if wrong else ""
+        self._problem = problem or (f"{is_partial}give the apertures of all in the form." if wrong else "")
         self.changed.emit()
 
     @property

@@ -152,11 +152,12 @@ class SlitStep(QtWidgets.QWidget):
         self._show_file()
 
     def _measure(self) -> None:
-        reduction = self._desk.reduction
-        path = reduction.path_to(self._opened.key)
+        reduction, key = self._desk.reduction, self._opened.key
+        path = reduction.path_to(key) if key in reduction.states else reduction.path  # that of a preview
+        problem = "" if key in (*reduction.states, "preview") else "These files are not those of the reduction."
         done = {state.index: state.parameters for state in path}
         counts = {state.index + 1: len(state.products) for state in path if state.products}
-        self.editor.use(self._desk.forms, [each[0].marks for each in self._slits], done, counts)
+        self.editor.use(self._desk.forms, [each[0].marks for each in self._slits], done, counts, problem)
 
     def _show_file(self) -> None:
         place = self.order.currentIndex()
