@@ -32,6 +32,7 @@ def main(files: list[str] | None = None) -> int:
         os.environ.setdefault("SOFIA_DESK_SESSIONS", preferences.session_folder)
     apply_theme(application, preferences.theme)
 
+    from sofia_app.crash_guard import CrashGuard
     from sofia_app.desk import Desk
     from sofia_app.window import MainWindow
 
@@ -39,9 +40,13 @@ def main(files: list[str] | None = None) -> int:
     window = MainWindow(desk)
     window.apply_preferences()
     window.show()
+    guard = CrashGuard(desk, window)
+    QtCore.QTimer.singleShot(0, guard.start)
     QtCore.QTimer.singleShot(0, desk.start)
     QtCore.QTimer.singleShot(0, window.prepare_viewers)
     QtCore.QTimer.singleShot(0, window.offer_interrupted)
     if files:
         QtCore.QTimer.singleShot(0, lambda: desk.open_paths(files))
-    return int(application.exec())
+    code = int(application.exec())
+    guard.stop()
+    return code
