@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from astropy.io import fits
@@ -41,6 +41,7 @@ from sofia_engine.instruments.fifi_ls.ramps import (
     find_unstable_ramps,
     fit_ramps,
     fold_ramps,
+    pool_variances,
     subtract_bias,
     widen_by_scatter,
 )
@@ -126,6 +127,14 @@ class FitRampsParameters(SavedOutput):
         help="Find outliers among the ramps of the same pixel, or (ramp) among all pixels of the same ramp, as earlier "
         "reductions did: that drops bright pixels and keeps glitches.",
     )
+    ramp_errors: Literal["fit", "scatter"] = parameter(
+        "fit",
+        label="Errors of ramps from",
+        level="expert",
+        help="Weigh each ramp with the scatter of its readouts about its line (fit), or with the mean of that over the "
+        "ramps of the pixel, enlarged until it explains the scatter from ramp to ramp (scatter): better where ramps "
+        "collect noise, such as that of photons. Scans do the like in any case.",
+    )
 
 
 def _list_references(header: fits.Header, p: FitRampsParameters) -> Mapping[str, Wanted]:
@@ -170,6 +179,8 @@ def _fit_chop(chop: Product, p: FitRampsParameters, run: Run) -> Product:
         slopes = _fit_grating(chop, grating, sampling, p, run)
         outliers = find_outliers(slopes.slope, p.thresh, p.outlier_rule)
         path = _average_path(chop, sampling.length) if scanned else None
+        if p.ramp_errors == "scatter" and path is None:
+            slopes = pool_variances(slopes, outliers)
         flux, error = _combine(slopes, outliers, path)
         if bad is not None:
             flux[..., bad] = error[..., bad] = np.nan
