@@ -181,8 +181,8 @@ def _same_place(first: Mapping[str, object], second: Mapping[str, object]) -> bo
 
 
 def choose_neighbours(beam: NodBeam, candidates: Sequence[Background], method: NodMethod) -> list[Background]:
-    """Return the nearest in time, or (average, interpolate) the nearest before and the nearest after."""
-    nearest = min(candidates, key=lambda other: abs(other.beam.time - beam.time))
+    """Return the nearest in time (the later of two), or (average, interpolate) the nearest before and after."""
+    nearest = min(candidates, key=lambda other: (abs(other.beam.time - beam.time), -other.beam.time))
     if method == "nearest" or is_symmetric(beam.product.header):
         return [nearest]
     before = [other for other in candidates if other.beam.time <= beam.time]

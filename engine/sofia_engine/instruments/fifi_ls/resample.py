@@ -286,7 +286,7 @@ def _prepare(products: Sequence[Product], p: ResampleParameters, run: Run) -> _J
     headers = [product.header for product in products]
     on_sky = not (p.detector_coordinates or is_off_sky(headers))
     exposures = [exposure for group in gather_exposures(products, on_sky=on_sky) for exposure in group]
-    wavelengths = [e.wavelength for e in exposures]
+    wavelengths = [w for e in exposures for w in (e.wavelength, e.uncorrected_wavelength)]
     if not any(np.isfinite(e.flux).any() for e in exposures):
         raise StepError(f"{products[0].name}: none of the samples has a value; there is nothing to make a cube of.")
     middle = (min(float(np.nanmin(w)) for w in wavelengths) + max(float(np.nanmax(w)) for w in wavelengths)) / 2

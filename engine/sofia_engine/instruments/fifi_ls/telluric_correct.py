@@ -177,5 +177,5 @@ def _find_narrow(product: Product, p: TelluricParameters, model: Transmission) -
 
 
 def _keep_model(model: Transmission, channel: str) -> FloatArray:
-    part = model.cut(-np.inf, BLUE_LIMIT) if channel == "BLUE" else model.cut(RED_LIMIT, np.inf)
-    return np.stack([part.wavelength, part.value]).astype(np.float32)
+    kept = model.wavelength < BLUE_LIMIT if channel == "BLUE" else model.wavelength > RED_LIMIT
+    return np.stack([model.wavelength[kept], model.value[kept]]).astype(np.float32)
