@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,13 @@ from sofia_viewers.image.display import DisplayState, LimitsRule, compute_limits
 from sofia_viewers.image.frame import Frame, ImageFile, PlaneSource
 from sofia_viewers.image.frames import FrameEntry
 
-__all__ = ["MapImage", "make_cube_entry", "make_map_entry", "map_header"]
+__all__ = ["MapImage", "as_float32", "make_cube_entry", "make_map_entry", "map_header"]
 
 _SPECTRAL = ("CTYPE", "CRVAL", "CRPIX", "CDELT", "CUNIT")
 _TAIL = 0.25
 """Per cent of the values of a cube that are shown as darkest and brightest."""
+_MAP_TAIL, _WIDE_TAIL = 1.0, 5.0
+"""The same for maps, and for maps of velocity, in which few bad fits would spread the colours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,18 +69,24 @@ def make_cube_entry(cube: Cube, key: str, display: DisplayState) -> FrameEntry:
 def make_map_entry(cube: Cube, made: MapImage, key: str, display: DisplayState) -> FrameEntry:
     """Show a map of a cube as a frame on the same sky."""
     header = map_header(cube)
-    planes = {"MAP": PlaneSource(made.name, np.asarray(made.values, dtype=np.float32), header, made.unit, 0)}
+    planes = {"MAP": PlaneSource("MAP", as_float32(made.values), header, made.unit, 0)}
     if made.error is not None:
-        planes["ERROR"] = PlaneSource("ERROR", np.asarray(made.error, dtype=np.float32), header, made.unit, 1)
-    named = {plane.name: plane for plane in planes.values()}
-    frame = Frame(ImageFile(cube.name, cube.header, named), planes["MAP"])
+        planes["ERROR"] = PlaneSource("ERROR", as_float32(made.error), header, made.unit, 1)
+    frame = Frame(ImageFile(f"{made.name} · {cube.name}", cube.header, planes), planes["MAP"])
     _ = frame.wcs
     sample = sample_image(frame.image)
-    rule = LimitsRule("percentile", 1.0, 99.0)
+    tail = _WIDE_TAIL if made.color_map else _MAP_TAIL
+    rule = LimitsRule("percentile", tail, 100.0 - tail)
     state = _with(display, rule, compute_limits(frame.image, rule, sample))
     if made.color_map:
-        state = DisplayState(state.rule, state.limits, state.stretch, made.color_map)
+        state = replace(state, color_map=made.color_map, stretch="linear")
     return FrameEntry(key, frame, state, sample)
+
+
+def as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Return values as float32; those beyond its range become infinite without a warning."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(values, dtype=np.float32)
 
 
 def map_header(cube: Cube) -> fits.Header:
@@ -98,6 +106,4 @@ def map_header(cube: Cube) -> fits.Header:
 
 
 def _with(display: DisplayState, rule: LimitsRule, limits: tuple[float, float]) -> DisplayState:
-    from dataclasses import replace
-
     return replace(display, rule=rule, limits=limits)

@@ -135,6 +135,7 @@ class LinkedData:
         self.collection = DataCollection()
         self.data: dict[str, Data] = {}
         self.sources: dict[str, Source] = {}
+        self.origins: dict[str, Any] = {}
         self._groups: dict[str, Any] = {}
         self._shapes: dict[str, dict[str, Any]] = {}
 

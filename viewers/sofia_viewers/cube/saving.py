@@ -13,7 +13,7 @@ from sofia_engine.errors import InputError
 from sofia_engine.header.cards import is_structural
 from sofia_engine.product import write_atomically
 from sofia_viewers.cube.cube import Cube
-from sofia_viewers.cube.entries import MapImage, map_header
+from sofia_viewers.cube.entries import MapImage, as_float32, map_header
 from sofia_viewers.cube.position_velocity import PathCut
 from sofia_viewers.cube.samples import find_block_length
 from sofia_viewers.export import write_table
@@ -39,9 +39,9 @@ def save_maps(path: str | Path, cube: Cube, maps: Mapping[str, MapImage]) -> Pat
         header["BUNIT"] = made.unit
         for keyword, value in made.notes.items():
             header[keyword] = value
-        hdus.append(fits.ImageHDU(np.asarray(made.values, dtype=np.float32), header, made.name.upper()))
+        hdus.append(fits.ImageHDU(as_float32(made.values), header, made.name.upper()))
         if made.error is not None:
-            hdus.append(fits.ImageHDU(np.asarray(made.error, dtype=np.float32), header, f"{made.name.upper()} ERROR"))
+            hdus.append(fits.ImageHDU(as_float32(made.error), header, f"{made.name.upper()} ERROR"))
     return _write(path, hdus.writeto)
 
 
@@ -63,9 +63,9 @@ def save_cut(path: str | Path, cut: PathCut, header: fits.Header | None = None) 
         ("CDELT2", step), ("CUNIT2", cut.wave_unit), ("BUNIT", cut.unit),
     ):  # fmt: skip
         axes[keyword] = value
-    hdus.append(fits.ImageHDU(np.asarray(cut.values, dtype=np.float32), axes, "CUT"))
+    hdus.append(fits.ImageHDU(as_float32(cut.values), axes, "CUT"))
     if cut.error is not None:
-        hdus.append(fits.ImageHDU(np.asarray(cut.error, dtype=np.float32), axes, "CUT ERROR"))
+        hdus.append(fits.ImageHDU(as_float32(cut.error), axes, "CUT ERROR"))
     hdus.append(fits.ImageHDU(cut.wave, name="WAVELENGTH"))
     columns = [fits.Column("OFFSET", "D", cut.offset_unit, array=cut.offset)]
     if cut.sky is not None:

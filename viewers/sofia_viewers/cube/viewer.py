@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sofia_engine.errors import SofiaDeskError
 from sofia_engine.product import Product
+from sofia_viewers.cube.actions import ExplorerActions
 from sofia_viewers.cube.cube import Cube, make_cube, open_cube
+from sofia_viewers.cube.cut_tools import CutTools
+from sofia_viewers.cube.edit_tools import EditTools
 from sofia_viewers.cube.entries import make_cube_entry
+from sofia_viewers.cube.jobs import JobBar
+from sofia_viewers.cube.link_tools import LinkTools
 from sofia_viewers.cube.live_spectra import LiveSpectra
+from sofia_viewers.cube.map_tools import MapTools
 from sofia_viewers.cube.slice_bar import SliceBar
+from sofia_viewers.cube.spectra_tools import SpectraTools
 from sofia_viewers.cube.wave_marker import WaveMarker
 from sofia_viewers.export import export_widget
 from sofia_viewers.image.display import DisplayState
 from sofia_viewers.image.frames import FrameEntry
+from sofia_viewers.image.regions import Region
 from sofia_viewers.image.settings import SettingsStore
 from sofia_viewers.image.viewer import ImageViewer
+from sofia_viewers.image.widget import FrameView
 from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
-from sofia_viewers.spectrum.units import velocity_of_wave
+from sofia_viewers.spectrum.units import WaveAxis, velocity_of_wave
 from sofia_viewers.spectrum.viewer import SpectrumViewer
 from sofia_viewers.tasks import Tasks
 from sofia_viewers.theme import theme_events
@@ -29,6 +39,7 @@ __all__ = ["CubeViewer"]
 
 CUBE = "cube "
 PRODUCT = "product:"
+_TOOLS_WIDTH = 330
 _EMPTY = "No cube.\nOpen FITS cubes with Ctrl+O, or drop them here."
 
 
@@ -75,6 +86,14 @@ class CubeViewer(QtWidgets.QWidget):
         self.slices = SliceBar()
         self.live = LiveSpectra(self.images, self.spectra.session, self.tasks)
         self.marker = WaveMarker(self.spectra.area)
+        self.jobs = JobBar(self.tasks)
+        self.lower = QtWidgets.QTabWidget()
+        self.link_tools = LinkTools(self)
+        self.map_tools = MapTools(self)
+        self.cut_tools = CutTools(self)
+        self.edit_tools = EditTools(self)
+        self.spectra_tools = SpectraTools(self)
+        self.commands = ExplorerActions(self)
         self._lay_out()
         self._connect()
         self.setAcceptDrops(True)
@@ -102,13 +121,16 @@ class CubeViewer(QtWidgets.QWidget):
         ]
         self._load(openers, add=False)
 
-    def open_files(self, paths: Iterable[str | Path], *, add: bool = False) -> None:
-        """Open cubes; those that are shown are replaced, or kept if `add`."""
-        self._load([partial(open_cube, Path(path)) for path in paths], add=add)
+    def open_files(
+        self, paths: Iterable[str | Path], *, add: bool = False, then: Callable[[], None] | None = None
+    ) -> None:
+        """Open cubes; those that are shown are replaced, or kept if `add`; `then` is called when they are shown."""
+        self._load([partial(open_cube, Path(path)) for path in paths], add=add, then=then)
 
     def is_ready(self) -> bool:
         """Whether all that was asked for is drawn."""
-        return self.tasks.is_idle and self.images.is_ready() and self.spectra.is_ready()
+        waiting = self.link_tools.is_waiting or self.jobs.is_busy
+        return not waiting and self.tasks.is_idle and self.images.is_ready() and self.spectra.is_ready()
 
     def problems(self) -> list[str]:
         """What could not be shown, one sentence each."""
@@ -124,9 +146,16 @@ class CubeViewer(QtWidgets.QWidget):
         """
         return export_widget(self.views, path, size)
 
+    def show_side_panel(self, on: bool) -> None:
+        """Show or hide the panels beside the image, and the controls of the spectra."""
+        self.images.show_side_panel(on)
+        self.spectra.show_side_panel(on)
+
     def shut_down(self) -> None:
         """Stop timers and threads; call it before the viewer is deleted without having been closed."""
         self.slices.set_playing(False)
+        self.link_tools.stop()
+        self.jobs.stop()
         self.tasks.close()
         self.images.shut_down()
         self.spectra.close()
@@ -166,9 +195,71 @@ class CubeViewer(QtWidgets.QWidget):
         if self.cube is not None:
             self.choose_slice(self.cube.find_slice(wave))
 
+    def add_cube(self, cube: Cube) -> None:
+        """Show another cube beside those that are shown, as the current one."""
+        self._load([lambda: cube], add=True)
+
+    def close_cube(self, key: str) -> None:
+        """Remove a cube with its maps."""
+        cube = self.cubes.pop(key, None)
+        if cube is not None:
+            self.map_tools.forget_cube(cube)
+            self.remove_frames([key])
+            self.live.set_cubes(self.cubes)
+            self.cubes_changed.emit()
+
+    def show_frames(self, entries: Mapping[str, FrameEntry]) -> None:
+        """Show maps or images beside the cubes; those with a known key are replaced, their colours stay."""
+        before = {entry.key: entry for entry in self.images.frames.entries}
+        merged = {**before, **entries}
+        self.images.show_entries(list(merged.values()), self.cube_key if not before else "")
+
+    def remove_frames(self, keys: Iterable[str]) -> None:
+        """Remove frames."""
+        gone = set(keys)
+        self.images.show_entries([entry for entry in self.images.frames.entries if entry.key not in gone])
+        if not self.images.frames.entries:
+            self.images.area.show_message(_EMPTY)
+
+    def selected_region(self) -> Region | None:
+        """Return the selected region, or the only one, in pixels of the current cube."""
+        regions = self.images.regions.on_frame(self.cube_key) if self.cube_key else {}
+        if self.images.regions.selected in regions:
+            return regions[self.images.regions.selected]
+        return next(iter(regions.values())) if len(regions) == 1 else None
+
+    def draw_region(self, shape: str) -> None:
+        """Let the next drag on an image draw a region of a shape; after that regions can be moved again."""
+        self.images.commands.set_tool(shape)  # type: ignore[arg-type]
+        self.say(f"Drag on the image to draw: {shape}.")
+
+    def pane_axis(self) -> WaveAxis:
+        """Return how the x axis of the current pane of spectra is shown."""
+        view = self.spectra.area.current
+        return replace(view.state.axis, unit=view.content.x_unit or "um")
+
+    def attempt(self, work: Callable[[], Any]) -> None:
+        """Do something short, and say what it gave or why it failed."""
+        try:
+            result = work()
+            if isinstance(result, Path):
+                self.say(f"{result} was written.")
+        except SofiaDeskError as error:
+            self.report(str(error))
+
+    def save_in_thread(self, work: Callable[[], Path]) -> None:
+        """Write a file in a thread, and say when it is done."""
+        self._jobs += 1
+        self.tasks.submit(f"save {self._jobs}", work, lambda path: self.say(f"{path} was written."))
+
     def say(self, text: str) -> None:
         """Show a sentence."""
         self.images.say(text)
+
+    def report(self, text: str) -> None:
+        """Show what went wrong."""
+        self.say(text)
+        self.failed.emit(text)
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
@@ -180,36 +271,72 @@ class CubeViewer(QtWidgets.QWidget):
         column.setSpacing(2)
         column.addWidget(self.images, 1)
         column.addWidget(self.slices)
+        column.addWidget(self.jobs)
+        self.lower.addTab(self.spectra, "Spectra")
+        self.lower.addTab(self.cut_tools.view, "Cut")
+        self.lower.setDocumentMode(True)
         self.views.addWidget(upper)
-        self.views.addWidget(self.spectra)
+        self.views.addWidget(self.lower)
         self.views.setStretchFactor(0, 3)
         self.views.setStretchFactor(1, 2)
         self.views.setChildrenCollapsible(False)
         self.spectra.column.hide()
+        self.tools = QtWidgets.QTabWidget()
+        self.tools.setDocumentMode(True)
+        self.tools.setUsesScrollButtons(True)
+        for name, panel in (
+            ("Spectra", self.spectra_tools.panel), ("Maps", self.map_tools.panel), ("Fits", self.map_tools.fit_panel),
+            ("Cut", self.cut_tools.panel), ("Edit", self.edit_tools.panel), ("Links", self.link_tools.panel),
+        ):  # fmt: skip
+            self.tools.addTab(panel, name)
+        self.tools.setMinimumWidth(_TOOLS_WIDTH)
+        for tabs in (self.tools, self.lower):
+            tabs.tabBar().setDrawBase(False)
+        self.whole = QtWidgets.QSplitter(Qt.Orientation.Horizontal)
+        self.whole.addWidget(self.views)
+        self.whole.addWidget(self.tools)
+        self.whole.setStretchFactor(0, 1)
+        self.whole.setStretchFactor(1, 0)
+        self.whole.setChildrenCollapsible(False)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.views)
+        layout.setSpacing(0)
+        layout.addWidget(self.commands.tool_bar)
+        layout.addWidget(self.whole, 1)
 
     def _connect(self) -> None:
         self.tasks.failed.connect(self._report)
+        self.jobs.failed.connect(self.report)
         self.slices.slice_chosen.connect(self.choose_slice)
         self.marker.moved.connect(self.choose_wave)
         self.images.frames_changed.connect(self._show_slice)
         self.images.display_panel.slice_chosen.disconnect()
         self.images.display_panel.slice_chosen.connect(self.choose_slice)
+        self.images.area.view_added.connect(self._follow_view)
         self.images.cursor_moved.connect(self.cursor_moved)
         theme_events().changed.connect(self._restyle)
 
+    def _follow_view(self, _key: str, view: FrameView) -> None:
+        view.region_drawn.connect(lambda _: self.images.commands.set_tool("pan"))
+
     # -- loading ----------------------------------------------------------------------------------------------------
 
-    def _load(self, openers: Sequence[Callable[[], Cube]], *, add: bool) -> None:
+    def _load(
+        self, openers: Sequence[Callable[[], Cube]], *, add: bool, then: Callable[[], None] | None = None
+    ) -> None:
         first = 1 + max((int(key.removeprefix(CUBE)) for key in self.cubes), default=-1) if add else 0
         display = self.images.frames.entry.display if self.images.frames.entry else DisplayState()
         if not self.cubes:
             self.images.area.show_message("Reading …")
         self._jobs += 1
         key = f"load {self._jobs}" if add else "load"
-        self.tasks.submit(key, partial(_open_all, openers, first, display), partial(self._accept, add=add))
+
+        def done(loaded: _Loaded) -> None:
+            self._accept(loaded, add=add)
+            if then is not None and loaded.cubes:
+                then()
+
+        self.tasks.submit(key, partial(_open_all, openers, first, display), done)
 
     def _accept(self, loaded: _Loaded, *, add: bool) -> None:
         self._problems = list(loaded.problems)
@@ -223,8 +350,10 @@ class CubeViewer(QtWidgets.QWidget):
         made = {entry.key: cube for entry, cube in zip(loaded.entries, loaded.cubes, strict=True)}
         kept = {entry.key: entry for entry in self.images.frames.entries} if add else {}
         entries = [self._keep_slice(entry, made[entry.key]) for entry in loaded.entries]
+        if not add:
+            self.map_tools.maps.clear()
         self.cubes = {**self.cubes, **made} if add else made
-        self.images.show_entries([*kept.values(), *entries])
+        self.images.show_entries([*kept.values(), *entries], entries[-1].key if add else "")
         self.live.set_cubes(self.cubes)
         self.choose_slice(self.slices.slider.value())
         self.cubes_changed.emit()
@@ -264,6 +393,9 @@ class CubeViewer(QtWidgets.QWidget):
         self.failed.emit(message)
 
     def _restyle(self) -> None:
+        self.commands.refresh_icons()
+        self.cut_tools.view.restyle()
+        self.spectra_tools.refresh_icons()
         self.slices.refresh_icons()
         self.marker.restyle()
 

@@ -58,7 +58,7 @@ class ViewerActions:
         for declarations in self._declare():
             self._groups.append([self._make(action) for action in declarations])
         self._tools = QtGui.QActionGroup(viewer)
-        for name in ("pan", *SHAPES):
+        for name in ("pan", *SHAPES, "lasso"):
             self._tools.addAction(self._make_tool(name))
         self._add_keys()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,15 +20,18 @@ from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from sofia_viewers.tasks import Tasks
 from sofia_viewers.theme import current_theme
 
-__all__ = ["FrameView", "Tool", "paint_drawings"]
+__all__ = ["FrameView", "Tool", "paint_drawings", "thin_path"]
 
-Tool = Literal["pan"] | Shape
+Tool = Literal["pan", "lasso"] | Shape
 Point = tuple[float, float]
 
 _WHEEL_STEP = 120.0
 _ZOOM_STEP = 1.25
 _GRIP = 7.0
 _CONTRAST_SPAN = 4.0
+_LASSO_STEP = 6.0
+"""Screen pixels between corners of a shape that is drawn by hand."""
+
 _PENS = {"solid": Qt.PenStyle.SolidLine, "dashed": Qt.PenStyle.DashLine, "dotted": Qt.PenStyle.DotLine}
 
 
@@ -75,6 +78,7 @@ class _Drag:
     display: DisplayState
     region: tuple[str, Region] | None = None
     handle: int = -1
+    path: list[Point] = field(default_factory=list)
 
 
 class FrameView(QtWidgets.QWidget):
@@ -475,6 +479,10 @@ class FrameView(QtWidgets.QWidget):
 
     def _draw_region(self, drag: _Drag, position: QtCore.QPointF) -> Region:
         assert self.tool != "pan"
+        if self.tool == "lasso":
+            drag.path.append(self.pixel_at(position))
+            corners = thin_path((self.pixel_at(drag.start), *drag.path), _LASSO_STEP / self.pixel_to_screen.scale)
+            return Region("polygon", corners, color=self.region_color)
         return make_region(self.tool, self.pixel_at(drag.start), self.pixel_at(position), color=self.region_color)
 
     def _edit_region(self, drag: _Drag, position: QtCore.QPointF) -> Region:
@@ -565,6 +573,19 @@ class FrameView(QtWidgets.QWidget):
 
     def _middle(self) -> Point:
         return self.pixel_at(QtCore.QPointF(self.width() / 2, self.height() / 2))
+
+
+def thin_path(path: Sequence[Point], distance: float) -> tuple[Point, ...]:
+    """Return the points of a path that are so far apart, with its last one; three at least."""
+    kept = [path[0]]
+    for point in path[1:]:
+        if math.dist(point, kept[-1]) >= distance:
+            kept.append(point)
+    if kept[-1] != path[-1]:
+        kept.append(path[-1])
+    while len(kept) < 3:
+        kept.append(kept[-1])
+    return tuple(kept)
 
 
 def paint_drawings(painter: QtGui.QPainter, drawings: Sequence[Drawing], to_screen: Affine) -> None:

@@ -1,0 +1,316 @@
+"""Keeps the linked data sets in step with what is shown, and shows what is selected in each of them."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sofia_engine.errors import SofiaDeskError
+from sofia_viewers.cube.entries import MapImage
+from sofia_viewers.cube.glue_session import INSTALL_GLUE, has_glue, start_glue
+from sofia_viewers.cube.panels import LinksPanel
+from sofia_viewers.cube.saving import save_cube, save_maps
+from sofia_viewers.image.drawing import Drawing, Mark
+from sofia_viewers.image.frames import FrameEntry
+from sofia_viewers.image.overlays import Catalog, draw_catalog, read_catalog
+from sofia_viewers.image.regions import Region
+from sofia_viewers.qt import QtCore, QtWidgets
+from sofia_viewers.theme import current_theme
+
+if TYPE_CHECKING:
+    from sofia_viewers.cube.links import LinkedData
+    from sofia_viewers.cube.viewer import CubeViewer
+
+__all__ = ["IMAGE", "LinkTools"]
+
+IMAGE = "image "
+_RANGE = "wavelengths"
+_ROWS = "catalog rows"
+_DELAY_MS = 150
+
+
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """What is to be linked and selected: a copy that a thread can work with."""
+
+    cubes: dict[str, Any]
+    images: dict[str, Any]
+    catalogs: dict[str, tuple[Catalog, str]]
+    regions: dict[str, tuple[Region, Any]]
+    range: tuple[float, float] | None
+    rows: tuple[str, tuple[int, ...]] | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What is selected where."""
+
+    linked: LinkedData
+    counts: tuple[tuple[str, dict[str, int]], ...]
+    rows: dict[str, tuple[int, ...]]
+
+
+class LinkTools(QtCore.QObject):
+    """Links cubes, images and catalogues through glue data sets.
+
+    Parameters
+    ----------
+    viewer : CubeViewer
+        Whose data are linked.
+    """
+
+    def __init__(self, viewer: CubeViewer) -> None:
+        super().__init__(viewer)
+        self._viewer = viewer
+        self.panel = LinksPanel()
+        self.linked: LinkedData | None = None
+        self.catalogs: dict[str, tuple[Catalog, str]] = {}
+        self.counts: dict[str, dict[str, int]] = {}
+        self.members: dict[str, tuple[int, ...]] = {}
+        self.processes: list[Any] = []
+        self._range: tuple[float, float] | None = None
+        self._rows: tuple[str, tuple[int, ...]] | None = None
+        self._timer = QtCore.QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_DELAY_MS)
+        self._timer.timeout.connect(self._update)
+        panel = self.panel
+        panel.image_requested.connect(self._ask_for_image)
+        panel.catalog_requested.connect(self._ask_for_catalog)
+        panel.glue_requested.connect(self.open_in_glue)
+        panel.remove_requested.connect(self.remove)
+        panel.rows_selected.connect(self.select_rows)
+        viewer.images.regions.changed.connect(self._timer.start)
+        viewer.cubes_changed.connect(self._timer.start)
+        viewer.images.area.view_added.connect(lambda *_: QtCore.QTimer.singleShot(0, self, self.draw_catalogs))
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a change has not been taken over yet."""
+        return self._timer.isActive()
+
+    def select_range(self, limits: tuple[float, float] | None) -> None:
+        """Take over the selected range of wavelengths."""
+        if limits != self._range:
+            self._range = limits
+            self._timer.start()
+
+    def select_rows(self, key: str, rows: list[int]) -> None:
+        """Select rows of a catalogue: they are marked on all images."""
+        self._rows = (key, tuple(rows)) if rows else None
+        self.members = {**self.members, key: tuple(rows)}
+        self.draw_catalogs()
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Stop the timer."""
+        self._timer.stop()
+
+    # -- data --------------------------------------------------------------------------------------------------------
+
+    def add_image(self, path: str | Path) -> None:
+        """Show an image beside the cubes, linked on the sky."""
+        from sofia_viewers.image.loading import Request, load
+
+        number = 1 + max((int(k.removeprefix(IMAGE)) for k in self._image_keys()), default=-1)
+
+        def work() -> list[FrameEntry]:
+            loaded = load(Request(paths=(Path(path),)))
+            if loaded.problems and not loaded.entries:
+                from sofia_engine.errors import InputError
+
+                raise InputError(loaded.problems[0])
+            return list(loaded.entries)
+
+        def done(entries: list[FrameEntry]) -> None:
+            named = {
+                f"{IMAGE}{number + i}": FrameEntry(f"{IMAGE}{number + i}", e.frame, e.display, e.sample)
+                for i, e in enumerate(entries)
+            }
+            self._viewer.show_frames(named)
+            self._timer.start()
+
+        self._viewer.tasks.submit(f"image {number}", work, done)
+
+    def add_catalog(self, path: str | Path) -> None:
+        """Show the positions of a table on all images, linked on the sky."""
+        number = 1 + max((int(k.removeprefix("catalog ")) for k in self.catalogs), default=-1)
+        key = f"catalog {number}"
+
+        def done(catalog: Catalog) -> None:
+            self.catalogs[key] = (catalog, str(path))
+            labels = catalog.labels or tuple(str(i + 1) for i in range(len(catalog.sky)))
+            rows = [(name, float(lon), float(lat)) for name, (lon, lat) in zip(labels, catalog.sky, strict=True)]
+            self.panel.show_catalog(key, rows)
+            self.draw_catalogs()
+            self._timer.start()
+
+        self._viewer.tasks.submit(key, lambda: read_catalog(path), done)
+
+    def remove(self, key: str) -> None:
+        """Remove an image or a catalogue; a cube is closed."""
+        if key in self.catalogs:
+            del self.catalogs[key]
+            self.panel.show_catalog("", [])
+            self.draw_catalogs()
+        elif key in self._viewer.cubes:
+            self._viewer.close_cube(key)
+        else:
+            self._viewer.remove_frames([key])
+        self._timer.start()
+
+    def _image_keys(self) -> list[str]:
+        return [entry.key for entry in self._viewer.images.frames.entries if entry.key.startswith(IMAGE)]
+
+    def draw_catalogs(self) -> None:
+        """Draw the positions of catalogues on all images, those that are selected in another colour."""
+        for view in self._viewer.images.area.views.values():
+            if view.frame is None:
+                continue
+            drawings: list[Drawing] = []
+            for key, (catalog, _) in self.catalogs.items():
+                drawings += draw_catalog(catalog, view.frame)
+                chosen = [row for row in self.members.get(key, ()) if row < len(catalog.sky)]
+                if chosen and view.frame.wcs is not None:
+                    pixels = view.frame.wcs.wcs_world2pix(catalog.sky[chosen], 0)
+                    marks = tuple(Mark((float(x), float(y)), "box", 20) for x, y in pixels)
+                    drawings.append(Drawing(current_theme().accent, marks=marks, width=2.0))
+            view.set_layer("linked catalogs", drawings)
+
+    # -- links and selections ----------------------------------------------------------------------------------------
+
+    def _update(self) -> None:
+        """Bring links and selections up to date, in a thread: glue takes its time to be imported."""
+        wanted = self._describe()
+        if not wanted.cubes and not wanted.catalogs and self.linked is None:
+            return
+        linked = self.linked
+        self._viewer.tasks.submit("links", lambda: _bring_up_to_date(linked, wanted), self._take)
+
+    def _describe(self) -> _Wanted:
+        viewer = self._viewer
+        frames = {entry.key: entry.frame for entry in viewer.images.frames.entries}
+        regions = {}
+        for frame_key in [key for key, frame in frames.items() if frame.wcs is not None][:1]:
+            for name, region in viewer.images.regions.on_frame(frame_key).items():
+                if region.has_area:
+                    regions[region.name or name] = (region, frames[frame_key].wcs)
+        images = {key: frames[key] for key in self._image_keys()}
+        return _Wanted(dict(viewer.cubes), images, dict(self.catalogs), regions, self._range, self._rows)
+
+    def _take(self, found: _Found) -> None:
+        self.linked = found.linked
+        self.counts = dict(found.counts)
+        names = [(key, data.label) for key, data in found.linked.data.items()]
+        self.panel.show_data(names, list(found.counts))
+        self.members = dict(found.rows)
+        self.draw_catalogs()
+        if self.panel.catalog_key in found.rows:
+            self.panel.mark_rows(found.rows[self.panel.catalog_key])
+
+    # -- glue --------------------------------------------------------------------------------------------------------
+
+    def open_in_glue(self) -> None:
+        """Start a glue session with the same data, links and selections in a process of its own."""
+        if not has_glue():
+            self._viewer.report(INSTALL_GLUE)
+            return
+        if self.linked is None:
+            self._viewer.say("There is nothing to open in glue: open a cube first.")
+            return
+        linked = self.linked
+        missing = {key: self._viewer.cubes[key] for key, s in linked.sources.items()
+                   if s.kind == "cube" and not s.path and key in self._viewer.cubes}  # fmt: skip
+        frames = {e.key: e for e in self._viewer.images.frames.entries}
+        images = {key: frames[key] for key, s in linked.sources.items() if s.kind == "image" and not s.path
+                  and key in frames}  # fmt: skip
+        cube = self._viewer.cube
+
+        def work() -> dict[str, Any]:
+            folder = Path(tempfile.mkdtemp(prefix="sofia_desk_glue_"))
+            paths = {}
+            for number, (key, each) in enumerate(missing.items()):
+                paths[key] = str(save_cube(folder / f"cube{number}.fits", each))
+            for number, (key, entry) in enumerate(images.items()):
+                made = MapImage(entry.frame.plane.name, np.asarray(entry.frame.image), entry.frame.plane.unit)
+                if cube is not None:
+                    paths[key] = str(save_maps(folder / f"image{number}.fits", cube, {key: made}))
+            return linked.describe(paths)
+
+        self._viewer.tasks.submit("glue", work, self._start)
+
+    def _start(self, plain: dict[str, Any]) -> None:
+        try:
+            self.processes.append(start_glue(plain))
+            self._viewer.say("glue is starting in a window of its own; this takes some seconds.")
+        except (SofiaDeskError, OSError) as error:
+            self._viewer.report(str(error))
+
+    # -- dialogs -----------------------------------------------------------------------------------------------------
+
+    def _ask_for_image(self) -> None:
+        path, _ = QtWidgets.QFileDialog.getOpenFileName(
+            self._viewer, "Add image", "", "FITS (*.fits *.fits.gz *.fit);;All files (*)"
+        )
+        if path:
+            self.add_image(path)
+
+    def _ask_for_catalog(self) -> None:
+        path, _ = QtWidgets.QFileDialog.getOpenFileName(
+            self._viewer, "Add catalog", "", "Tables (*.ecsv *.csv *.vot *.xml *.fits *.txt);;All files (*)"
+        )
+        if path:
+            self.add_catalog(path)
+
+
+def _bring_up_to_date(linked: LinkedData | None, wanted: _Wanted) -> _Found:
+    from sofia_viewers.cube.links import LinkedData
+
+    linked = linked or LinkedData()
+    current = {**wanted.cubes, **wanted.images, **{key: value[0] for key, value in wanted.catalogs.items()}}
+    for key in [key for key in linked.data if key not in current or linked.origins.get(key) is not current[key]]:
+        linked.remove(key)
+    for key, thing in current.items():
+        if key in linked.data:
+            continue
+        if key in wanted.cubes:
+            linked.add_cube(key, thing)
+        elif key in wanted.images:
+            if thing.wcs is None:
+                continue
+            linked.add_image(key, thing)
+        else:
+            linked.add_catalog(key, thing.name, thing.sky, wanted.catalogs[key][1])
+        linked.origins[key] = thing
+    _select(linked, wanted)
+    counts = tuple((name, linked.count_members(name)) for name in linked.selections)
+    rows = {key: _rows_of(linked, key) for key in wanted.catalogs}
+    return _Found(linked, counts, rows)
+
+
+def _select(linked: LinkedData, wanted: _Wanted) -> None:
+    for name, (region, wcs) in wanted.regions.items():
+        linked.select_region(name, region, wcs)
+    if wanted.range is not None:
+        linked.select_range(_RANGE, *wanted.range)
+    if wanted.rows is not None and wanted.rows[0] in linked.data:
+        linked.select_rows(_ROWS, wanted.rows[0], wanted.rows[1])
+    stale = set(linked.selections) - set(wanted.regions)
+    stale -= {_RANGE} if wanted.range is not None else set()
+    stale -= {_ROWS} if wanted.rows is not None else set()
+    for name in stale:
+        linked.deselect(name)
+
+
+def _rows_of(linked: LinkedData, key: str) -> tuple[int, ...]:
+    """Return the rows of a catalogue that are in any selection."""
+    found: set[int] = set()
+    for name in linked.selections:
+        members = linked.find_members(name, key)
+        if members is not None:
+            found |= {int(row) for row in np.flatnonzero(members)}
+    return tuple(sorted(found))
