@@ -62,7 +62,7 @@ class CrashGuard(QtCore.QObject):
         sys.excepthook, threading.excepthook = self._before
         if self._native is not None:
             if self._was_enabled:
-                faulthandler.enable(sys.__stderr__)
+                faulthandler.enable(sys.__stderr__ or sys.stderr)
             else:
                 faulthandler.disable()
             self._native.close()
