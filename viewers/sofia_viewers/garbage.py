@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import time
+from functools import partial
 
 from sofia_viewers.qt import QtCore
 
@@ -40,9 +41,8 @@ class GarbageSearch:
         counts, limits = gc.get_count(), gc.get_threshold()
         if counts[0] <= limits[0]:
             return -1
-        generation = max(level for level in range(3) if counts[level] > limits[level])
-        if generation == 2 and time.monotonic() < self._next_full:
-            generation = 1
+        levels = range(3 if time.monotonic() >= self._next_full else 2)
+        generation = max(level for level in levels if counts[level] > limits[level])
         started = time.monotonic()
         gc.collect(generation)
         ended = time.monotonic()
@@ -65,5 +65,5 @@ def search_in_window_thread(application: QtCore.QCoreApplication) -> None:
     search = GarbageSearch()
     timer = QtCore.QTimer(application)
     timer.setObjectName("garbage")
-    timer.timeout.connect(search.run_if_due)
+    timer.timeout.connect(partial(search.run_if_due))  # a bare method would not keep its object alive
     timer.start(_INTERVAL_MS)

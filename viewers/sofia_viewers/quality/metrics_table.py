@@ -155,6 +155,8 @@ class MetricsTable(QtWidgets.QWidget):
         if self.only_outliers.isChecked() and number not in self.outliers:
             return False
         words = self.filter.text().lower().split()
+        if not words:
+            return True
         text = " ".join(row.text(key) for key in row.values).lower()
         return all(word in text for word in words)
 
