@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-__all__ = ["Checks", "Distances", "Fits", "Outputs", "Samples", "regress"]
+__all__ = ["Checks", "Distances", "Fits", "Samples", "regress"]
 
 NONE, DISTRIBUTION, ELLIPSOID, BOX, RANGE = range(5)
 BOUNDED, EXTRAPOLATE, COUNTS = 1, 2, 3
@@ -24,6 +24,10 @@ SMALLEST_SINGULAR = 2.3e-16
 SMALLEST_SPLINE = 1e-12
 REJECTION_ROUNDS, ROTATION_ROUNDS = 5, 30
 MAD_FACTOR = 1.482
+FOUND, PLACES = range(2)
+VALUE, VARIANCE, COUNT, WEIGHT, DISTANCE_WEIGHT, CHI2, OFFSET, GRADIENT = range(8)
+"""Places in the results of a point; gradient (K) and products of its components (K K) only if they are asked for."""
+DISTANCES, VALUES, PRECISIONS, CLOSENESS, WEIGHTS, PRODUCTS, MODEL = range(7)
 SLACK = 1e-9
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
@@ -97,33 +101,16 @@ class Fits(NamedTuple):
     fit_threshold: float
 
 
-class Outputs(NamedTuple):
-    """Whole arrays (S, M); the last three (S, M, K), (S, M, K, K), (S, M) are filled only if they are not empty."""
-
-    values: Any
-    variances: Any
-    counts: Any
-    weights: Any
-    distance_weights: Any
-    chi2: Any
-    gradients: Any
-    products: Any
-    offsets: Any
-
-
 class Scratch(NamedTuple):
-    """Memory for the samples around one point; the columns of all arrays are samples."""
+    """Memory for the samples around one point; the columns of all arrays are samples.
 
-    found: Any
-    distances: Any
-    places: Any
+    ``numbers``: rows FOUND and PLACES; ``lines``: rows DISTANCES to MODEL; ``offsets`` (K, n) from the point; ``table``
+    (T, n): terms of the polynomial. A few arrays instead of many, because each costs time in every call.
+    """
+
+    numbers: Any
+    lines: Any
     offsets: Any
-    values: Any
-    precisions: Any
-    closeness: Any
-    weights: Any
-    products: Any
-    model: Any
     table: Any
 
 
@@ -139,16 +126,9 @@ class Algebra(NamedTuple):
 @compiled
 def _make_scratch(capacity, dimensions, terms):  # type: ignore[no-untyped-def]
     return Scratch(
-        np.empty(capacity, np.int64),
-        np.empty(capacity),
-        np.empty(capacity, np.int64),
+        np.empty((2, capacity), np.int64),
+        np.empty((7, capacity)),
         np.empty((dimensions, capacity)),
-        np.empty(capacity),
-        np.empty(capacity),
-        np.empty(capacity),
-        np.empty(capacity),
-        np.empty(capacity),
-        np.empty(capacity),
         np.empty((terms, capacity)),
     )
 
@@ -180,9 +160,9 @@ def _list_runs(point, norm, samples, low, high, index, runs):  # type: ignore[no
             gap = max(index[k] * size[k] - point[k], 0.0)
             if index[k] < cells[k] - 1:
                 gap = max(gap, point[k] - (index[k] + 1) * size[k])
-            room -= gap**norm
+            room -= gap * gap if norm == 2.0 else gap**norm
         if room > 0.0:
-            reach = room ** (1.0 / norm) + SLACK
+            reach = (np.sqrt(room) if norm == 2.0 else room ** (1.0 / norm)) + SLACK
             first = max(int(np.floor((point[last] - reach) / size[last])), low[last])
             final = min(int(np.floor((point[last] + reach) / size[last])), high[last])
             if first <= final:
@@ -207,7 +187,7 @@ def _find_near(point, norm, samples, runs, scratch):  # type: ignore[no-untyped-
     count = 0
     for run in range(runs.shape[0]):
         begin, length = runs[run, 0], runs[run, 1] - runs[run, 0]
-        distances = scratch.distances[:length]
+        distances = scratch.lines[DISTANCES, :length]
         distances[:] = 0.0
         for k in range(point.size):
             line, here = samples.coordinates[k, begin : begin + length], point[k]
@@ -221,7 +201,7 @@ def _find_near(point, norm, samples, runs, scratch):  # type: ignore[no-untyped-
                 for n in range(length):
                     distances[n] += abs(line[n] - here) ** norm
         for n in range(length):
-            scratch.found[count] = begin + n
+            scratch.numbers[FOUND, count] = begin + n
             count += distances[n] <= 1.0
     return count
 
@@ -229,14 +209,14 @@ def _find_near(point, norm, samples, runs, scratch):  # type: ignore[no-untyped-
 @compiled
 def _weigh_gaussian(scale, scratch, count):  # type: ignore[no-untyped-def]
     """Gaussian distance weights with axes along the dimensions."""
-    exponent = scratch.products[:count]
+    exponent = scratch.lines[PRODUCTS, :count]
     exponent[:] = 0.0
     for k in range(scale.size):
         line, factor = scratch.offsets[k], scale[k]
         for n in range(count):
             exponent[n] += factor * line[n] ** 2
     for n in range(count):
-        scratch.closeness[n] = np.exp(-exponent[n])
+        scratch.lines[CLOSENESS, n] = np.exp(-exponent[n])
 
 
 @compiled
@@ -246,10 +226,10 @@ def _weigh_shaped(shapes, scratch, count):  # type: ignore[no-untyped-def]
         exponent, pair = 0.0, 0
         for a in range(scratch.offsets.shape[0]):
             for b in range(a + 1):
-                term = shapes[scratch.places[n], pair] * scratch.offsets[a, n] * scratch.offsets[b, n]
+                term = shapes[scratch.numbers[PLACES, n], pair] * scratch.offsets[a, n] * scratch.offsets[b, n]
                 exponent += term if a == b else 2.0 * term
                 pair += 1
-        scratch.closeness[n] = np.exp(-exponent)
+        scratch.lines[CLOSENESS, n] = np.exp(-exponent)
 
 
 @compiled
@@ -313,7 +293,7 @@ def _weigh_spline(distances, scratch, count):  # type: ignore[no-untyped-def]
                     break
                 digits[k] = 0
                 k -= 1
-        scratch.closeness[n] = total if abs(total) > SMALLEST_SPLINE else 0.0
+        scratch.lines[CLOSENESS, n] = total if abs(total) > SMALLEST_SPLINE else 0.0
 
 
 @compiled
@@ -321,17 +301,17 @@ def _gather(point, s, samples, distances, near, scratch):  # type: ignore[no-unt
     """Copy what belongs to the usable samples of a set, with their distance weights; returns their number."""
     dimensions, count = point.size, 0
     for n in range(near):
-        place = scratch.found[n]
-        scratch.places[count] = place
+        place = scratch.numbers[FOUND, n]
+        scratch.numbers[PLACES, count] = place
         count += samples.precisions[s, place] != 0.0
     for k in range(dimensions):
         for n in range(count):
-            scratch.offsets[k, n] = samples.coordinates[k, scratch.places[n]] - point[k]
+            scratch.offsets[k, n] = samples.coordinates[k, scratch.numbers[PLACES, n]] - point[k]
     for n in range(count):
-        scratch.values[n] = samples.values[s, scratch.places[n]]
-        scratch.precisions[n] = samples.precisions[s, scratch.places[n]]
+        scratch.lines[VALUES, n] = samples.values[s, scratch.numbers[PLACES, n]]
+        scratch.lines[PRECISIONS, n] = samples.precisions[s, scratch.numbers[PLACES, n]]
     if distances.mode == UNIFORM:
-        scratch.closeness[:count] = 1.0
+        scratch.lines[CLOSENESS, :count] = 1.0
         return count
     if distances.mode == GAUSSIAN:
         _weigh_gaussian(distances.scale, scratch, count)
@@ -347,13 +327,16 @@ def _compact(scratch, count):  # type: ignore[no-untyped-def]
     """Leave out samples whose distance weight is zero or not finite; returns how many are left."""
     used = 0
     for n in range(count):
-        if scratch.closeness[n] == 0.0 or not np.isfinite(scratch.closeness[n]):
+        if scratch.lines[CLOSENESS, n] == 0.0 or not np.isfinite(scratch.lines[CLOSENESS, n]):
             continue
         if used < n:
             for k in range(scratch.offsets.shape[0]):
                 scratch.offsets[k, used] = scratch.offsets[k, n]
-            scratch.values[used], scratch.precisions[used] = scratch.values[n], scratch.precisions[n]
-            scratch.closeness[used] = scratch.closeness[n]
+            scratch.lines[VALUES, used], scratch.lines[PRECISIONS, used] = (
+                scratch.lines[VALUES, n],
+                scratch.lines[PRECISIONS, n],
+            )
+            scratch.lines[CLOSENESS, used] = scratch.lines[CLOSENESS, n]
         used += 1
     return used
 
@@ -649,7 +632,7 @@ def _tabulate_terms(parents, terms, scratch, count):  # type: ignore[no-untyped-
 @compiled
 def _form_normal_matrix(weights, terms, scratch, count, matrix):  # type: ignore[no-untyped-def]
     """Lower triangle of the sum of weighted products of all pairs of terms."""
-    product = scratch.products
+    product = scratch.lines[PRODUCTS]
     for a in range(terms):
         line = scratch.table[a]
         for n in range(count):
@@ -669,20 +652,20 @@ def _solve_fit(terms, scratch, count, algebra):  # type: ignore[no-untyped-def]
     for a in range(terms):
         line, total = scratch.table[a], 0.0
         for n in range(count):
-            total += scratch.weights[n] * line[n] * scratch.values[n]
+            total += scratch.lines[WEIGHTS, n] * line[n] * scratch.lines[VALUES, n]
         right[a, 0], right[a, 1] = total, 0.0
     right[0, 1] = 1.0
-    _form_normal_matrix(scratch.weights, terms, scratch, count, algebra.matrix)
+    _form_normal_matrix(scratch.lines[WEIGHTS], terms, scratch, count, algebra.matrix)
     if count >= terms and _factorise(algebra.matrix, algebra.factor, terms):
         _substitute(algebra.factor, right[:terms], terms)
         return terms
-    lines = _weigh_table(scratch.table, scratch.weights, terms, count)
+    lines = _weigh_table(scratch.table, scratch.lines[WEIGHTS], terms, count)
     inverse, vectors, rank = _decompose(lines)
     right[:terms] = 0.0
     for i in range(terms):
         part = 0.0
         for n in range(count):
-            part += lines[i, n] * np.sqrt(scratch.weights[n]) * scratch.values[n]
+            part += lines[i, n] * np.sqrt(scratch.lines[WEIGHTS, n]) * scratch.lines[VALUES, n]
         for a in range(terms):
             right[a, 0] += vectors[i, a] * inverse[i] ** 2 * part
             right[a, 1] += vectors[i, a] * inverse[i] ** 2 * vectors[i, 0]
@@ -693,13 +676,15 @@ def _solve_fit(terms, scratch, count, algebra):  # type: ignore[no-untyped-def]
 def _weigh(fits, scratch, count):  # type: ignore[no-untyped-def]
     """Full weights."""
     for n in range(count):
-        scratch.weights[n] = scratch.closeness[n] * scratch.precisions[n] if fits.weighted else scratch.closeness[n]
+        scratch.lines[WEIGHTS, n] = (
+            scratch.lines[CLOSENESS, n] * scratch.lines[PRECISIONS, n] if fits.weighted else scratch.lines[CLOSENESS, n]
+        )
 
 
 @compiled
 def _evaluate_model(right, terms, scratch, count):  # type: ignore[no-untyped-def]
     """Fitted polynomial at each sample."""
-    model = scratch.model
+    model = scratch.lines[MODEL]
     model[:count] = right[0, 0]
     for a in range(1, terms):
         line, coefficient = scratch.table[a], right[a, 0]
@@ -712,9 +697,9 @@ def _reject(fits, terms, scratch, count):  # type: ignore[no-untyped-def]
     """Mark outliers of the residuals by distance weight 0; returns how many samples are left."""
     residuals = np.empty(count)
     for n in range(count):
-        residuals[n] = scratch.values[n] - scratch.model[n]
+        residuals[n] = scratch.lines[VALUES, n] - scratch.lines[MODEL, n]
         if fits.has_errors:
-            residuals[n] *= np.sqrt(scratch.precisions[n])
+            residuals[n] *= np.sqrt(scratch.lines[PRECISIONS, n])
     middle = _find_median(residuals.copy())
     limit = fits.rejection * MAD_FACTOR * _find_median(np.abs(residuals - middle))
     if limit <= 0.0:
@@ -724,7 +709,7 @@ def _reject(fits, terms, scratch, count):  # type: ignore[no-untyped-def]
         return count
     for n in range(count):
         if abs(residuals[n] - middle) > limit:
-            scratch.closeness[n] = 0.0
+            scratch.lines[CLOSENESS, n] = 0.0
     return _compact(scratch, count)
 
 
@@ -764,22 +749,22 @@ def _invert_for(weights, terms, scratch, count, algebra):  # type: ignore[no-unt
 def _propagate_sandwich(fits, rank, terms, scratch, algebra, count):  # type: ignore[no-untyped-def]
     """Variance of the value as the linear combination of samples that it is."""
     sum_of_squares, variance = 0.0, 0.0
-    product = scratch.products
+    product = scratch.lines[PRODUCTS]
     product[:count] = 0.0
     for a in range(terms):
         line, factor = scratch.table[a], algebra.right[a, 1]
         for n in range(count):
             product[n] += factor * line[n]
     for n in range(count):
-        share = (scratch.weights[n] * product[n]) ** 2
+        share = (scratch.lines[WEIGHTS, n] * product[n]) ** 2
         sum_of_squares += share
-        variance += share / scratch.precisions[n]
+        variance += share / scratch.lines[PRECISIONS, n]
     if fits.has_errors:
         return variance
     scatter, freedom = 0.0, 0.0
     for n in range(count):
-        scatter += scratch.weights[n] * (scratch.values[n] - scratch.model[n]) ** 2
-        freedom += scratch.weights[n]
+        scatter += scratch.lines[WEIGHTS, n] * (scratch.lines[VALUES, n] - scratch.lines[MODEL, n]) ** 2
+        freedom += scratch.lines[WEIGHTS, n]
     freedom -= _sum_leverages(rank, terms, scratch, algebra, count)
     return scatter / freedom * sum_of_squares if freedom > 0.0 and count > abs(rank) else np.nan
 
@@ -789,11 +774,11 @@ def _sum_leverages(rank, terms, scratch, algebra, count):  # type: ignore[no-unt
     """Sum over the samples of weight times leverage: what the fit takes away from the weighted scatter."""
     total = 0.0
     if rank < 0:
-        lines = _weigh_table(scratch.table, scratch.weights, terms, count)
+        lines = _weigh_table(scratch.table, scratch.lines[WEIGHTS], terms, count)
         inverse, _, _ = _decompose(lines)
         for i in range(terms):
             for n in range(count):
-                total += scratch.weights[n] * (lines[i, n] * inverse[i]) ** 2
+                total += scratch.lines[WEIGHTS, n] * (lines[i, n] * inverse[i]) ** 2
         return total
     part = np.empty(terms)
     for n in range(count):
@@ -804,7 +789,7 @@ def _sum_leverages(rank, terms, scratch, algebra, count):  # type: ignore[no-unt
                 value -= algebra.factor[a, b] * part[b]
             part[a] = value / algebra.factor[a, a]
             square += part[a] ** 2
-        total += scratch.weights[n] ** 2 * square
+        total += scratch.lines[WEIGHTS, n] ** 2 * square
     return total
 
 
@@ -813,10 +798,10 @@ def _sum_samples(scratch, count):  # type: ignore[no-untyped-def]
     """Sums of weights, distance weights, weighted squared residuals, and of distance weights over precisions."""
     weight, closeness, scatter, inverse = 0.0, 0.0, 0.0, 0.0
     for n in range(count):
-        weight += scratch.weights[n]
-        closeness += scratch.closeness[n]
-        scatter += scratch.closeness[n] * (scratch.values[n] - scratch.model[n]) ** 2
-        inverse += scratch.closeness[n] / scratch.precisions[n]
+        weight += scratch.lines[WEIGHTS, n]
+        closeness += scratch.lines[CLOSENESS, n]
+        scatter += scratch.lines[CLOSENESS, n] * (scratch.lines[VALUES, n] - scratch.lines[MODEL, n]) ** 2
+        inverse += scratch.lines[CLOSENESS, n] / scratch.lines[PRECISIONS, n]
     return weight, closeness, scatter, inverse
 
 
@@ -826,11 +811,11 @@ def _estimate_errors(fits, rank, terms, scratch, algebra, count):  # type: ignor
     weight, closeness, scatter, inverse_sum = _sum_samples(scratch, count)
     inflation = count / (count - abs(rank)) if abs(rank) < count else 1.0
     inverse = algebra.right[0, 1]
-    lowest, highest = scratch.precisions[:count].min(), scratch.precisions[:count].max()
+    lowest, highest = scratch.lines[PRECISIONS, :count].min(), scratch.lines[PRECISIONS, :count].max()
     # with equal errors the normal matrices with and without them differ by a factor only
     near = inverse * lowest if fits.weighted else inverse
     if fits.weighted and lowest != highest and (fits.chi2 or fits.estimate):
-        near = _invert_for(scratch.closeness, terms, scratch, count, algebra)
+        near = _invert_for(scratch.lines[CLOSENESS], terms, scratch, count, algebra)
     observed = inflation * near * scatter / closeness
     predicted = observed
     if fits.has_errors:
@@ -842,8 +827,8 @@ def _estimate_errors(fits, rank, terms, scratch, algebra, count):  # type: ignor
             predicted = inflation * inverse / lowest
         else:
             for n in range(count):
-                scratch.model[n] = scratch.closeness[n] * scratch.precisions[n]
-            predicted = inflation * _invert_for(scratch.model, terms, scratch, count, algebra)
+                scratch.lines[MODEL, n] = scratch.lines[CLOSENESS, n] * scratch.lines[PRECISIONS, n]
+            predicted = inflation * _invert_for(scratch.lines[MODEL], terms, scratch, count, algebra)
             _evaluate_model(algebra.right, terms, scratch, count)
     chi2 = observed / predicted if fits.has_errors else 1.0
     if fits.sandwich:
@@ -857,13 +842,13 @@ def _fit_mean(fits, scratch, count):  # type: ignore[no-untyped-def]
     _weigh(fits, scratch, count)
     weight, closeness, total, spread, squares, size = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for n in range(count):
-        w = scratch.weights[n]
+        w = scratch.lines[WEIGHTS, n]
         size += abs(w)
         weight += w
-        closeness += abs(scratch.closeness[n]) if fits.absolute else scratch.closeness[n]
-        total += w * (w if fits.is_variance else 1.0) * scratch.values[n]
+        closeness += abs(scratch.lines[CLOSENESS, n]) if fits.absolute else scratch.lines[CLOSENESS, n]
+        total += w * (w if fits.is_variance else 1.0) * scratch.lines[VALUES, n]
         squares += w * w
-        spread += w * w / scratch.precisions[n]
+        spread += w * w / scratch.lines[PRECISIONS, n]
     if fits.absolute:
         weight = size
     if fits.is_variance:
@@ -871,9 +856,9 @@ def _fit_mean(fits, scratch, count):  # type: ignore[no-untyped-def]
     mean = total / weight
     scatter, chi2 = 0.0, 0.0
     for n in range(count):
-        square = abs(scratch.weights[n]) * (scratch.values[n] - mean) ** 2
+        square = abs(scratch.lines[WEIGHTS, n]) * (scratch.lines[VALUES, n] - mean) ** 2
         scatter += square
-        chi2 += square * scratch.precisions[n]
+        chi2 += square * scratch.lines[PRECISIONS, n]
     if fits.has_errors:
         return mean, weight, closeness, spread / weight**2, chi2 / size * count / (count - 1)
     if fits.sandwich:
@@ -886,7 +871,6 @@ def _fit_mean(fits, scratch, count):  # type: ignore[no-untyped-def]
 @compiled
 def _find_gradient(order, fits, terms, right, gradient):  # type: ignore[no-untyped-def]
     """Gradient of the polynomial at the point: the coefficients of its linear terms."""
-    gradient[:] = 0.0
     for t in range(1, terms):
         if fits.parents[order, t, 0] == 0:
             gradient[fits.parents[order, t, 1]] = right[t, 0]
@@ -895,9 +879,8 @@ def _find_gradient(order, fits, terms, right, gradient):  # type: ignore[no-unty
 @compiled
 def _multiply_gradients(order, fits, terms, scratch, right, count, products):  # type: ignore[no-untyped-def]
     """Mean product of the components of the gradient at the samples, with squared weights."""
-    dimensions = products.shape[0]
+    dimensions = fits.powers.shape[2]
     gradient = np.empty(dimensions)
-    products[:] = 0.0
     total = 0.0
     for n in range(count):
         gradient[:] = 0.0
@@ -906,11 +889,11 @@ def _multiply_gradients(order, fits, terms, scratch, right, count, products):  #
                 if fits.powers[order, t, k]:
                     factor = right[t, 0] * fits.powers[order, t, k]
                     gradient[k] += factor * scratch.table[fits.lower[order, t, k], n]
-        square = scratch.weights[n] ** 2
+        square = scratch.lines[WEIGHTS, n] ** 2
         total += square
         for a in range(dimensions):
             for b in range(dimensions):
-                products[a, b] += square * gradient[a] * gradient[b]
+                products[a * dimensions + b] += square * gradient[a] * gradient[b]
     products /= total
 
 
@@ -918,7 +901,7 @@ def _multiply_gradients(order, fits, terms, scratch, right, count, products):  #
 def _reject_from_mean(fits, scratch, count):  # type: ignore[no-untyped-def]
     """Leave out samples that lie too far from the mean; returns how many are left."""
     for _ in range(REJECTION_ROUNDS):
-        scratch.model[:count] = _fit_mean(fits, scratch, count)[0]
+        scratch.lines[MODEL, :count] = _fit_mean(fits, scratch, count)[0]
         left = _reject(fits, 1, scratch, count)
         if left == count:
             break
@@ -927,61 +910,59 @@ def _reject_from_mean(fits, scratch, count):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _store_mean(p, s, fits, scratch, count, outputs):  # type: ignore[no-untyped-def]
-    """Put the mean and what belongs to it into the outputs."""
+def _store_mean(fits, scratch, count, result):  # type: ignore[no-untyped-def]
+    """Put the mean and what belongs to it into the results of the point."""
     if fits.rejection > 0.0:
         count = _reject_from_mean(fits, scratch, count)
-        outputs.counts[s, p] = count
     value, weight, closeness, variance, chi2 = _fit_mean(fits, scratch, count)
-    outputs.values[s, p], outputs.variances[s, p], outputs.chi2[s, p] = value, variance, chi2
-    outputs.weights[s, p], outputs.distance_weights[s, p] = weight, closeness
-    if outputs.offsets.size:
-        outputs.gradients[s, p], outputs.products[s, p] = 0.0, 0.0
+    result[COUNT], result[VALUE], result[VARIANCE], result[CHI2] = count, value, variance, chi2
+    result[WEIGHT], result[DISTANCE_WEIGHT] = weight, closeness
+    result[GRADIENT:] = 0.0
 
 
 @compiled
-def _store_polynomial(p, s, order, fits, scratch, algebra, count, outputs):  # type: ignore[no-untyped-def]
-    """Fit a polynomial and put it into the outputs, or the mean if the fit is rejected."""
-    terms = fits.sizes[order]
+def _store_polynomial(order, fits, scratch, algebra, count, result):  # type: ignore[no-untyped-def]
+    """Fit a polynomial and put it into the results of the point, or the mean if the fit is rejected."""
+    terms, dimensions = fits.sizes[order], fits.powers.shape[2]
     rank, count = _fit_polynomial(order, fits, scratch, algebra, count)
     weight, closeness, variance, chi2 = _estimate_errors(fits, rank, terms, scratch, algebra, count)
-    outputs.counts[s, p] = count
+    result[COUNT] = count
     if fits.fit_threshold != 0.0 and np.sqrt(chi2) > abs(fits.fit_threshold):
         if fits.fit_threshold > 0.0:
-            _store_mean(p, s, fits, scratch, count, outputs)
+            _store_mean(fits, scratch, count, result)
         return
-    outputs.values[s, p], outputs.variances[s, p], outputs.chi2[s, p] = algebra.right[0, 0], variance, chi2
-    outputs.weights[s, p], outputs.distance_weights[s, p] = weight, closeness
-    if outputs.offsets.size:
-        _find_gradient(order, fits, terms, algebra.right, outputs.gradients[s, p])
-        _multiply_gradients(order, fits, terms, scratch, algebra.right, count, outputs.products[s, p])
+    result[VALUE], result[VARIANCE], result[CHI2] = algebra.right[0, 0], variance, chi2
+    result[WEIGHT], result[DISTANCE_WEIGHT] = weight, closeness
+    if result.size > GRADIENT:
+        result[GRADIENT:] = 0.0
+        _find_gradient(order, fits, terms, algebra.right, result[GRADIENT:])
+        _multiply_gradients(order, fits, terms, scratch, algebra.right, count, result[GRADIENT + dimensions :])
 
 
 @compiled
-def _fit_set(p, s, checks, fits, scratch, algebra, count, outputs):  # type: ignore[no-untyped-def]
+def _fit_set(checks, fits, scratch, algebra, count, result):  # type: ignore[no-untyped-def]
     """Check and fit the samples of one set around one point."""
-    outputs.values[s, p] = outputs.variances[s, p] = outputs.chi2[s, p] = np.nan
-    outputs.weights[s, p] = outputs.distance_weights[s, p] = 0.0
-    outputs.counts[s, p] = count
-    details = outputs.offsets.size > 0
-    if details:
-        outputs.gradients[s, p], outputs.products[s, p], outputs.offsets[s, p] = np.nan, np.nan, np.nan
+    result[:] = np.nan
+    result[COUNT], result[WEIGHT], result[DISTANCE_WEIGHT] = count, 0.0, 0.0
     if count == 0 or not _passes_edge(checks, scratch, count):
         return
     order = _find_order(checks, scratch, count)
     if order < 0:
         return
-    if details:
-        outputs.offsets[s, p] = _square_offset(scratch, count, np.ones(checks.orders.size))
+    if result.size > OFFSET:
+        result[OFFSET] = _square_offset(scratch, count, np.ones(checks.orders.size))
     if (order == 0 and checks.single) or fits.is_variance:
-        _store_mean(p, s, fits, scratch, count, outputs)
+        _store_mean(fits, scratch, count, result)
     else:
-        _store_polynomial(p, s, order if checks.single else 0, fits, scratch, algebra, count, outputs)
+        _store_polynomial(order if checks.single else 0, fits, scratch, algebra, count, result)
 
 
 @numba.njit(cache=True, **OPTIONS)
 def regress(points, first, samples, distances, checks, fits, outputs):  # type: ignore[no-untyped-def]
-    """Fit at each of the points (m, K); results go into places `first` to `first` + m of the outputs."""
+    """Fit at each of the points (m, K); results go into columns `first` to `first` + m of the outputs (C, S, M).
+
+    C is 6, or with gradients and offsets 7 + K + K K.
+    """
     dimensions, terms = points.shape[1], fits.parents.shape[1]
     spread = 1
     for k in range(dimensions - 1):
@@ -992,13 +973,16 @@ def regress(points, first, samples, distances, checks, fits, outputs):  # type: 
     algebra = Algebra(
         np.empty((terms, terms)), np.empty((terms, terms)), np.empty((terms, 2)), np.empty((terms, terms))
     )
+    result = np.empty(outputs.shape[0])
     for m in range(points.shape[0]):
         point, near = points[m], 0
         if np.isfinite(point).all():
             number, candidates = _list_runs(point, distances.norm, samples, low, high, index, runs)
-            if candidates >= scratch.found.size:
+            if candidates >= scratch.numbers.shape[1]:
                 scratch = _make_scratch(2 * candidates, dimensions, terms)
             near = _find_near(point, distances.norm, samples, runs[:number], scratch)
         for s in range(samples.values.shape[0]):
             count = _gather(point, s, samples, distances, near, scratch)
-            _fit_set(first + m, s, checks, fits, scratch, algebra, count, outputs)
+            _fit_set(checks, fits, scratch, algebra, count, result)
+            for c in range(result.size):
+                outputs[c, s, first + m] = result[c]

@@ -166,28 +166,21 @@ class Engine:
         from sofia_engine.numerics.resampling import _kernel
 
         sets, dimensions = len(self.samples.values), len(self.index.window)
-        shape, extra = (sets, count), (sets, count) if details else (0, 0)
-        found = _kernel.Outputs(
-            np.empty(shape),
-            np.empty(shape),
-            np.empty(shape, dtype=np.int64),
-            np.empty(shape),
-            np.empty(shape),
-            np.empty(shape),
-            np.empty((*extra, dimensions)),
-            np.empty((*extra, dimensions, dimensions)),
-            np.empty(extra),
-        )
+        found = np.empty((7 + dimensions + dimensions**2 if details else 6, sets, count))
 
         def work(start: int, stop: int) -> None:
             _kernel.regress(block(start, stop), start, self.sorted, *description, found)
 
         size = self._choose_block(count, int(description[2].sizes.max()))
         run_blocks(work, count, size, self.threads, watch.progress, watch.cancelled)
-        np.sqrt(found.variances, out=found.variances)
+        values, variances, counts, weights, distance_weights, chi2 = found[:6]
+        np.sqrt(variances, out=variances)
+        planes = values, variances, counts.astype(np.int64), weights, distance_weights, chi2
         if not details:
-            return Resampled(*found[:6])
-        return Resampled(*found)
+            return Resampled(*planes)
+        gradients = np.moveaxis(found[7 : 7 + dimensions], 0, -1)
+        products = np.moveaxis(found[7 + dimensions :], 0, -1).reshape(sets, count, dimensions, dimensions)
+        return Resampled(*planes, gradients, products, found[6])
 
     def _choose_block(self, count: int, terms: int) -> int:
         """Points in a block: some hundredths of a second of work, and enough blocks for all threads."""
