@@ -15,8 +15,6 @@ from astropy.io import fits
 
 pytest.importorskip("PySide6")
 
-from window_heartbeat import assert_lively
-
 from sofia_app.actions import ACTIONS
 from sofia_app.desk import Desk, ErrorReport
 from sofia_app.group_queue import choose_processes
@@ -35,6 +33,7 @@ from sofia_engine.product import Product
 from sofia_engine.reference import ReferenceStore
 from sofia_engine.reference.mirror import find_member
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets
+from window_heartbeat import assert_lively
 
 CHECK, ADD, WORK, SUM = range(4)
 PATIENCE = 20_000
@@ -1108,6 +1107,12 @@ class TestFetching:
             self.open(driver, observation)
             references = driver.window.references
             assert "Fetching needs the network" in references.summary.text()
+            driver.select(1)
+            driver.do("run_to_selected")
+            dialog = driver.dialog(ErrorDialog)
+            assert "press 'Fetch missing files'" in dialog.cause.text(), "a step may not use the network by itself"
+            dialog.close()
+            driver.wait(lambda: not driver.desk.is_busy)
             qtbot.mouseClick(references.fetch, Qt.MouseButton.LeftButton)
             driver.wait(lambda: not references.missing, timeout=120_000)
             driver.wait(lambda: not driver.desk.is_busy)

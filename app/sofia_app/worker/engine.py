@@ -34,8 +34,18 @@ from sofia_engine.pipeline.events import Event, Log, Progress, StepFinished, Ste
 from sofia_engine.pipeline.parameters import Setting
 from sofia_engine.pipeline.reduction import Reduction
 from sofia_engine.pipeline.run import Cancel
+from sofia_engine.reference import ReferenceStore
 
 __all__ = ["Engine"]
+
+
+def _make_store() -> ReferenceStore:
+    """Return a store that never uses the network by itself: nothing is fetched without being asked for."""
+    store = ReferenceStore()
+    if not store.offline:
+        store.offline = True
+        store.why_offline = "nothing is fetched unless you ask for it: press 'Fetch missing files' in Reference files"
+    return store
 
 
 class Engine:
@@ -96,13 +106,19 @@ class Engine:
 
     def _open(self, command: OpenReduction) -> None:
         opened = Reduction.open(
-            command.files, output=command.output or None, sink=self._tell, jobs=command.jobs or None
+            command.files,
+            output=command.output or None,
+            references=_make_store(),
+            sink=self._tell,
+            jobs=command.jobs or None,
         )
         self._replace(opened)
 
     def _resume(self, command: ResumeReduction) -> None:
         self.shut_down()
-        self._replace(Reduction.resume(command.folder, sink=self._tell, jobs=command.jobs or None))
+        self._replace(
+            Reduction.resume(command.folder, references=_make_store(), sink=self._tell, jobs=command.jobs or None)
+        )
 
     def _replace(self, reduction: Reduction) -> None:
         self.shut_down()
@@ -175,9 +191,10 @@ class Engine:
                 raise CancelledError("Stopped by the user; the files fetched so far are kept.")
             self._tell(Progress("fetch", done, total, what))
 
+        store = ReferenceStore()  # it may use the network: that is what the user asked for
         try:
-            fetched = reduction.references.fetch(reduction.preflight(), tell)
-            self._tell(Log("info", f"{len(fetched)} reference files fetched to {reduction.references.path}"))
+            fetched = store.fetch(reduction.preflight(), tell)
+            self._tell(Log("info", f"{len(fetched)} reference files fetched to {store.path}"))
         finally:
             self._send(ReferencesListed(list_references(reduction)))
 

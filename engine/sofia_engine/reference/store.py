@@ -87,6 +87,7 @@ class ReferenceStore:
         named = [Path(name) for name in os.environ.get("SOFIA_DESK_MIRROR", "").split(os.pathsep) if name]
         self._mirrors = tuple(Mirror(Path(path).expanduser()) for path in [*mirrors, *named])
         self.offline = offline or os.environ.get("SOFIA_DESK_OFFLINE", "") not in {"", "0"}
+        self.why_offline = "the program is set to work offline"
         self._overrides = {name: Path(path) for name, path in (overrides or {}).items()}
         self._catalogue = catalogue
         self._darus = darus
@@ -290,7 +291,7 @@ class ReferenceStore:
 
     def _refuse_offline(self, file: ReferenceFile) -> None:
         if self.offline:
-            raise ReferenceDataError(self._explain(file, "the program is set to work offline"))
+            raise ReferenceDataError(self._explain(file, self.why_offline))
 
     def _download(
         self, files: list[ReferenceFile], progress: Progress | None = None
