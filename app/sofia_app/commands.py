@@ -292,6 +292,10 @@ class Commands:
         """Go to the spectra."""
         self._window.bring_up("spectrum")
 
+    def show_pictures(self) -> None:
+        """Go to the pictures of the step."""
+        self._window.bring_up("pictures")
+
     def show_quality_viewer(self) -> None:
         """Go to the quality viewer."""
         self._window.bring_up("quality viewer")
@@ -313,13 +317,13 @@ class Commands:
         tabs = self._window.tabs
         view = tabs.currentWidget()
         if view is not None:
-            tabs.move(view, "left" if tabs.place_of(view) == "right" else "right")
+            tabs.put(view, "left" if tabs.place_of(view) == "right" else "right")
 
     def float_view(self) -> None:
         """Put the view in front in a window of its own."""
         view = self._window.tabs.currentWidget()
         if view is not None:
-            self._window.tabs.move(view, "window")
+            self._window.tabs.put(view, "window")
 
     def find_in_log(self) -> None:
         """Go to the search line of the log."""

@@ -20,6 +20,7 @@ from sofia_app.views.dialogs import ErrorDialog, SessionsDialog
 from sofia_app.views.help_view import HelpView
 from sofia_app.views.log_panel import LogPanel, ProblemsPanel
 from sofia_app.views.parameter_panel import ParameterPanel
+from sofia_app.views.picture_view import PictureView
 from sofia_app.views.pipeline_panel import PipelinePanel
 from sofia_app.views.postponed import Postponed
 from sofia_app.views.progress_bar import RunProgress
@@ -126,6 +127,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.queue_panel = QueuePanel(self.queue, self.desk.tasks)
         self.header, self.table = HeaderView(self.desk.tasks), TableView(self.desk.tasks)
         self.provenance, self.help = ProvenanceView(self.desk), HelpView()
+        self.pictures = PictureView(self.desk.tasks)
         menu = [self.qactions[name] for name in ("pin_view", "clone_view", "move_view", "float_view")]
         self.tabs = ViewTabs(menu)
         self.pages: list[ViewerPage] = []
@@ -136,7 +138,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self.quality_viewer.state_asked.connect(self._open_state)
         self._add_page(self.quality_viewer)
         for name, widget in (
-            ("Header", self.header), ("Tables", self.table), ("Provenance", self.provenance), ("Help", self.help),
+            ("Pictures", self.pictures), ("Header", self.header), ("Tables", self.table),
+            ("Provenance", self.provenance), ("Help", self.help),
         ):  # fmt: skip
             self.tabs.add(widget, name)
         self.setCentralWidget(self.tabs)
@@ -171,7 +174,7 @@ class MainWindow(QtWidgets.QMainWindow):
         """Make another view of the same kind, with the same products shown in the same way, at the other side."""
         clone = self.add_clone(page.kind)
         clone.restore_view(page.view_state())
-        self.tabs.move(clone, "left" if self.tabs.place_of(page) == "right" else "right")
+        self.tabs.put(clone, "left" if self.tabs.place_of(page) == "right" else "right")
         clone.show_state(page.shown)
         return clone
 
@@ -273,7 +276,7 @@ class MainWindow(QtWidgets.QMainWindow):
     def bring_up(self, name: str) -> None:
         """Bring a panel or tab to the front."""
         tabs: dict[str, QtWidgets.QWidget] = {page.kind.name: page for page in reversed(self.pages)}
-        tabs |= {"header": self.header, "provenance": self.provenance, "help": self.help}
+        tabs |= {"pictures": self.pictures, "header": self.header, "provenance": self.provenance, "help": self.help}
         if name in tabs:
             self.tabs.bring_up(tabs[name])
             tabs[name].setFocus()
@@ -291,6 +294,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self._bring_up_suitable(opened)
         self.header.show_products(opened.products)
         self.table.show_products(opened.products)
+        self.pictures.show_pictures(opened.pictures)
 
     def _bring_up_suitable(self, opened: OpenedState) -> None:
         """Bring the viewer that suits products best to the front, if a viewer is there that does not, or did before."""

@@ -20,6 +20,7 @@ from sofia_app.desk import Desk, ErrorReport
 from sofia_app.group_queue import choose_processes
 from sofia_app.models.parameters import ParameterForm
 from sofia_app.models.preferences import OpenSessions, Preferences
+from sofia_app.models.products import OpenedState
 from sofia_app.views.dialogs import CommandPalette, ErrorDialog, PreferencesDialog, SweepDialog, TextDialog
 from sofia_app.views.help_view import format_help
 from sofia_app.views.parameter_fields import make_editor
@@ -1028,6 +1029,30 @@ class TestViews:
         viewer.press_key("C", "0", 10.0, 12.0)
         assert clipboard.text().startswith("LAB_ADD_0001.fits")
         assert len(clipboard.text().split("\t")) >= 3
+
+    def test_that_pictures_and_regions_of_a_step_are_shown_and_go_with_it(self, driver: Driver, tmp_path: Path) -> None:
+        window = driver.window
+        driver.run("do_step")
+        picture, regions = tmp_path / "map.png", tmp_path / "trace.reg"
+        drawn = QtGui.QImage(2000, 1000, QtGui.QImage.Format.Format_RGB32)
+        drawn.fill(QtGui.QColor("red"))
+        assert drawn.save(str(picture))
+        regions.write_text("image\npoint(5,6) # point=x color=green tag={trace_pt}\ncircle(9,9,3)\n")
+        products = window.shown.products
+        window.show_state(OpenedState("", "Trace", products, pictures=(picture,), regions=(regions,)))
+        viewer = window.image.viewer
+        driver.wait(lambda: len(viewer.regions.items()) == 2 and not window.pictures.canvas.image.isNull())
+        driver.do("show_pictures")
+        driver.qtbot.wait(50)
+        grabbed = window.pictures.canvas.grab().toImage()
+        middle = grabbed.pixelColor(grabbed.width() // 2, grabbed.height() // 2)
+        assert middle == QtGui.QColor("red")
+        window.pictures.copy()
+        assert QtGui.QGuiApplication.clipboard().image().width() == 2000
+        assert not viewer.view_state()["regions"], "regions of products are not kept as those of the user"
+        driver.run("do_step")
+        driver.wait(lambda: viewer.is_ready() and not viewer.regions.items())
+        assert not window.pictures.paths
 
     def test_that_the_side_panel_of_images_is_hidden_at_first_and_comes_with_its_key(self, driver: Driver) -> None:
         driver.run("do_step")

@@ -29,6 +29,10 @@ class OpenedState:
     """PRODTYPE of the first."""
     names: tuple[str, ...] = ()
     """Names to show the products by; those of their headers if there are none."""
+    pictures: tuple[Path, ...] = ()
+    """Pictures that the step has made."""
+    regions: tuple[Path, ...] = ()
+    """DS9 region files that the step has made."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,15 @@ def open_state(session: str, recipe: str, key: str, inputs: Sequence[str], label
         return OpenedState(key, label or "Inputs", products, "raw")
     products = reader.read_products(state)
     kind = str(products[0].header.get("PRODTYPE", "")) if products else ""
-    return OpenedState(key, label or state.label, products, kind)
+    files = [reader.node(key) / "files" / name for name in state.attachments]
+    return OpenedState(
+        key,
+        label or state.label,
+        products,
+        kind,
+        pictures=tuple(path for path in files if path.suffix == ".png"),
+        regions=tuple(path for path in files if path.suffix == ".reg"),
+    )
 
 
 def list_cards(header: fits.Header) -> tuple[Card, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from sofia_app.actions import ACTIONS
@@ -49,6 +50,7 @@ class ViewerPage(QtWidgets.QStackedWidget):
         self.is_kept = True
         self.shown = OpenedState("", "", ())
         self._tasks = tasks
+        self._regions: Sequence[Path] = ()
         self._waiting: list[Callable[[Any], None]] = []
         self._saved: Mapping[str, Any] = {}
         self.message = QtWidgets.QLabel(_EMPTY)
@@ -72,6 +74,7 @@ class ViewerPage(QtWidgets.QStackedWidget):
         if self.pinned:
             return
         self.shown = opened
+        self._regions = opened.regions
         self.show_products(opened.products, opened.label, opened.names)
 
     def show_products(self, products: Sequence[Product], title: str = "", names: Sequence[str] = ()) -> None:
@@ -131,6 +134,8 @@ class ViewerPage(QtWidgets.QStackedWidget):
         if saved and hasattr(viewer, "restore_view"):
             viewer.restore_view(saved)
         viewer.show_products(products, names)
+        if hasattr(viewer, "show_region_files"):
+            viewer.show_region_files(self._regions)
         self.setCurrentWidget(viewer)
 
     def _with_viewer(self, work: Callable[[Any], None]) -> None:

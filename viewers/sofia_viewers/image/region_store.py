@@ -117,24 +117,24 @@ class RegionStore(QtCore.QObject):
             self._items[name] = replace(item, region=replace(item.region, color=color))
             self.changed.emit()
 
-    def open(self, path: Path, key: str | None = None) -> None:
-        """Read a DS9 region file onto a frame, the current one if none is named."""
+    def open(self, path: Path, key: str | None = None) -> list[str]:
+        """Read a DS9 region file onto a frame, the current one if none is named; return their identifiers."""
         entry = self._viewer.frames.entry
         key = key or (entry.key if entry else "")
         frame = self._frame(key)
         if frame is None:
             self._viewer.say("Open an image first: region files lie on images.")
-            return
+            return []
         try:
             read = parse_regions(path.read_text(encoding="utf-8", errors="replace"), frame.wcs, linear_axes(frame))
         except OSError as error:
             self._viewer.say(f"{path} cannot be read: {error.strerror}.")
-            return
-        for region in read.regions:
-            self._insert(region, key)
+            return []
+        names = [self._insert(region, key) for region in read.regions]
         if read.skipped:
             self._viewer.say(f"{path.name}: {len(read.skipped)} lines are no regions we know: {read.skipped[0]}")
         self.changed.emit()
+        return names
 
     def save(self, path: Path, system: Any) -> None:
         """Write all regions as a DS9 region file, in pixels or sky coordinates of the current frame.

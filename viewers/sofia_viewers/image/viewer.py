@@ -59,6 +59,9 @@ class ImageViewer(QtWidgets.QWidget):
     regions_changed = Signal(object)
     frames_changed = Signal()
     failed = Signal(str)
+    area: FrameArea
+    settings_panel: SettingsPanel
+    _default_display: DisplayState
 
     def __init__(self, parent: QtWidgets.QWidget | None = None, store: SettingsStore | None = None) -> None:
         super().__init__(parent)
@@ -74,6 +77,8 @@ class ImageViewer(QtWidgets.QWidget):
         self._last_request: Request | None = None
         self._saved_view: SavedView | None = None
         self._is_fitted = True
+        self._product_regions: tuple[Path, ...] = ()
+        self._regions_of: tuple[str, ...] = ()
         self._make_parts()
         self._lay_out()
         self._connect()
@@ -138,6 +143,17 @@ class ImageViewer(QtWidgets.QWidget):
         self._set_frames(frames.selected(wanted) if frames.find(wanted) >= 0 else frames, keep_views=keep)
         if refit and self.display_settings.zoom_fit:
             QtCore.QTimer.singleShot(0, self, self.fit)
+
+    def show_region_files(self, paths: Sequence[Path]) -> None:
+        """Draw region files that belong to the products asked for last; they go when others are shown.
+
+        Parameters
+        ----------
+        paths : sequence of Path
+            One for each frame, or all for the first.
+        """
+        if not self.pinned:
+            self._product_regions = tuple(paths)
 
     def open_regions(self, path: Path) -> None:
         """Read a DS9 region file onto the frames."""
@@ -212,7 +228,8 @@ class ImageViewer(QtWidgets.QWidget):
 
     def view_state(self) -> dict[str, Any]:
         """Return how frames are shown, as plain values: arrangement, locks, zoom, limits, colours, regions."""
-        return describe_view(self.frames, next(iter(self._views.values()), None), self.regions.items())
+        own = [region for name, region in self.regions.named().items() if name not in self._regions_of]
+        return describe_view(self.frames, next(iter(self._views.values()), None), own)
 
     def restore_view(self, state: Mapping[str, Any]) -> None:
         """Show the next products as `view_state` says; what makes no sense is passed over."""
@@ -490,6 +507,19 @@ class ImageViewer(QtWidgets.QWidget):
         self._show_saved_regions(loaded.entries)
         self._open_pending_regions()
         self._apply_saved_view()
+        self._show_product_regions()
+
+    def _show_product_regions(self) -> None:
+        """Draw the region files of the products in place of those of the products before."""
+        if (self._product_regions, self._regions_of) == ((), ()):
+            return
+        for name in self._regions_of:
+            self.regions.remove(name)
+        paths, names = self._product_regions, list[str]()
+        one_each = len(paths) == len(self.frames.entries)
+        for index, path in enumerate(paths if self.frames.entries else ()):
+            names += self.regions.open(path, self.frames.entries[index if one_each else 0].key)
+        self._regions_of = tuple(names)
 
     def _apply_saved_view(self) -> None:
         saved, self._saved_view = self._saved_view, None
