@@ -97,6 +97,7 @@ ACTIONS = (
     Action("show_quality", "Quality", "View", "Alt+8", (), "table", "Go to the quality numbers"),
     Action("show_provenance", "Provenance", "View", "Alt+9", ("reduction",), "history", "Show how the state came to be: inputs, steps, calibration files"),
     Action("show_spectrum", "Spectrum", "View", "Alt+S", (), "spectrum", "Go to the spectra"),
+    Action("show_slit", "Slit", "View", "Alt+L", (), "profile", "Go to the spectra along the slit, with apertures to drag"),
     Action("show_pictures", "Pictures", "View", "Alt+I", (), "image", "Go to the pictures that the step has made: quick-look maps, residuals of fits"),
     Action("show_quality_viewer", "Quality viewer", "View", "Alt+Q", (), "table", "Go to the quality viewer: numbers of all steps and products, trends, galleries, reports"),
     Action("pin_view", "Pin the view", "View", "Ctrl+Shift+K", ("viewer in front",), "pin", "Keep what the view in front shows, whatever the reduction does", checkable=True, separated=True),

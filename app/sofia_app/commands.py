@@ -292,6 +292,10 @@ class Commands:
         """Go to the spectra."""
         self._window.bring_up("spectrum")
 
+    def show_slit(self) -> None:
+        """Go to the spectra along the slit."""
+        self._window.bring_up("slit")
+
     def show_pictures(self) -> None:
         """Go to the pictures of the step."""
         self._window.bring_up("pictures")

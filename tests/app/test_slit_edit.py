@@ -7,6 +7,7 @@ import pytest
 from sofia_app.models.parameters import ParameterForm
 from sofia_app.models.slit_edit import POSITIONS, PSF_RADII, REGIONS, SlitEditor, find_pickable, format_region_lists
 from sofia_app.worker.protocol import StepRecord
+from sofia_engine.pipeline.parameters import Setting
 from sofia_viewers.spectrum.slit import ApertureMark, SlitMarks
 
 PLACE, SIZE = 1, 2
@@ -181,3 +182,19 @@ def test_that_other_forms_forget_what_could_be_undone(forms, lab):
     editor.edit(0, ONE.with_aperture(0, position=12.0), POSITIONS)
     editor.use(make_forms(SLITLAB), [ONE], {})
     assert not editor.can_undo
+
+
+def test_that_what_a_picked_value_needs_is_a_value_the_step_allows():
+    from sofia_engine.instruments import all_recipes
+
+    picks = 0
+    for step in {step.function: step for recipe in all_recipes() for step in recipe.steps}.values():
+        for info in step.parameters.infos():
+            if info.pick in ("", "file", "directory"):
+                continue
+            picks += 1
+            assert info.kind == "text"
+            needed = {name: Setting(value) for name, value in info.picked_with.items()}
+            made = step.parameters.make(needed)
+            assert {name: getattr(made, name) for name in needed} == info.picked_with
+    assert picks >= 5

@@ -150,6 +150,9 @@ def test_that_steps_of_slit_spectra_come_to_the_front_with_all_their_plots(drive
     assert step.table.item(0, 1).text() == "10.00"
     assert step.table.item(1, 0).text() == "Bg. 1"
     assert not step.run.isEnabled()
+    driver.do("show_header")
+    driver.do("show_slit")
+    assert driver.window.page_in_front.viewer is step
 
 
 def test_that_a_dragged_aperture_is_shown_in_the_form_and_used_by_the_next_run(driver: Driver) -> None:

@@ -70,6 +70,7 @@ class FitWindow(QtWidgets.QWidget):
             plot.setMenuEnabled(False)
             plot.hideButtons()
             plot.getPlotItem().getAxis("left").setWidth(70)
+            plot.getPlotItem().getAxis("left").enableAutoSIPrefix(False)
         self.status = QtWidgets.QLabel("No fit yet")
         self.parameters = QtWidgets.QTableWidget(0, 5)
         self.parameters.setHorizontalHeaderLabels(["Parameter", "Value", "Error", "Fixed", "Tied to line"])
