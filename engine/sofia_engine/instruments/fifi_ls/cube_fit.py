@@ -55,6 +55,8 @@ class CubeFit:
         Rejection of fits, of outliers, and of negative outliers, standard deviations.
     jobs : int or None
         Threads.
+    error_mode : {"sandwich", "reference"}
+        Errors of fits: as their scatter is, or as earlier reductions gave them.
     """
 
     window: tuple[float, float, float]
@@ -67,6 +69,7 @@ class CubeFit:
     robust: float | None = None
     negative_threshold: float | None = None
     jobs: int | None = None
+    error_mode: Literal["sandwich", "reference"] = "sandwich"
 
     @property
     def rule(self) -> LocalRegression:
@@ -82,6 +85,7 @@ class CubeFit:
             edge_threshold=self.edge_threshold,
             error_weighting=self.error_weighting,
             fit_threshold=self.fit_threshold or 0.0,
+            error_mode=self.error_mode,
             jobs=self.jobs,
         )
 

@@ -74,6 +74,14 @@ class ResampleParameters(SavedOutput):
     error_weighting: bool = parameter(
         True, label="Weight by errors", group=GENERAL, help="Weight samples with their inverse variances in the fits."
     )
+    fit_errors: Literal["scatter", "reference"] = parameter(
+        "scatter",
+        label="Errors of fits",
+        level="expert",
+        group=GENERAL,
+        help="Errors of pixels that are their scatter (scatter), or as earlier reductions gave them, about a third "
+        "larger (reference).",
+    )
     fitthresh: float = parameter(
         -1.0,
         label="Fit rejection threshold (sigma)",
@@ -314,6 +322,7 @@ def _describe_fit(p: ResampleParameters, spatial: float, spectral: float) -> Cub
         robust=p.posthresh if p.posthresh > 0 else None,
         negative_threshold=p.negthresh if p.negthresh > 0 else None,
         jobs=p.max_cores if p.parallel else 1,
+        error_mode="sandwich" if p.fit_errors == "scatter" else "reference",
     )
 
 
