@@ -115,10 +115,12 @@ def make_color_table(name: str, n_colors: int = 255, *, invert: bool = False) ->
 
 def _evaluate(name: str, levels: NDArray[np.float64]) -> NDArray[np.float64]:
     if name in _RAMPS:
-        return np.stack([np.interp(levels, *zip(*points, strict=True)) for points in _RAMPS[name]], axis=-1)
+        ramps = (np.array(points).T for points in _RAMPS[name])
+        return np.stack([np.interp(levels, places, heights) for places, heights in ramps], axis=-1)
     if name in _STEPS:
         table = np.array(_STEPS[name]).T
-        return table[np.minimum((levels * len(table)).astype(int), len(table) - 1)]
+        chosen: NDArray[np.float64] = table[np.minimum((levels * len(table)).astype(int), len(table) - 1)]
+        return chosen
     from matplotlib import colormaps
 
     known = name.removeprefix(_MATPLOTLIB_PREFIX)
@@ -144,7 +146,8 @@ def bend_table(table: UInt8Array, contrast: float = 1.0, bias: float = 0.5) -> U
     """
     levels = np.linspace(0.0, 1.0, len(table))
     bent = np.clip((levels - bias) * contrast + 0.5, 0.0, 1.0)
-    return table[np.round(bent * (len(table) - 1)).astype(int)]
+    result: UInt8Array = table[np.round(bent * (len(table) - 1)).astype(int)]
+    return result
 
 
 def make_color_cycle(name: str, n_sampled: int = 20) -> list[str]:

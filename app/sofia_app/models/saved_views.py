@@ -78,7 +78,8 @@ class SavedViews:
 
 
 def _read_page(stored: Mapping[str, Any]) -> SavedPage:
-    place = stored["place"] if stored["place"] in ("left", "right", "window") else "left"
+    places: dict[str, Place] = {"right": "right", "window": "window"}
+    place = places.get(str(stored["place"]), "left")
     view = stored["view"] if isinstance(stored["view"], dict) else {}
     return SavedPage(
         str(stored["kind"]), place, bool(stored["pinned"]), str(stored["state"]), view, bool(stored["is_clone"])

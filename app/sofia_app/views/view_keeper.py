@@ -92,6 +92,7 @@ class ViewKeeper(QtCore.QObject):
         window = self._window
         known = {kind.name: kind for kind in VIEWERS}
         for stored in saved.pages:
+            page: ViewerPage | None
             if stored.is_clone and stored.kind in known:
                 page = window.add_clone(known[stored.kind])
             else:

@@ -127,7 +127,7 @@ class ViewTabs(QtWidgets.QSplitter):
             self._active = group
             group.setCurrentWidget(view)
 
-    def move(self, view: QtWidgets.QWidget, place: str) -> None:
+    def move(self, view: QtWidgets.QWidget, place: str) -> None:  # type: ignore[override]
         """Put a view to the ``left``, to the ``right``, or in a ``window`` of its own."""
         if place == self.place_of(view) or view not in self._titles:
             return

@@ -168,7 +168,7 @@ def cut_window(shape: tuple[int, int], x: float, y: float, size: float | None) -
 def region_values(image: NDArray[Any], region: Region) -> FloatArray:
     """Return the finite values of the pixels whose centres lie in a region."""
     (rows, columns), inside = region.cut_out((image.shape[0], image.shape[1]))
-    values = np.asarray(image[rows, columns], dtype=float)[inside]
+    values: FloatArray = np.asarray(image[rows, columns], dtype=float)[inside]
     return values[np.isfinite(values)]
 
 

@@ -456,6 +456,6 @@ def _read_slice_axis(frame: Frame) -> tuple[NDArray[np.float64], str] | None:
     if "CRVAL3" not in header:
         return None
     step = float(header.get("CDELT3", header.get("CD3_3", math.nan)))
-    values = float(header["CRVAL3"]) + (np.arange(n_slices) + 1 - float(header.get("CRPIX3", 1.0))) * step
+    values = float(header["CRVAL3"]) + (np.arange(n_slices, dtype=float) + 1 - float(header.get("CRPIX3", 1.0))) * step
     unit = str(header.get("CUNIT3", "")).strip()
     return (values * 1e6, "um") if unit == "m" else (values, unit)

@@ -144,7 +144,7 @@ class BlockPlan:
     @property
     def is_empty(self) -> bool:
         """Whether nothing of the image is in view."""
-        return self.rows.stop <= self.rows.start or self.columns.stop <= self.columns.start
+        return bool(self.rows.stop <= self.rows.start or self.columns.stop <= self.columns.start)
 
     def covers(self, other: BlockPlan) -> bool:
         """Whether this block is enough to draw the other."""

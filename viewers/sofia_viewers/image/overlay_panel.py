@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from sofia_engine.errors import SofiaDeskError
-from sofia_viewers.image.contours import ContourSettings
+from sofia_viewers.image.contours import ContourSettings, Spacing
 from sofia_viewers.image.frames import FrameSet
 from sofia_viewers.image.overlays import VectorCuts, VectorStyle, read_catalog
 from sofia_viewers.qt import QtWidgets, Signal
@@ -128,15 +127,16 @@ class OverlayPanel(QtWidgets.QWidget):
             box.toggled.connect(self._take)
         for combo in (self.grid_system, self.spacing, self.contour_source):
             combo.activated.connect(self._take)
-        for spin in (*self.cuts.values(), self.scale, self.smoothing, self.n_levels):
+        for spin in (*self.cuts.values(), self.scale, self.smoothing):
             spin.valueChanged.connect(self._take)
+        self.n_levels.valueChanged.connect(self._take)
         self.open_catalog.clicked.connect(self._choose_catalog)
         self.clear_catalogs.clicked.connect(self._clear_catalogs)
 
     def _take(self) -> None:
         if self._quiet:
             return
-        values = {name: spin.value() for name, spin in self.cuts.items()}
+        values: dict[str, Any] = {name: spin.value() for name, spin in self.cuts.items()}
         values["sampling"] = int(values["sampling"])
         overlays = self._viewer.overlays
         style = VectorStyle(
@@ -145,10 +145,11 @@ class OverlayPanel(QtWidgets.QWidget):
             self.field.isChecked(),
             overlays.options.vector_style.color,
         )
-        contours = replace(
-            ContourSettings(), n_levels=self.n_levels.value(), spacing=self.spacing.currentText(),
+        contours = ContourSettings(
+            n_levels=self.n_levels.value(),
+            spacing=cast("Spacing", self.spacing.currentText()),
             smoothing=self.smoothing.value(),
-        )  # fmt: skip
+        )
         overlays.change(
             **{name: box.isChecked() for name, box in self.switches.items()},
             grid_system=self.grid_system.currentText(),

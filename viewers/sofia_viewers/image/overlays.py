@@ -193,7 +193,7 @@ def _choose_step(arcsec: float) -> float:
 
 def _round_values(low: float, high: float, step_arcsec: float) -> FloatArray:
     step = step_arcsec / 3600.0
-    return np.arange(math.ceil(low / step), math.floor(high / step) + 1) * step
+    return np.arange(math.ceil(low / step), math.floor(high / step) + 1, dtype=float) * step
 
 
 def _to_sky(wcs: Any, x: FloatArray, y: FloatArray, system: str) -> tuple[FloatArray, FloatArray]:
@@ -209,7 +209,7 @@ def _to_pixels(wcs: Any, lon: FloatArray, lat: FloatArray, system: str) -> Float
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         x, y = wcs.world_to_pixel(SkyCoord(lon % 360.0, np.clip(lat, -90, 90), unit="deg", frame=system))
-    line = np.column_stack([x, y]).astype(float)
+    line: FloatArray = np.column_stack([x, y]).astype(float)
     return line[np.isfinite(line).all(axis=1)]
 
 
@@ -625,4 +625,5 @@ def _to_pixels_keeping(wcs: Any, sky: FloatArray) -> FloatArray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         x, y = wcs.world_to_pixel(SkyCoord(sky[:, 0], sky[:, 1], unit="deg", frame="icrs"))
-    return np.nan_to_num(np.column_stack([x, y]).astype(float), nan=-1e9)
+    pixels: FloatArray = np.nan_to_num(np.column_stack([x, y]).astype(float), nan=-1e9)
+    return pixels

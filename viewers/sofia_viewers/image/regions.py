@@ -193,7 +193,8 @@ class Region:
 
     def _turned(self, offsets: FloatArray) -> FloatArray:
         c, s = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
-        return offsets @ np.array([[c, s], [-s, c]]) + np.array(self.points[0])
+        turned: FloatArray = offsets @ np.array([[c, s], [-s, c]]) + np.array(self.points[0])
+        return turned
 
     def _ellipse(self, a: float, b: float) -> FloatArray:
         phase = np.linspace(0, 2 * np.pi, _N_CURVE + 1)
@@ -506,7 +507,7 @@ def _format_region(region: Region, system: System, wcs: Any) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         text = made.serialize(format="ds9", precision=9)
-    body = next(line for line in reversed(text.strip().splitlines()) if "(" in line)
+    body: str = next(line for line in reversed(text.strip().splitlines()) if "(" in line)
     return body.partition("#")[0].strip().rpartition(";")[2].strip() + " # " + " ".join(style)
 
 
