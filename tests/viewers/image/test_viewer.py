@@ -1,6 +1,7 @@
 """The viewer on real widgets: every control does what it says."""
 
 import gc
+import json
 import sys
 import threading
 import weakref
@@ -942,3 +943,82 @@ def test_that_large_files_are_not_copied_into_memory(make_viewer, qtbot, tmp_pat
         viewer.choose_slice(number)
         qtbot.waitUntil(viewer.is_ready, timeout=5000)
     assert own() - before < 100 * 1024
+
+
+# -- what the program around the viewer uses --------------------------------------------------------------------------
+
+
+def test_that_how_frames_are_shown_survives_json_and_another_viewer(qtbot, show, make_viewer, star_product):
+    first = show(star_product)
+    first.set_display(color_map="gray", stretch="sqrt", invert=True, limits=(0.0, 5.0), rule=LimitsRule("manual", 0, 5))
+    first.rotate(90.0)
+    first.zoom_to(4.0)
+    first.regions.add(Region("circle", ((10.0, 20.0),), (3.0,)), "0")
+    state = json.loads(json.dumps(first.view_state()))
+    second = make_viewer()
+    second.restore_view(state)
+    second.show_products([star_product])
+    qtbot.waitUntil(lambda: bool(second.frames.entries) and second.is_ready(), timeout=10000)
+    assert second.frames.entries[0].display == first.frames.entries[0].display
+    assert second.frames.rotation == 90.0
+    assert second.regions.items() == first.regions.items()
+    assert view_of(second).view == view_of(first).view
+
+
+@pytest.mark.parametrize("state", [{}, {"rotation": "x"}, {"displays": [{"stretch": "none of these"}]}])
+def test_that_a_saved_view_that_makes_no_sense_is_passed_over(qtbot, make_viewer, star_product, state):
+    viewer = make_viewer()
+    viewer.restore_view(state)
+    viewer.show_products([star_product])
+    qtbot.waitUntil(lambda: bool(viewer.frames.entries) and viewer.is_ready(), timeout=10000)
+    assert viewer.frames.rotation == 0.0
+
+
+def test_that_frames_are_fitted_again_when_the_room_changes_until_they_are_zoomed(qtbot, show, star_product):
+    viewer = show(star_product)
+    before = view_of(viewer).view.zoom
+    viewer.resize(viewer.width() // 2, viewer.height() // 2)
+    qtbot.waitUntil(lambda: view_of(viewer).view.zoom < before, timeout=10000)
+    viewer.zoom_to(3.0)
+    viewer.resize(viewer.width() * 2, viewer.height() * 2)
+    qtbot.wait(50)
+    assert view_of(viewer).view.zoom * view_of(viewer).placement.scale == pytest.approx(3.0)
+
+
+def test_that_the_side_panel_comes_and_goes(show, star_product):
+    viewer = show(star_product)
+    viewer.show_side_panel(False)
+    assert all(dock.isHidden() for dock in viewer.side_docks)
+    assert not viewer.commands.by_name["panel"].isChecked()
+    viewer.commands.by_name["panel"].trigger()
+    assert not any(dock.isHidden() for dock in viewer.side_docks)
+
+
+def test_that_region_files_of_products_go_with_them(qtbot, show, star_product, tmp_path):
+    viewer = show(star_product)
+    viewer.regions.add(Region("circle", ((10.0, 20.0),), (3.0,)), "0")
+    path = tmp_path / "trace.reg"
+    path.write_text("image\npoint(5,6)\n")
+    viewer.show_products([star_product])
+    viewer.show_region_files([path])
+    qtbot.waitUntil(lambda: len(viewer.regions.items()) == 2, timeout=10000)
+    viewer.show_products([star_product])
+    viewer.show_region_files([])
+    qtbot.waitUntil(lambda: len(viewer.regions.items()) == 1, timeout=10000)
+    assert viewer.regions.items()[0].shape == "circle"
+
+
+def test_that_the_picture_is_copied_and_the_code_draws_it(qtbot, make_viewer, write_image, tmp_path, monkeypatch):
+    viewer = make_viewer()
+    viewer.open_files([write_image()])
+    qtbot.waitUntil(lambda: bool(viewer.frames.entries) and viewer.is_ready(), timeout=10000)
+    size = viewer.area.size()
+    viewer.commands.by_name["copy picture"].trigger()
+    assert QtGui.QGuiApplication.clipboard().image().size() == size
+    viewer.set_display(stretch="asinh", color_map="heat")
+    viewer.commands.by_name["code"].trigger()
+    assert viewer.code_window.isVisible()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    exec(compile(viewer.code_window.toPlainText(), "code", "exec"), {})
+    assert QtGui.QImage(str(tmp_path / "image.png")).width() > 500

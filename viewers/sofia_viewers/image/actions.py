@@ -23,6 +23,7 @@ __all__ = ["ViewerActions"]
 _ZOOM_STEP = 1.25
 _FITS = "FITS (*.fits *.fits.gz)"
 _NEED_IMAGE = (
+    "copy", "copy picture", "code",
     "error", "exposure", "mask", "s/n", "photometry", "statistics", "profile", "cuts", "pixels", "clear", "save fits",
 )  # fmt: skip
 
@@ -180,6 +181,8 @@ class ViewerActions:
         )
         pin = (
             _Action("copy", "Copy what the read-out says", "copy", "C", viewer.copy_readout),
+            _Action("copy picture", "Copy the picture", "image", "", viewer.copy_picture),
+            _Action("code", "Show the code that draws this frame", "file", "", viewer.show_code),
             _Action("pin", "Keep these frames: do not replace them", "pin", "", self._pin, on=False),
         )
         return files, view, arrangement, planes, examine, pin

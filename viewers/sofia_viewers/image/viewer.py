@@ -12,6 +12,7 @@ from sofia_engine.product import Product
 from sofia_viewers.export import paint_picture
 from sofia_viewers.image.actions import ViewerActions
 from sofia_viewers.image.area import ElidedLabel, FrameArea
+from sofia_viewers.image.code_sample import write_code
 from sofia_viewers.image.display import DisplayState, LimitsRule
 from sofia_viewers.image.display_panel import DisplayPanel
 from sofia_viewers.image.examine import Examiner
@@ -77,6 +78,7 @@ class ImageViewer(QtWidgets.QWidget):
         self._last_request: Request | None = None
         self._saved_view: SavedView | None = None
         self._is_fitted = True
+        self.code_window: QtWidgets.QPlainTextEdit | None = None
         self._product_regions: tuple[Path, ...] = ()
         self._regions_of: tuple[str, ...] = ()
         self._make_parts()
@@ -679,6 +681,27 @@ class ImageViewer(QtWidgets.QWidget):
         QtGui.QGuiApplication.clipboard().setText("\t".join([entry.frame.title, *self.readout.text().split("    ")]))
         self.say("The read-out is copied.")
 
+    def copy_picture(self) -> None:
+        """Copy the frames as they are shown."""
+        picture = QtGui.QImage(self.area.size(), QtGui.QImage.Format.Format_RGB32)
+        picture.fill(self.palette().color(QtGui.QPalette.ColorRole.Base))
+        painter = QtGui.QPainter(picture)
+        self.area.paint(painter, picture.rect())
+        painter.end()
+        QtGui.QGuiApplication.clipboard().setImage(picture)
+        self.say("The picture is copied.")
+
+    def show_code(self) -> None:
+        """Show a script that draws the current frame."""
+        entry = self.frames.entry
+        if entry is not None:
+            self.code_window = QtWidgets.QPlainTextEdit(write_code(entry))
+            self.code_window.setReadOnly(True)
+            self.code_window.setWindowTitle("Code of this image")
+            self.code_window.setLineWrapMode(QtWidgets.QPlainTextEdit.LineWrapMode.NoWrap)
+            self.code_window.resize(820, 460)
+            self.code_window.show()
+
     def _show_readout(self, found: Readout) -> None:
         parts = [found.pixel_text, found.value_text]
         parts += [f"flag {found.flag:g}"] if found.flag is not None else []
@@ -771,6 +794,8 @@ class ImageViewer(QtWidgets.QWidget):
     def shut_down(self) -> None:
         """Stop timers and threads; call it before the viewer is deleted without having been closed."""
         self._blink.stop()
+        if self.code_window is not None:
+            self.code_window.close()
         self.tasks.close()
 
 
