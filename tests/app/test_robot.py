@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+from astropy.io import fits
 
 pytest.importorskip("PySide6")
 
@@ -22,10 +24,22 @@ from sofia_viewers.qt import QtCore, QtWidgets
 
 _ASKING = {
     "open_files", "open_folder", "add_files", "open_session", "set_output", "save_products", "show_preferences",
-    "quit_program", "sweep_parameter", "load_parameters", "save_parameters", "reduce_groups",
+    "quit_program", "sweep_parameter", "load_parameters", "save_parameters",
 }  # fmt: skip
 """Actions that open a dialog of the system or end the program: the robot does what they would lead to."""
 _MOST_GROWTH = 200e6
+
+
+_MOST_VIEWS = 3
+"""Views beyond the first ones that may be open."""
+
+
+def write_spectrum(path: Path) -> Path:
+    """Write a spectrum in the layout of rows."""
+    header = fits.Header({"INSTRUME": "FORCAST", "XUNITS": "um", "YUNITS": "Jy", "FILENAME": path.name})
+    wave = np.linspace(5.0, 8.0, 200)
+    fits.PrimaryHDU(np.stack([wave, np.sin(9 * wave), np.full(200, 0.1)]), header).writeto(path)
+    return path
 
 
 class Robot:
@@ -35,6 +49,8 @@ class Robot:
         self.window, self.desk, self.files = window, window.desk, files
         self.random = random.Random(seed)
         self.folder = folder
+        self.first_pages = len(window.pages)
+        self.spectrum = write_spectrum(folder / "spectrum.fits")
         self.done: list[str] = []
 
     def act(self) -> None:
@@ -42,6 +58,7 @@ class Robot:
         acts: list[Callable[[], str]] = [
             *[self.trigger] * 8, *[self.edit] * 4, *[self.select_step] * 3, self.select_states, self.filter,
             self.search_log, self.open, self.sweep, self.show_file, self.save_parameters, self.resize,
+            *[self.use_views] * 3, self.copy, self.read_help, self.choose_number, self.stop_queue,
         ]  # fmt: skip
         self.done.append(self.random.choice(acts)())
 
@@ -102,8 +119,43 @@ class Robot:
         return "sweep"
 
     def show_file(self) -> str:
-        self.window.data.activated.emit(self.files[:1])
+        self.window.data.activated.emit([self.random.choice([self.files[0], self.spectrum])])
         return "show a file"
+
+    def use_views(self) -> str:
+        view = self.random.choice(list(self.window.tabs.views()))
+        do = self.random.choice(["front", "move", "close"])
+        if do == "front":
+            self.window.tabs.bring_up(view)
+        elif do == "move":
+            self.window.tabs.move(view, self.random.choice(["left", "right", "window"]))
+        elif view in self.window.pages[self.first_pages :]:
+            self.window._close_view(view)
+        return f"{do} a view"
+
+    def copy(self) -> str:
+        window = self.window
+        for table in (window.quality, window.header, window.references, window.queue_panel):
+            table.copier.copy_all()
+        if window.image.viewer is not None:
+            window.image.viewer.press_key(self.random.choice("CDuRbtexnLsc1f+-"), "0", 10.0, 10.0)
+        return "copy tables, press a key over the image"
+
+    def read_help(self) -> str:
+        view = self.window.help
+        self.random.choice([view.show_contents, view.go_back, lambda: view.show_page("forcast/imaging.md")])()
+        return "read the help"
+
+    def choose_number(self) -> str:
+        box = self.window.pipeline.number
+        box.setCurrentIndex(self.random.randrange(box.count()))
+        box.activated.emit(box.currentIndex())
+        return "choose the number that is drawn"
+
+    def stop_queue(self) -> str:
+        if self.window.queue.is_running and self.random.random() < 0.3:
+            self.window.queue.stop()
+        return "stop the queue"
 
     def save_parameters(self) -> str:
         self.window.commands.write_parameters(self.folder / self.random.choice(["p.toml", "p.cfg"]))
@@ -114,10 +166,13 @@ class Robot:
         return "resize"
 
 
-def close_dialogs(window: MainWindow) -> None:
+def close_dialogs(window: MainWindow, first_pages: int) -> None:
+    """Close what a user would not keep open."""
     for widget in QtWidgets.QApplication.topLevelWidgets():
         if isinstance(widget, QtWidgets.QDialog) and widget.isVisible():
             widget.close()
+    while len(window.pages) > first_pages + _MOST_VIEWS:
+        window._close_view(window.pages[first_pages])
     while len(window.comparisons) > 1:
         window._close_view(window.comparisons[0])
 
@@ -143,15 +198,17 @@ def run_robot(qtbot, lab: Path, files: list[Path], tmp_path: Path, *, seed: int,
         while time.monotonic() < end:
             robot.act()
             qtbot.wait(robot.random.choice([1, 5, 20, 60]))
-            close_dialogs(window)
+            close_dialogs(window, robot.first_pages)
             if not before and time.monotonic() > warm_up:
                 before, threads = memory(), threading.active_count()
         window.desk.stop()
+        window.queue.stop()
+        qtbot.waitUntil(lambda: not window.queue.is_running, timeout=60_000)
         qtbot.waitUntil(lambda: not window.desk.is_busy and window.desk.tasks.is_idle, timeout=60_000)
         growth = memory() - before
         assert threading.active_count() <= threads + 1
     finally:
-        close_dialogs(window)
+        close_dialogs(window, robot.first_pages)
         window.close()
         window.deleteLater()
         QtWidgets.QApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
