@@ -21,6 +21,8 @@ BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 SOURCES = ("engine", "viewers", "app", "tests", "tools", "packaging", "docs", "make.py")
 VERSIONS = ((3, 11), (3, 14))
 ALL = "gui,test,docs"
+TEST_LIMIT = 3 * 3600.0
+"""Seconds for all tests; single ones that hang are ended by ``tests/plugins/hang_guard.py`` long before."""
 SCREEN = (
     "libgl1", "libegl1", "libxkbcommon0", "libfontconfig1", "libdbus-1-3", "libglib2.0-0", "libxcb-cursor0",
     "libxcb-icccm4", "libxcb-keysyms1", "libxcb-shape0", "libxkbcommon-x11-0", "xvfb", "xauth",
@@ -66,7 +68,7 @@ def test(rest: list[str]) -> int:
     workers = [] if alone else ["-n", str(min(os.cpu_count() or 1, 4))]
     # some tests measure times or drive real windows: one that fails is run again, and is reported as such
     again = ["--reruns", "2"]
-    return run(BIN / "python", "-m", "pytest", "-m", "not slow", *again, *workers, *rest)
+    return run(BIN / "python", "-m", "pytest", "-m", "not slow", *again, *workers, *rest, limit=TEST_LIMIT)
 
 
 def check(_rest: list[str]) -> int:
@@ -170,11 +172,14 @@ def install_packages(names: list[str], why: str) -> None:
     sys.exit(f"{why}. Type this, then run the command again:\n  sudo {command}")
 
 
-def run(*command: str | Path) -> int:
-    """Run a command in the root of the checkout; return its exit code."""
+def run(*command: str | Path, limit: float | None = None) -> int:
+    """Run a command in the root of the checkout, for so many seconds at most; return its exit code."""
     words = [str(word) for word in command]
     try:
-        return subprocess.run(words, cwd=ROOT, check=False).returncode
+        return subprocess.run(words, cwd=ROOT, check=False, timeout=limit).returncode
+    except subprocess.TimeoutExpired:
+        print(f"Ended: {' '.join(words)} took more than {(limit or 0) / 60:.0f} minutes.", flush=True)
+        return 124
     except KeyboardInterrupt:
         return 130
 

@@ -178,7 +178,7 @@ def test_that_content_and_parameters_can_be_sent_to_another_process():
 
 def test_that_importing_the_module_does_not_import_matplotlib():
     code = "import sys, sofia_engine.quicklook; assert 'matplotlib' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 @pytest.mark.parametrize(

@@ -485,7 +485,7 @@ class TestExport:
         script = as_python_script(describe_reduction(reduction), reduction.recipe, ADD)
         path = tmp_path / "again.py"
         path.write_text(f"import sofia_engine.instruments as i\ni.__path__.append({str(lab)!r})\n{script}")
-        result = subprocess.run([sys.executable, str(path)], capture_output=True, text=True)
+        result = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=120)
         assert result.stdout.split() == ["LAB_ADD_0001.fits", "LAB_ADD_0002.fits"], result.stderr
 
     @pytest.mark.parametrize("name", ["p.toml", "p.cfg"])
@@ -535,7 +535,9 @@ def test_that_models_and_worker_need_no_qt() -> None:
         "[importlib.import_module(f'sofia_app.models.{i.name}') for i in pkgutil.iter_modules(m.__path__)]\n"
         "print([name for name in sys.modules if name.startswith('PySide6')])"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120).stdout.strip() == "[]"
+    )
 
 
 @pytest.mark.usefixtures("lab")

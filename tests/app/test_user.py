@@ -42,7 +42,11 @@ def display() -> Iterator[str]:
     assert number, "the display did not start"
     yield f":{number}"
     server.terminate()
-    server.wait()
+    try:
+        server.wait(10)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait(10)
 
 
 class User:
@@ -82,7 +86,7 @@ class User:
 
     def call(self, *words: str, check: bool = True) -> str:
         command = ["xdotool", *words]
-        result = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=check)
+        result = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=check, timeout=120)
         return result.stdout
 
     def press(self, *keys: str) -> None:
@@ -109,7 +113,7 @@ class User:
     def look(self, name: str) -> bytes:
         """Return the pixels of the screen."""
         path = self.folder / f"{name}.ppm"
-        subprocess.run(["import", "-window", "root", str(path)], env=self.environment, check=True)
+        subprocess.run(["import", "-window", "root", str(path)], env=self.environment, check=True, timeout=120)
         return path.read_bytes()
 
     # --- what the session folder tells ---
@@ -147,7 +151,7 @@ def user(display: str, tmp_path: Path) -> Iterator[User]:
         for child in psutil.Process(made.program.pid).children(recursive=True):
             child.kill()
         made.program.kill()
-        made.program.wait()
+        made.program.wait(20)
 
 
 @pytest.fixture
@@ -218,7 +222,7 @@ def test_that_a_program_that_was_killed_offers_its_session(user: User, raw: list
     user.press_until("F8", lambda: user.states("checkhead"), "the first step")
     worker = psutil.Process(user.program.pid).children(recursive=True)
     user.program.send_signal(signal.SIGKILL)
-    user.program.wait()
+    user.program.wait(20)
     wait_for(lambda: not any(child.is_running() for child in worker), "the engine to notice", 10)
 
     user.start()

@@ -270,4 +270,6 @@ def test_that_the_engines_process_imports_no_qt() -> None:
     import sys
 
     code = "import sys, sofia_app.worker.engine as e; print([m for m in sys.modules if 'PySide' in m])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120).stdout.strip() == "[]"
+    )

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,12 +47,16 @@ def desk(
 
 
 @pytest.fixture
-def start_desk(sessions: Path, tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
-    """Give a function that starts a command as a process of its own; the toy instrument is known to it."""
+def start_desk(sessions: Path, tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Give a function that starts a command as a process of its own, which is ended at the end of the test.
+
+    The toy instrument is known to it.
+    """
+    started: list[subprocess.Popen[str]] = []
 
     def start(*words: object) -> "subprocess.Popen[str]":
         program = [sys.executable, "-c", START.format(folder=str(TOY_FOLDER)), *map(str, words)]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             program,
             cwd=tmp_path,
             env=os.environ | {"SOFIA_DESK_SESSIONS": str(sessions), "PYTHONUNBUFFERED": "1"},
@@ -60,5 +64,10 @@ def start_desk(sessions: Path, tmp_path: Path) -> Callable[..., "subprocess.Pope
             stderr=subprocess.PIPE,
             text=True,
         )
+        started.append(process)
+        return process
 
-    return start
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate(timeout=20)

@@ -48,7 +48,7 @@ def test_that_a_killed_holder_holds_nothing(tmp_path):
         with pytest.raises(SessionError):
             FolderLock(tmp_path / ".lock").acquire()
         holder.send_signal(signal.SIGKILL)
-        holder.wait()
+        holder.wait(20)
     lock = FolderLock(tmp_path / ".lock")
     lock.acquire()
     lock.release()

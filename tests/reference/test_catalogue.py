@@ -324,7 +324,7 @@ def test_that_files_carry_their_rules() -> None:
 def test_that_import_loads_no_heavy_module() -> None:
     heavy = ("numpy", "pydantic", "platformdirs", "subprocess", "zipfile", "urllib.request", "tempfile", "astropy")
     code = f"import sys, sofia_engine.reference; print([m for m in {heavy!r} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "[]"
 
 

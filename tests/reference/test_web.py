@@ -64,11 +64,11 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def repository() -> Iterator[Repository]:
     server = Repository()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield server
     server.shutdown()
-    thread.join()
+    thread.join(10)
     server.server_close()
 
 

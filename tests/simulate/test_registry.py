@@ -14,7 +14,7 @@ def test_that_importing_the_simulator_loads_no_heavy_library():
     code = (
         "import sys, sofia_engine.simulate; print([m for m in ('scipy', 'astropy', 'matplotlib') if m in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert result.stdout.strip() == "[]"
 
 

@@ -17,7 +17,7 @@ from sofia_viewers.qt import QtCore
 __all__ = ["GarbageSearch", "search_in_window_thread"]
 
 _INTERVAL_MS = 500
-_SHARE = 200
+_SHARE = 50
 """The time between two searches through everything is at least so many times what one takes."""
 
 

@@ -166,5 +166,7 @@ def test_that_images_are_recognised_without_the_steps_of_spectroscopy():
         "cards = dict(INSTRUME='FORCAST', INSTCFG='IMAGING_SWC', SPECTEL1='FOR_F197', DETCHAN='SW', SLIT='NONE');"
         "print(recipe_for(fits.Header(cards)).name, 'sofia_engine.instruments.forcast.grism' in sys.modules)"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    ).stdout.split()
     assert told == ["forcast-imaging", "False"]
