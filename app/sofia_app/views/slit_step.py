@@ -187,8 +187,10 @@ class SlitStep(QtWidgets.QWidget):
         slit, editor = self.current, self.editor
         if slit is not None:
             self.view.set_editable(editor.editable)
-            self.view.show_marks(self._marks(slit))
-            self._show_numbers(self.view.marks)
+            marks = self._marks(slit)
+            if marks != self.view.marks:  # drawing takes 15 ms
+                self.view.show_marks(marks)
+            self._show_numbers(marks)
         self._enable()
 
     def _enable(self) -> None:

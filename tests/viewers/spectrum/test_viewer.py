@@ -457,6 +457,53 @@ def test_that_a_dragged_handle_starts_the_fit_elsewhere(viewer):
     assert handles[0].pos().x() == pytest.approx(10.5, abs=1e-3)
 
 
+def drag_handle(viewer, number, x, y):
+    handle = viewer.overlays.layers("pane1").fits.handles[number]
+    handle.setPos(x, y)
+    handle.sigPositionChangeFinished.emit(handle)
+
+
+def test_that_first_values_are_shown_dragged_and_then_fitted(viewer, qtbot):
+    viewer.analysis_panel.guess_first.click()
+    fit(viewer)
+    (record,) = viewer.annotations.fits
+    assert record.is_guess
+    assert viewer.fit_window.table.rowCount() == 0
+    assert "Return" in viewer.status.text()
+    drag_handle(viewer, 0, 10.46, 4.0)
+    (record,) = viewer.annotations.fits
+    assert record.is_guess
+    assert record.result.lines[0].center.value == pytest.approx(10.46)
+    viewer.area.setFocus()
+    qtbot.keyClick(viewer, Qt.Key.Key_Return)
+    (record,) = viewer.annotations.fits
+    assert record.status == "pass"
+    assert record.result.lines[0].center.value == pytest.approx(10.5, abs=1e-4)
+    assert viewer.fit_window.table.rowCount() == 1
+
+
+def test_that_a_fit_that_fails_leaves_first_values_to_drag(viewer, monkeypatch):
+    from sofia_engine.errors import StepError
+    from sofia_viewers.spectrum import annotations
+
+    found = annotations.fit_lines
+
+    def fail_on_free_lines(x, y, error, model):
+        if not all(line.fixed for line in model.lines):
+            raise StepError("no way")
+        return found(x, y, error, model)
+
+    monkeypatch.setattr(annotations, "fit_lines", fail_on_free_lines)
+    fit(viewer)
+    assert "no way" in viewer.status.text()
+    assert [record.is_guess for record in viewer.annotations.fits] == [True]
+    viewer.fit_guesses()
+    assert "does not converge" in viewer.status.text()
+    monkeypatch.setattr(annotations, "fit_lines", found)
+    viewer.fit_window.refit_button.click()
+    assert [record.status for record in viewer.annotations.fits] == ["pass"]
+
+
 def test_that_values_can_be_fixed_and_tied_in_the_window(viewer):
     fit(viewer)
     table = viewer.fit_window.parameters

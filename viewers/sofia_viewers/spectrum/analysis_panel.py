@@ -42,6 +42,8 @@ class AnalysisPanel(Section):
         self.count.setToolTip("Number of lines that are fitted together")
         self.count.setAccessibleName("Number of lines")
         self.weighted, self.same_width = QtWidgets.QCheckBox("Weight by error"), QtWidgets.QCheckBox("Same width")
+        self.guess_first = QtWidgets.QCheckBox("Drag first values")
+        self.guess_first.setToolTip("Show first values with handles; Return fits from where they were dragged")
         self.fixed_width, self.distance = (
             LimitEdit("Fixed FWHM, unit of x; empty: fitted"),
             LimitEdit("Distance, Mpc, for luminosities"),
@@ -60,6 +62,7 @@ class AnalysisPanel(Section):
         self.add(self.background, label="Background")
         self.add(self.sign, label="Sign")
         self.add(self.weighted, self.same_width)
+        self.add(self.guess_first)
         self.add(self.fixed_width, label="FWHM")
         self.add(self.distance, label="Distance")
         self.add(self.fit_button, self.results)
@@ -69,6 +72,7 @@ class AnalysisPanel(Section):
         self.sign.activated.connect(lambda _: self._choose(sign=_SIGNS[self.sign.currentText()]))
         self.count.valueChanged.connect(lambda value: self._choose(count=value))
         self.weighted.clicked.connect(lambda on: self._choose(weighted=on))
+        self.guess_first.clicked.connect(lambda on: self._choose(guess_first=on))
         self.same_width.clicked.connect(lambda on: self._choose(same_width=on))
         self.fixed_width.committed.connect(lambda value: self._choose(fixed_width=value if value > 0 else None))
         self.distance.committed.connect(self._set_distance)
@@ -90,6 +94,7 @@ class AnalysisPanel(Section):
             self.count.setValue(choice.count)
         self.weighted.setChecked(choice.weighted)
         self.same_width.setChecked(choice.same_width)
+        self.guess_first.setChecked(choice.guess_first)
         self.fixed_width.show_value(choice.fixed_width)
         self.distance.show_value(self.annotations.distance)
 

@@ -11,11 +11,12 @@ import numpy as np
 
 from sofia_engine.errors import ParameterError, SofiaDeskError
 from sofia_viewers.spectrum.curves import Curve
-from sofia_viewers.spectrum.fit_table import FitRecord
-from sofia_viewers.spectrum.fit_units import convert_fit
-from sofia_viewers.spectrum.fitting import FitModel, Line, estimate_lines, fit_lines
+from sofia_viewers.spectrum.fit_table import GUESS, FitRecord
+from sofia_viewers.spectrum.fit_units import convert_fit, lines_of
+from sofia_viewers.spectrum.fitting import FitModel, Line, Tie, estimate_lines, fit_lines
 from sofia_viewers.spectrum.lines import LineList, Shift, builtin_lists, parse_line_list
 from sofia_viewers.spectrum.pane import PaneState
+from sofia_viewers.spectrum.profiles import PROFILES
 from sofia_viewers.spectrum.session import SpectrumSession
 from sofia_viewers.spectrum.transmission import Sky
 from sofia_viewers.spectrum.units import WaveAxis, convert_wave
@@ -43,6 +44,8 @@ class FitChoice:
         Tie the widths of all lines to the first.
     fixed_width : float or None
         Fix the FWHM of all lines, unit of x.
+    guess_first : bool
+        Show first values to be dragged, and fit when asked to.
     """
 
     shape: str | None = "gaussian"
@@ -52,6 +55,30 @@ class FitChoice:
     weighted: bool = True
     same_width: bool = False
     fixed_width: float | None = None
+    guess_first: bool = False
+
+
+def guess_curve(
+    curve: Curve, limits: tuple[float, float], choice: FitChoice, lines: Sequence[Line] | None = None
+) -> tuple[Any, tuple[float, ...], str]:
+    """Return first values in the form of a fit: given or estimated lines, held, on a baseline fitted beside them.
+
+    Parameters and results are those of `fit_curve`, but that the status of a success is ``guess``.
+    """
+    held = replace(choice, same_width=False, fixed_width=None, guess_first=False)
+    if lines is None:
+        use = _select(curve, limits)
+        if not use.any():
+            return None, (), "empty"
+        lines = _guess(curve.x[use], curve.y[use], held)
+    fixed = [replace(line, fixed=frozenset(PROFILES[line.shape].names), ties={}) for line in lines]
+    result, columns, status = fit_curve(curve, limits, held, fixed)
+    return result, columns, GUESS if result is not None else status
+
+
+def _select(curve: Curve, limits: tuple[float, float]) -> Any:
+    low, high = sorted(limits)
+    return np.isfinite(curve.x) & np.isfinite(curve.y) & (curve.x >= low) & (curve.x <= high)
 
 
 def fit_curve(
@@ -79,8 +106,7 @@ def fit_curve(
     status : str
         ``pass``, or why it failed.
     """
-    low, high = sorted(limits)
-    use = np.isfinite(curve.x) & np.isfinite(curve.y) & (curve.x >= low) & (curve.x <= high)
+    use = _select(curve, limits)
     if not use.any():
         return None, (), "empty"
     x, y = curve.x[use], curve.y[use]
@@ -109,9 +135,6 @@ def _guess(x: Any, y: Any, choice: FitChoice) -> tuple[Line, ...]:
 
 def constrain(lines: Sequence[Line], choice: FitChoice) -> tuple[Line, ...]:
     """Return lines with their widths fixed or tied as chosen."""
-    from sofia_viewers.spectrum.fitting import Tie
-    from sofia_viewers.spectrum.profiles import PROFILES
-
     made = []
     for number, line in enumerate(lines):
         profile = PROFILES[line.shape]
@@ -207,23 +230,49 @@ class Annotations:
     # -- fits --------------------------------------------------------------------------------------------------------
 
     def fit_range(self, pane: int, limits: tuple[float, float], guess: Sequence[Line] | None = None) -> list[FitRecord]:
-        """Fit every curve of a pane between two values of x; successful fits are kept."""
-        state, content = self.session.panes[pane], self.session.content(pane)
-        records = []
-        for curve in content.curves:
-            result, columns, status = fit_curve(curve, limits, self.choice, guess)
-            file = self.session.files[curve.file]
-            record = FitRecord(
-                state.id, curve.file, curve.name, curve.order, curve.aperture, state.x_field, state.primary.field,
-                content.x_unit, content.y_unit, result, columns, status,
-                state.rest if content.x_unit == "km/s" else None,
-                pixel_area=file.pixel_area, convention=state.convention,
-            )  # fmt: skip
-            records.append(self._compare(record))
-        kept = [record for record in records if record.result is not None]
-        self.fits = [*self.fits, *kept]
+        """Fit every curve of a pane between two values of x.
+
+        Successful fits are kept. Of those that fail, and of all if first values are asked for, first values are kept,
+        to be dragged.
+
+        Returns
+        -------
+        list of FitRecord
+            One for each curve, failures included.
+        """
+        records, kept = [], []
+        for curve in self.session.content(pane).curves:
+            found = (guess_curve if self.choice.guess_first else fit_curve)(curve, limits, self.choice, guess)
+            records.append(self._compare(self._make_record(pane, curve, found)))
+            if records[-1].result is None and self.choice.shape is not None and found[2] != "empty":
+                kept.append(self._make_record(pane, curve, guess_curve(curve, limits, self.choice, guess)))
+            else:
+                kept.append(records[-1])
+        self.fits = [*self.fits, *(record for record in kept if record.result is not None)]
         self.tell("fits")
         return records
+
+    def _make_record(self, pane: int, curve: Curve, found: tuple[Any, tuple[float, ...], str]) -> FitRecord:
+        state, content = self.session.panes[pane], self.session.content(pane)
+        return FitRecord(
+            state.id, curve.file, curve.name, curve.order, curve.aperture, state.x_field, state.primary.field,
+            content.x_unit, content.y_unit, *found, state.rest if content.x_unit == "km/s" else None,
+            pixel_area=self.session.files[curve.file].pixel_area, convention=state.convention,
+        )  # fmt: skip
+
+    def move_guess(self, number: int, lines: Sequence[Line]) -> bool:
+        """Take other first values for a guess; False if they cannot be drawn."""
+        return self._fit_again(number, lines, guess_curve) is not None
+
+    def fit_guesses(self, pane: str) -> list[str]:
+        """Fit all first values of a pane; return why those that failed did."""
+        problems = []
+        for number, record in enumerate(self.fits):
+            if record.is_guess and record.pane == pane:
+                lines = constrain(lines_of(self.as_shown(record)), self.choice)
+                if self.refit(number, lines) is None:
+                    problems.append(f"{record.name}: the fit does not converge from these values")
+        return problems
 
     def _compare(self, record: FitRecord) -> FitRecord:
         """Name the rest wavelength a fit is compared with: of the velocity axis, else the nearest line shown."""
@@ -253,6 +302,9 @@ class Annotations:
 
     def refit(self, number: int, guess: Sequence[Line]) -> FitRecord | None:
         """Fit again from other first values, in the units shown now; the fit is replaced if it succeeds."""
+        return self._fit_again(number, guess, fit_curve)
+
+    def _fit_again(self, number: int, guess: Sequence[Line], fit: Callable[..., Any]) -> FitRecord | None:
         old = self.as_shown(self.fits[number])
         pane = self.session.find_pane(old.pane)
         content = self.session.content(pane) if pane >= 0 else None
@@ -263,10 +315,10 @@ class Annotations:
         if (content.x_unit, content.y_unit) != (old.x_unit, old.y_unit):
             return None  # the fit cannot be converted to what is shown
         choice = replace(self.choice, degree=old.result.degree, weighted=old.result.weighted)
-        result, columns, status = fit_curve(curve, old.result.limits, choice, guess)
+        result, columns, status = fit(curve, old.result.limits, choice, guess)
         if result is None:
             return None
-        record = replace(old, result=result, columns=columns, status=status)
+        record = self._compare(replace(old, result=result, columns=columns, status=status))
         self.replace_fit(number, record)
         return record
 

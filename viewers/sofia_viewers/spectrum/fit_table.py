@@ -34,6 +34,7 @@ _LAST = (
     "flux", "flux_err", "flux_w_m2", "flux_w_m2_err", "ew", "ew_err", "velocity", "velocity_err", "redshift",
     "redshift_err", "luminosity_lsun", "luminosity_lsun_err", "chi2", "dof", "chi2r", "weighted", "component",
 )  # fmt: skip
+GUESS = "guess"
 _LIGHT_SPEED = 299792.458
 _SUN_WATT = 3.828e26
 _MPC_METRE = 3.0856775814913673e22
@@ -56,7 +57,7 @@ class FitRecord:
     columns : tuple of float
         Column of the spectrum at the position of each line.
     status : str
-        ``pass``, or why it failed.
+        ``pass``, or why it failed; ``guess`` for first values that are not fitted yet.
     rest : float or None
         Wavelength the lines are compared with, μm.
     shown : bool
@@ -83,6 +84,11 @@ class FitRecord:
     shown: bool = True
     pixel_area: float | None = None
     convention: Convention = "optical"
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether its lines are first values, to be dragged before they are fitted."""
+        return self.status == GUESS
 
     def differs_from(self, axis: WaveAxis, y_unit: str) -> bool:
         """Tell whether points of the fit have to be converted to be shown like this."""
@@ -176,11 +182,11 @@ def make_rows(record: FitRecord, distance_mpc: float | None = None) -> list[dict
     Parameters
     ----------
     record : FitRecord
-        The fit; a failed one gives no rows.
+        The fit; a failed one, and first values, give no rows.
     distance_mpc : float, optional
         Distance, for luminosities.
     """
-    if record.result is None:
+    if record.result is None or record.is_guess:
         return []
     result = record.result
     head = {

@@ -187,6 +187,10 @@ class FitWindow(QtWidgets.QWidget):
         self._list_parameters(self.annotations.as_shown(record))
         result = record.result
         assert result is not None
+        if record.is_guess:
+            self._say("First values: drag their handles in the plot, then press Return there, or Refit", good=None)
+            self.selected.emit(number)
+            return
         kind = "weighted by the errors" if result.weighted else "unweighted, errors from the scatter"
         self._say(
             f"pass: {result.kind}, χ² = {result.chi_square:.4g} for {result.freedom} degrees of freedom, {kind}",

@@ -164,7 +164,9 @@ class Overlays(QtCore.QObject):
         layers.fits.show_fits(fits, self.active_fit)
 
     def _on_guess_dragged(self, number: int, guess: Any) -> None:
-        if self.annotations.refit(number, guess) is None:
+        if self.annotations.fits[number].is_guess:
+            self.annotations.move_guess(number, guess)
+        elif self.annotations.refit(number, guess) is None:
             self.failed.emit("The fit does not converge from there: drag the handle elsewhere.")
             for name in list(self.area.views):
                 self._draw_fits(name)

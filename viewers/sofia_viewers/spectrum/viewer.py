@@ -349,7 +349,7 @@ class SpectrumViewer(QtWidgets.QWidget):
             self.area.views[self.session.panes[number].id].reset_zoom()
 
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802 - Qt's name
-        """Keys over the plot: x, y, z, w, f, c, Delete, Escape."""
+        """Keys over the plot: x, y, z, w, f, c, Return, Delete, Escape."""
         if not self.press(event.text().lower() if event.text().isprintable() else "", event.key()):
             super().keyPressEvent(event)
 
@@ -365,6 +365,8 @@ class SpectrumViewer(QtWidgets.QWidget):
             self.annotations.hide_fits(self.session.pane.id)
         elif key == Qt.Key.Key_Escape:
             self.cancel()
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.fit_guesses()
         elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
             self.session.remove_pane()
         else:
@@ -401,10 +403,23 @@ class SpectrumViewer(QtWidgets.QWidget):
         failed = [f"{record.name}: {record.status}" for record in records if record.result is None]
         if failed or not records:
             text = "; ".join(failed[:3]) or "There is nothing to fit in this pane."
+            if any(record.is_guess for record in self.annotations.fits):
+                text += ". Drag the handles of the first values, then press Return"
             self.fit_window.show_failure(text)
             self.report(text)
         else:
             self.say(f"{len(records)} spectra fitted." if len(records) > 1 else self.fit_window.status.text())
+        if records and all(record.is_guess for record in records):
+            self.say("Drag the handles of the first values, then press Return to fit.")
+
+    def fit_guesses(self) -> None:
+        """Fit the first values that are shown in the current pane."""
+        waiting = [record for record in self.annotations.fits if record.is_guess]
+        problems = self.annotations.fit_guesses(self.session.pane.id)
+        if problems:
+            self.report("; ".join(problems[:3]))
+        elif waiting:
+            self.say(self.fit_window.status.text())
 
     def mark_range(self, low: float, high: float) -> None:
         """Mark and measure a range of wavelengths in the current pane, as other views chose it.
