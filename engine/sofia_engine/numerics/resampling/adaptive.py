@@ -131,12 +131,12 @@ def _shape(fits: FirstFits, sizes: KernelSizes, rough: FloatArray) -> FloatArray
     dimensions = len(sizes.precision)
     good = np.asarray(np.isfinite(fits.products).all(axis=(1, 2)))
     products = np.where(good[:, np.newaxis, np.newaxis], fits.products, np.eye(dimensions))
-    left, stretch, right = np.linalg.svd(products, hermitian=True)
+    left, stretch, _ = np.linalg.svd(products, hermitian=True)
     full = good & (stretch[:, -1] > stretch[:, 0] * dimensions * np.finfo(float).eps)
     stretch = np.where(full[:, np.newaxis], stretch, 1.0)
     stretch = np.exp(np.log(stretch) - np.mean(np.log(stretch), axis=1, keepdims=True))
     power = np.where(full, _find_elongation(fits, sizes, rough), 0.0)
-    shape = (left * (stretch ** power[:, np.newaxis])[:, np.newaxis]) @ right
+    shape = (left * (stretch ** power[:, np.newaxis])[:, np.newaxis]) @ np.swapaxes(left, 1, 2)  # never negative
     fixed = np.flatnonzero(~sizes.adaptive)
     shape[:, fixed] = 0.0
     shape[:, :, fixed] = 0.0
