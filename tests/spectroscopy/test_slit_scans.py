@@ -161,3 +161,25 @@ def test_that_bad_aperture_keywords_are_named(header, words):
 def test_that_bad_background_regions_are_named():
     with pytest.raises(HeaderError, match="start-stop"):
         read_background_regions({"BGR": "1-2-3"})
+
+
+@pytest.mark.parametrize(("algorithm", "noise"), [("scaled", 1.0), ("shaped", 1.25)])
+def test_that_adaptive_smoothing_shows_a_star_sharper_and_the_sky_no_noisier(algorithm, noise):
+    def star(x, y):
+        return 1 + 30 * np.exp(-0.5 * (x**2 + y**2) / 1.8**2)
+
+    images = make_scan(star, tuple(3.125 * n for n in range(-5, 6)), rows=60, waves=5, noise=0.2)
+    grid = plan_cube(images)
+    even, adaptive = (
+        resample_cube(images, grid, CubeRule(order=1, smoothing=1.8, adaptive=choice)).flux[2]
+        for choice in ("none", algorithm)
+    )
+    y, x = np.indices(grid.shape)
+    column, row = (float(np.squeeze(part)) for part in grid.plane.to_pixel(213.9, 19.2))
+    distance, exposed = np.hypot(x - column, y - row), add_exposures(images, grid) > 0
+    near, sky = (distance < 5) & exposed, (distance > 12) & exposed
+    wrong = [np.sqrt(np.nanmean((image - star(x - column, y - row))[near] ** 2)) for image in (even, adaptive)]
+    assert wrong[1] < wrong[0]
+    assert adaptive[round(row), round(column)] > even[round(row), round(column)] + 0.5
+    assert np.nanstd(adaptive[sky]) < noise * np.nanstd(even[sky])
+    assert np.nanmax(np.abs(adaptive)) < 50  # nothing is extrapolated without limit

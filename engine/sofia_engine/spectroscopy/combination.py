@@ -28,6 +28,7 @@ __all__ = [
     "make_response",
     "merge_apertures",
     "require_same_wavelengths",
+    "separate_apertures",
     "smooth_spectrum",
 ]
 
@@ -106,6 +107,11 @@ def _combine(data: FloatArray, spread: FloatArray, scales: FloatArray, rule: Com
     lift = scales.reshape(-1, *(1,) * (data.ndim - 1))
     combined = combine_stack(data * lift, (spread * lift) ** 2, rule)
     return CombinedSpectrum(combined.flux, np.sqrt(combined.variance), scales)
+
+
+def separate_apertures(spectra: Sequence[ArrayLike]) -> list[FloatArray]:
+    """All spectra (nw) of files that have one (nw) or several (n_ap, nw), in their order."""
+    return [row for part in spectra for row in np.atleast_2d(np.asarray(part, dtype=np.float64))]
 
 
 def combine_curves(curves: Sequence[ArrayLike], method: Literal["mean", "median"]) -> FloatArray:

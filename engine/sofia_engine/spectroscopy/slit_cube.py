@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from sofia_engine.errors import InputError
-from sofia_engine.numerics.resampling import LocalRegression, resample_points
+from sofia_engine.numerics.resampling import AdaptiveSmoothing, LocalRegression, Resampler
 from sofia_engine.numerics.tangent_plane import TangentPlane
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ __all__ = ["CubeGrid", "CubeRule", "SlitImage", "SpectralCube", "add_exposures",
 WAVE_WINDOW, WAVE_SMOOTHING = 2.0, 1.0
 """Window and smoothing along the wavelength, columns."""
 COLUMNS_PER_BLOCK = 16
+LARGEST_ERROR = 10.0
+"""Polynomials that multiply the largest error of the samples by more are extrapolated from samples nearly in line."""
 ROUNDING = 1e-6
 
 
@@ -69,6 +71,9 @@ class CubeRule:
         How far from the samples' middle points may lie, see `sofia_engine.numerics.resampling.LocalRegression`.
     weighted : bool
         Weight samples with their inverse variances.
+    adaptive : {"none", "scaled", "shaped"}
+        Let the distance weights follow the data, see `sofia_engine.numerics.resampling.AdaptiveSmoothing`; not along
+        the wavelength. Needs a degree of at least 1 and errors as weights.
     """
 
     order: int = 0
@@ -76,6 +81,20 @@ class CubeRule:
     smoothing: float = 2.0
     edge_threshold: float = 0.0
     weighted: bool = True
+    adaptive: Literal["none", "scaled", "shaped"] = "none"
+
+    def describe(self) -> LocalRegression:
+        """The same as a rule of the resampling engine, for coordinates x, y, wavelength."""
+        # samples without a kernel of their own are used with that of the first fit: borders are not lost
+        smoothing = None if self.adaptive == "none" else AdaptiveSmoothing(self.adaptive, (1.0, 1.0, 0.0), True)
+        return LocalRegression(
+            window=(self.window, self.window, WAVE_WINDOW),
+            order=self.order,
+            smoothing=(self.smoothing, self.smoothing, WAVE_SMOOTHING),
+            adaptive=smoothing,
+            edge_threshold=(self.edge_threshold, self.edge_threshold, 0.0),
+            error_weighting=self.weighted,
+        )
 
 
 @dataclass(frozen=True)
@@ -151,24 +170,23 @@ def resample_cube(
 
     Notes
     -----
-    Blocks of wavelengths are resampled one after the other, each from its own columns and those within the window
-    beside it; only points with a sample within the window are looked at. So the memory needed is that of the cube
-    and one block.
+    Blocks of wavelengths are resampled one after the other; only points with a sample within the window are looked at.
+    So the memory needed is that of the cube, the samples and one block.
     """
     samples = _Samples.collect(images, grid)
     pixels = _find_near(samples, grid, rule.window)
     count = grid.columns.stop - grid.columns.start
     cube = SpectralCube(*(np.full((count, *grid.shape), np.nan) for _ in range(2)))
-    regression = LocalRegression(
-        window=(rule.window, rule.window, WAVE_WINDOW),
-        order=rule.order,
-        smoothing=(rule.smoothing, rule.smoothing, WAVE_SMOOTHING),
-        edge_threshold=(rule.edge_threshold, rule.edge_threshold, 0.0),
-        error_weighting=rule.weighted,
-    )
+    resampler, limit = samples.prepare(rule.describe())
     for start in range(0, count, COLUMNS_PER_BLOCK):
         stop = min(start + COLUMNS_PER_BLOCK, count)
-        _resample_block(cube, samples, pixels, (start, stop), regression)
+        waves = np.arange(start, stop, dtype=np.float64)
+        points = np.empty((3, waves.size, pixels.shape[1]))
+        points[0], points[1], points[2] = pixels[1], pixels[0], waves[:, np.newaxis]
+        fit = resampler(points.reshape(3, -1))
+        known = fit.errors <= limit
+        for plane, values in ((cube.flux, fit.values), (cube.error, fit.errors)):
+            plane[start:stop, pixels[0], pixels[1]] = np.where(known, values, np.nan).reshape(points.shape[1:])
         if progress is not None:
             progress(stop, count)
     return cube
@@ -193,6 +211,14 @@ class _Samples:
             parts.append((x, y, image.flux[:, columns] / image.width, image.error[:, columns] / image.width))
         return cls(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
+    def prepare(self, rule: LocalRegression) -> tuple[Resampler, float]:
+        """The good samples in a resampler with coordinates x, y, column; and the largest error that means something."""
+        row, column = np.nonzero(np.isfinite(self.flux) & np.isfinite(self.error) & (self.error > 0))
+        coordinates = np.stack([self.x[row], self.y[row], column.astype(np.float64)])
+        error = self.error[row, column]
+        limit = LARGEST_ERROR * float(error.max(initial=0.0))
+        return Resampler(coordinates, self.flux[row, column], error, rule), limit
+
 
 def _find_near(samples: _Samples, grid: CubeGrid, window: float) -> IndexArray:
     """Rows and columns (2, n) of the pixels with a sample within the window."""
@@ -207,28 +233,6 @@ def _find_near(samples: _Samples, grid: CubeGrid, window: float) -> IndexArray:
     inside: BoolArray = (distance <= window) & (rows >= 0) & (rows < ny) & (columns >= 0) & (columns < nx)
     near[rows[inside], columns[inside]] = True
     return np.stack(np.nonzero(near))
-
-
-def _resample_block(
-    cube: SpectralCube, samples: _Samples, pixels: IndexArray, block: tuple[int, int], rule: LocalRegression
-) -> None:
-    """Fill wavelengths start to stop of the cube."""
-    start, stop = block
-    reach = math.ceil(WAVE_WINDOW)
-    low, high = max(start - reach, 0), min(stop + reach, samples.flux.shape[1])
-    flux, error = samples.flux[:, low:high], samples.error[:, low:high]
-    good = np.isfinite(flux) & np.isfinite(error) & (error > 0)
-    if not good.any():
-        return
-    row, column = np.nonzero(good)
-    coordinates = np.stack([samples.x[row], samples.y[row], (column + low).astype(np.float64)])
-    waves = np.arange(start, stop, dtype=np.float64)
-    points = np.empty((3, waves.size, pixels.shape[1]))
-    points[0], points[1], points[2] = pixels[1], pixels[0], waves[:, np.newaxis]
-    fit = resample_points(coordinates, flux[good], points.reshape(3, -1), rule, error[good])
-    shape = points.shape[1:]
-    cube.flux[start:stop, pixels[0], pixels[1]] = fit.values.reshape(shape)
-    cube.error[start:stop, pixels[0], pixels[1]] = fit.errors.reshape(shape)
 
 
 def add_exposures(images: Sequence[SlitImage], grid: CubeGrid) -> FloatArray:

@@ -56,7 +56,7 @@ def test_that_the_steps_are_those_observers_know():
     ]  # fmt: skip
     assert keys["combine_spectra"] == [
         "save", "registration", "method", "weighted", "combine_aps", "robust", "threshold", "maxiters", "fit_order",
-        "fit_window", "smoothing", "edge_threshold", "adaptive_algorithm",
+        "fit_window", "smoothing", "edge_threshold", "adaptive_algorithm", "response_error",
     ]  # fmt: skip
 
 

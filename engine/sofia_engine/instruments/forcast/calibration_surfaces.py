@@ -7,11 +7,10 @@ from astropy.io import fits
 
 from sofia_engine.errors import ReferenceDataError
 from sofia_engine.header.cards import Card, is_wcs
-from sofia_engine.header.merging import merge_headers
 from sofia_engine.instruments.forcast.calibration_spectra import read_numbers
-from sofia_engine.instruments.forcast.configuration import merging_rules
 from sofia_engine.instruments.forcast.grism_files import load_maps, load_orders, request_grism_file
 from sofia_engine.instruments.forcast.grism_frame import name_grism_product, require_planes
+from sofia_engine.instruments.forcast.rejection import merge_product_headers
 from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.painter import draw
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
@@ -184,10 +183,7 @@ def _make_calibration(
     run: Run,
 ) -> Companion:
     """The calibration file: wavelength and slit position of all pixels."""
-    merged = merge_headers([image.header for image in images], merging_rules(), images[0].header)
-    for warning in merged.warnings:
-        run.warn(warning)
-    header = merged.header
+    header = merge_product_headers(images, run)
     for keyword in [k for k in header if is_wcs(k)]:
         del header[keyword]
     header.remove("BUNIT", ignore_missing=True)

@@ -5,12 +5,16 @@ from typing import Literal
 
 import numpy as np
 
-from sofia_engine.header.merging import merge_headers
-from sofia_engine.instruments.forcast.configuration import merging_rules
 from sofia_engine.instruments.forcast.grism_frame import CORRELATION, pack_spectrum, require_planes
+from sofia_engine.instruments.forcast.rejection import (
+    find_combination,
+    merge_product_headers,
+    rejection_rounds,
+    rejection_threshold,
+    robust_switch,
+)
 from sofia_engine.layouts import unpack
 from sofia_engine.numerics.arrays import FloatArray
-from sofia_engine.numerics.coadd import CombinationRule
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
@@ -20,6 +24,7 @@ from sofia_engine.spectroscopy.combination import (
     combine_spectra,
     find_scales,
     require_same_wavelengths,
+    separate_apertures,
     smooth_spectrum,
 )
 
@@ -56,29 +61,9 @@ class ResponseCombination(SavedOutput):
     weighted: bool = parameter(
         True, label="Weight by errors", group="Combination", help="Weight a mean by inverse variances."
     )
-    robust: bool = parameter(
-        True,
-        label="Robust combination",
-        group="Combination",
-        help="Leave out values that lie far from the others.",
-    )
-    threshold: float = parameter(
-        8.0,
-        label="Outlier rejection threshold (sigma)",
-        group="Combination",
-        unit="sigma",
-        gt=0,
-        le=1000,
-        help="Values further from the median than this many standard deviations of the stack are left out.",
-    )
-    maxiters: int = parameter(
-        5,
-        label="Maximum sigma-clipping iterations",
-        group="Combination",
-        ge=1,
-        le=100,
-        help="Largest number of rounds of rejection.",
-    )
+    robust: bool = robust_switch("Combination")
+    threshold: float = rejection_threshold("Combination")
+    maxiters: int = rejection_rounds("Combination")
     fwhm: float = parameter(
         2.0,
         label="Smoothing Gaussian FWHM (pixels)",
@@ -107,17 +92,14 @@ def combine_response(images: Sequence[Product], p: ResponseCombination, run: Run
     response, error = _combine(curves, p, run)
     correlation = images[0].header.get(CORRELATION, 1.0)
     response, error = smooth_spectrum(response, error, p.fwhm, float(correlation))
-    merged = merge_headers([image.header for image in images], merging_rules(), images[0].header)
-    for warning in merged.warnings:
-        run.warn(warning)
     unit = str(images[0].header.get("YUNITS", "Me/s/Jy"))
     combined = Product.of(
-        merged.header,
+        merge_product_headers(images, run),
         {
             "WAVEPOS": Plane.of(curves[0]["WAVEPOS"], str(images[0].header.get("XUNITS", "um"))),
             "RESPONSE": Plane.of(response, unit),
             "RESPONSE_ERROR": Plane.of(error, unit),
-            "TRANSMISSION": Plane.of(combine_curves([curve["TRANSMISSION"] for curve in curves], p.method)),
+            "TRANSMISSION": Plane.of(_combine_transmissions(curves, p)),
         },
     )
     run.quality["response"] = float(np.nanmedian(response))
@@ -125,14 +107,20 @@ def combine_response(images: Sequence[Product], p: ResponseCombination, run: Run
     return pack_spectrum(combined, "response")
 
 
+def _combine_transmissions(curves: Sequence[Product], p: ResponseCombination) -> FloatArray:
+    transmissions = [curve["TRANSMISSION"] for curve in curves]
+    return combine_curves(separate_apertures(transmissions) if p.combine_aps else transmissions, p.method)
+
+
 def _combine(curves: Sequence[Product], p: ResponseCombination, run: Run) -> tuple[FloatArray, FloatArray]:
     values = [curve["RESPONSE"] for curve in curves]
     errors = [curve["RESPONSE_ERROR"] for curve in curves]
-    if len(curves) == 1:
+    if p.combine_aps:
+        values, errors = separate_apertures(values), separate_apertures(errors)
+    if len(values) == 1:
         return values[0], errors[0]
     scales = find_scales(np.stack(values), p.scale_method, p.scale_index)
     run.log(f"Scale factors: {', '.join(f'{scale:.4f}' for scale in scales)}")
     run.history(f"Response: scaled by {', '.join(f'{scale:.5f}' for scale in scales)} ({p.scale_method})")
-    rule = CombinationRule(p.method, p.weighted, p.robust, p.threshold, p.maxiters)
-    combined = combine_spectra(values, errors, rule, scales)
+    combined = combine_spectra(values, errors, find_combination(p), scales)
     return combined.flux, combined.error

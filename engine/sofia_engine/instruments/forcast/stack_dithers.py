@@ -6,10 +6,15 @@ from typing import Literal
 import numpy as np
 
 from sofia_engine.errors import InputError
-from sofia_engine.header.merging import merge_headers
-from sofia_engine.instruments.forcast.configuration import merging_rules
 from sofia_engine.instruments.forcast.grism_frame import square_error
-from sofia_engine.numerics.coadd import CombinationRule, combine_stack
+from sofia_engine.instruments.forcast.rejection import (
+    find_combination,
+    merge_product_headers,
+    rejection_rounds,
+    rejection_threshold,
+    robust_switch,
+)
+from sofia_engine.numerics.coadd import combine_stack
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
@@ -31,18 +36,9 @@ class DitherParameters(SavedOutput):
         "mean", label="Combination method", help="Statistic of the images of a dither position."
     )
     weighted: bool = parameter(True, label="Use weighted mean", help="Weight a mean by inverse variances.")
-    robust: bool = parameter(True, label="Robust combination", help="Leave out values that lie far from the others.")
-    threshold: float = parameter(
-        8.0,
-        label="Outlier rejection threshold (sigma)",
-        unit="sigma",
-        gt=0,
-        le=1000,
-        help="Values further from the median than this many standard deviations of the stack are left out.",
-    )
-    maxiters: int = parameter(
-        5, label="Maximum sigma-clipping iterations", ge=1, le=100, help="Largest number of rounds of rejection."
-    )
+    robust: bool = robust_switch()
+    threshold: float = rejection_threshold()
+    maxiters: int = rejection_rounds()
 
 
 @step(
@@ -69,14 +65,12 @@ def stack_dithers(images: Sequence[Product], p: DitherParameters, run: Run) -> t
 
 
 def _combine(images: Sequence[Product], p: DitherParameters, run: Run) -> Product:
-    rule = CombinationRule(p.method, p.weighted, p.robust, p.threshold, p.maxiters)
     shapes = {image["FLUX"].shape for image in images}
     if len(shapes) > 1:
         raise InputError(f"{images[0].name}: the images to be combined differ in shape: {sorted(shapes)}.")
-    combined = combine_stack([image["FLUX"] for image in images], [square_error(image) for image in images], rule)
-    merged = merge_headers([image.header for image in images], merging_rules(), images[0].header)
-    for warning in merged.warnings:
-        run.warn(warning)
+    variances = [square_error(image) for image in images]
+    combined = combine_stack([image["FLUX"] for image in images], variances, find_combination(p))
+    header = merge_product_headers(images, run)
     run.log(f"Stacked {len(images)} images of dither position {images[0].header.get('DTHINDEX', 0)}")
     run.history(f"Stack dithers: {p.method} of {', '.join(image.name for image in images)}")
-    return images[0].replace(header=merged.header, FLUX=combined.flux, ERROR=np.sqrt(combined.variance))
+    return images[0].replace(header=header, FLUX=combined.flux, ERROR=np.sqrt(combined.variance))
