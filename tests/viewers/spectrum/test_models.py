@@ -28,7 +28,7 @@ from sofia_viewers.spectrum.operations import (
     subtract_continuum,
 )
 from sofia_viewers.spectrum.pane import PaneState, ZoomHistory
-from sofia_viewers.spectrum.pane_grid import find_place
+from sofia_viewers.spectrum.pane_rows import find_place, lay_out_panes, move_pane
 from sofia_viewers.spectrum.selection import format_numbers, parse_numbers
 from sofia_viewers.spectrum.session import SpectrumSession
 from sofia_viewers.spectrum.spectrum import Spectrum
@@ -453,3 +453,37 @@ def test_that_slit_positions_can_be_shown_in_all_units_of_angles(make_file):
     assert session.content(0).curves[0].y[-1] == pytest.approx(1.0 / 60.0)
     session.change_pane(x_field="spatial_profile", x_unit="")
     assert session.list_units("x") == ["", "pixel"]
+
+
+def test_that_panes_are_moved_along_and_between_rows():
+    rows = lay_out_panes("abcd", "grid")
+    assert rows == (("a", "b"), ("c", "d"))
+    assert move_pane(rows, "a", "right") == (("b", "a"), ("c", "d"))
+    assert move_pane(rows, "a", "left") == rows
+    assert move_pane(rows, "a", "down") == (("b",), ("a", "c", "d"))
+    assert move_pane(rows, "d", "up") == (("a", "d", "b"), ("c",))
+    assert move_pane(rows, "a", "up") == (("a",), ("b",), ("c", "d"))
+    assert move_pane((("a",), ("b",)), "b", "down") == (("a",), ("b",))
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(["left", "right", "up", "down"])), max_size=30))
+def test_that_no_pane_is_lost_or_doubled_by_moving(moves):
+    rows = lay_out_panes("abcde", "grid")
+    for name, way in moves:
+        rows = move_pane(rows, name, way)
+        assert sorted(name for row in rows for name in row) == list("abcde")
+        assert all(rows)
+
+
+def test_that_free_layouts_take_new_panes_and_forget_removed_ones():
+    assert lay_out_panes("acx", "free", (("a", "b"), ("c",))) == (("a",), ("c", "x"))
+    assert lay_out_panes("a", "free", ()) == (("a",),)
+
+
+def test_that_a_free_layout_is_saved_with_the_session(make_file):
+    session = SpectrumSession()
+    session.add_pane()
+    session.move_pane("down")
+    again = SpectrumSession()
+    again.restore(json.loads(json.dumps(session.to_json())))
+    assert again.rows == session.rows == (("pane1",), ("pane2",))

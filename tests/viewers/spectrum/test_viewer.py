@@ -853,3 +853,18 @@ def test_that_a_range_chosen_elsewhere_is_marked_in_the_units_shown(viewer, qtbo
     viewer.session.change_pane(x_unit="pixel")
     viewer.mark_range(10.4, 10.6)
     assert "cannot be marked" in viewer.status.text()
+
+
+def test_that_panes_are_moved_to_where_the_user_wants_them(viewer):
+    for _ in range(2):
+        viewer.session.add_pane()
+    viewer.session.select_pane(0)
+    viewer.panes_panel.moves["down"].click()
+    QtWidgets.QApplication.processEvents()
+    assert viewer.panes_panel.layout_choice.currentText() == "free"
+    first, second, third = (view.mapTo(viewer, view.rect().topLeft()) for view in viewer.area.views.values())
+    assert second.y() < first.y() == third.y()
+    assert first.x() < third.x()
+    choose(viewer.panes_panel.layout_choice, "rows")
+    QtWidgets.QApplication.processEvents()
+    assert len({view.mapTo(viewer, view.rect().topLeft()).y() for view in viewer.area.views.values()}) == 3

@@ -114,7 +114,11 @@ class PanesPanel(Section):
             make_button("Add Pane", "Add a pane"),
             make_button("Remove Pane", "Remove this pane"),
         )
-        self.layout_choice = make_combo(["grid", "rows", "columns"], "Layout of the panes")
+        self.layout_choice = make_combo(["grid", "rows", "columns", "free"], "Layout of the panes")
+        self.moves = {
+            way: make_button(sign, f"Move the current pane {way}; the layout becomes a free one")
+            for way, sign in (("left", "←"), ("right", "→"), ("up", "↑"), ("down", "↓"))
+        }
         self.linked = QtWidgets.QCheckBox("Link x")
         self.linked.setToolTip("Panes with the same x axis zoom and pan together")
         self._lay_out()
@@ -135,6 +139,7 @@ class PanesPanel(Section):
             self.add(label, edit, button)
         self.add(self.add_button, self.remove_button)
         self.add(self.layout_choice, self.linked, label="Layout")
+        self.add(*self.moves.values(), label="Move pane")
 
     def _connect(self) -> None:
         session = self.session
@@ -150,13 +155,19 @@ class PanesPanel(Section):
         self.hide_all.clicked.connect(lambda: self.apply("*", enabled=False))
         self.add_button.clicked.connect(lambda _=False: session.add_pane())
         self.remove_button.clicked.connect(lambda _=False: session.remove_pane())
-        self.layout_choice.currentTextChanged.connect(lambda text: session.set_style(layout=text))
+        self.layout_choice.currentTextChanged.connect(self._choose_layout)
+        for way, button in self.moves.items():
+            button.clicked.connect(lambda _=False, way=way: session.move_pane(way))
         self.linked.toggled.connect(lambda on: session.set_style(linked=on))
         session.subscribe(self._on_change)
 
     def _on_change(self, what: str) -> None:
         if what in ("panes", "files", "style") or what == f"pane:{self.session.pane.id}":
             self.refresh()
+
+    def _choose_layout(self, layout: str) -> None:
+        rows = self.session.rows if layout == "free" else ()  # free begins with what is there
+        self.session.set_style(layout=layout, rows=rows)
 
     @property
     def targets(self) -> list[int]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
+from sofia_viewers.spectrum.pane_rows import Rows
 from sofia_viewers.spectrum.units import Convention, WaveAxis
 
 __all__ = ["AxisState", "PaneFile", "PaneState", "PlotStyle", "ZoomHistory"]
@@ -138,7 +139,9 @@ class PlotStyle:
     grid: bool = False
     width: float = 1.5
     linked: bool = True
-    layout: Literal["grid", "rows", "columns"] = "grid"
+    layout: Literal["grid", "rows", "columns", "free"] = "grid"
+    rows: Rows = ()
+    """Where the panes are if the layout is free."""
     legend: bool = True
 
 

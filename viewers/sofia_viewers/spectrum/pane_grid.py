@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 
 from sofia_viewers.qt import Qt, QtWidgets
+from sofia_viewers.spectrum.pane_rows import Rows
 from sofia_viewers.spectrum.pane_view import PaneView
 
-__all__ = ["PaneGrid", "find_place"]
-
-
-def find_place(number: int, count: int, layout: str) -> tuple[int, int]:
-    """Return row and column of a pane: a grid with as many rows as the root of their count, or one row or column."""
-    if layout == "rows":
-        return number, 0
-    if layout == "columns":
-        return 0, number
-    columns = math.ceil(count / math.ceil(math.sqrt(count)))
-    return divmod(number, columns)
+__all__ = ["PaneGrid"]
 
 
 class PaneGrid(QtWidgets.QWidget):
@@ -25,34 +16,30 @@ class PaneGrid(QtWidgets.QWidget):
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
-        self._arranged: tuple[tuple[str, ...], str] = ((), "")
+        self._arranged: Rows = ()
         self.splitter = self._make_splitter(Qt.Orientation.Vertical)
         self._layout = QtWidgets.QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.addWidget(self.splitter)
 
-    def arrange(self, panes: list[PaneView], layout: str) -> None:
-        """Show panes, and no others, in a layout: ``grid``, ``rows`` or ``columns``; the same ones keep their sizes."""
-        wanted = (tuple(pane.name for pane in panes), layout)
-        if wanted == self._arranged:
+    def arrange(self, panes: Mapping[str, PaneView], rows: Rows) -> None:
+        """Show panes, and no others, in rows of their names; where nothing changes, they keep their sizes."""
+        if rows == self._arranged:
             return
-        self._arranged = wanted
-        rows: dict[int, list[PaneView]] = {}
-        for number, pane in enumerate(panes):
-            rows.setdefault(find_place(number, len(panes), layout)[0], []).append(pane)
+        self._arranged = rows
         old = self.splitter
         single_row = len(rows) == 1
         self.splitter = self._make_splitter(Qt.Orientation.Horizontal if single_row else Qt.Orientation.Vertical)
-        for row in rows.values():
+        for row in rows:
             holder = self.splitter
             if not single_row and len(row) > 1:
                 holder = self._make_splitter(Qt.Orientation.Horizontal)
                 self.splitter.addWidget(holder)
-            for pane in row:
-                holder.addWidget(pane)
-                pane.show()
+            for name in row:
+                holder.addWidget(panes[name])
+                panes[name].show()
             _share_evenly(holder, len(row))
-        _share_evenly(self.splitter, len(rows) if not single_row else len(panes))
+        _share_evenly(self.splitter, len(rows) if not single_row else len(rows[0]))
         self._layout.replaceWidget(old, self.splitter)
         old.deleteLater()
 

@@ -16,6 +16,7 @@ from sofia_viewers.spectrum.curves import SIGNAL_TO_NOISE, Curve, CurveRequest, 
 from sofia_viewers.spectrum.derivation import Derivation, derive
 from sofia_viewers.spectrum.expression import list_names
 from sofia_viewers.spectrum.pane import AxisState, PaneFile, PaneState, PlotStyle
+from sofia_viewers.spectrum.pane_rows import Direction, Rows, lay_out_panes, move_pane
 from sofia_viewers.spectrum.selection import parse_numbers
 from sofia_viewers.spectrum.spectrum import SpectrumFile
 from sofia_viewers.spectrum.units import PIXEL, list_flux_units, list_wave_units, show_unit
@@ -246,6 +247,16 @@ class SpectrumSession:
             del self.panes[index]
             self.current = max(0, min(self.current if index > self.current else self.current - 1, len(self.panes) - 1))
         self._tell("panes")
+
+    @property
+    def rows(self) -> Rows:
+        """Where the panes are: rows of their names."""
+        return lay_out_panes([state.id for state in self.panes], self.style.layout, self.style.rows)
+
+    def move_pane(self, direction: Direction, number: int | None = None) -> None:
+        """Move a pane, the current one by default; the layout becomes a free one."""
+        name = self.panes[self.current if number is None else number].id
+        self.set_style(layout="free", rows=move_pane(self.rows, name, direction))
 
     def select_pane(self, number: int) -> None:
         """Make a pane current."""
@@ -494,6 +505,7 @@ class SpectrumSession:
             panes = [PaneState.from_json(state) for state in plain["panes"]]
             known = {f.name for f in fields(PlotStyle)}
             style = PlotStyle(**{name: value for name, value in plain["style"].items() if name in known})
+            style = replace(style, rows=tuple(tuple(str(name) for name in row) for row in style.rows))
             formulas = {str(name): str(text) for name, text in plain["formulas"].items()}
             current = int(plain["current"])
             derivations = {key: Derivation.from_json(value) for key, value in plain.get("derivations", {}).items()}

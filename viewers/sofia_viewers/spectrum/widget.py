@@ -72,7 +72,7 @@ class SpectrumArea(QtWidgets.QWidget):
             if name not in self.views:
                 self.views[name] = self._make_view(name)
                 self.draw(name)
-        self.grid.arrange([self.views[name] for name in wanted], self.session.style.layout)
+        self.grid.arrange(self.views, self.session.rows)
         for name, view in self.views.items():
             view.set_current(name == self.session.pane.id and len(wanted) > 1)
 
