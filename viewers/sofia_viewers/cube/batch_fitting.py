@@ -18,8 +18,8 @@ __all__ = ["BatchFit", "Guess", "evaluate_batch", "fit_batch", "guess_lines"]
 
 FloatArray = NDArray[np.float64]
 
-_MOST_ITERATIONS = 100
-_TOLERANCE = 1e-8
+_MOST_ITERATIONS = 200
+_TOLERANCE = 1e-10
 _FIRST_DAMPING = 1e-2
 _LARGEST_DAMPING = 1e10
 _NARROWEST = 0.05
@@ -339,8 +339,12 @@ def _iterate(
         predicted = -(2.0 * np.einsum("np,np->n", gradient[active], moved)
                       + np.einsum("np,npq,nq->n", moved, normal[active], moved, optimize=True))  # fmt: skip
         better = new_cost <= cost[active]
-        drop = np.maximum(np.where(better, cost[active] - new_cost, 0.0), np.maximum(predicted, 0.0))
-        ended = drop <= _TOLERANCE * cost[active] + 1e-300
+        least = _TOLERANCE * cost[active] + 1e-300
+        # A step cut at a bound may promise a higher sum: that is no minimum, a shorter one is tried.
+        small = np.where(
+            better, np.maximum(cost[active] - new_cost, predicted) <= least, (predicted >= 0) & (predicted <= least)
+        )
+        ended = small.astype(bool)
         gain = np.where(predicted > 0, (cost[active] - new_cost) / np.where(predicted > 0, predicted, 1.0), 1.0)
         taken = active[better]
         point[taken], cost[taken] = trial[better], new_cost[better]

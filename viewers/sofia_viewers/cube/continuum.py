@@ -14,7 +14,7 @@ __all__ = ["ContinuumFit", "choose_windows", "fit_continuum"]
 
 FloatArray = NDArray[np.float64]
 
-_ROUNDS = 3
+_ROUNDS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,15 +86,15 @@ def fit_continuum(
         raise StepError(f"{len(wave)} wavelengths are too few for a continuum of degree {degree}: widen the windows.")
     middle, half = 0.5 * (wave.min() + wave.max()), 0.5 * float(np.ptp(wave)) or 1.0
     powers = ((wave - middle) / half)[:, None] ** np.arange(degree + 1)
-    good = np.isfinite(flux) if error is None else np.isfinite(flux) & (error > 0)
-    values = np.where(good, flux, 0.0)
-    weights = np.ones_like(values) if error is None else np.where(good, 1.0 / np.where(good, error, 1.0) ** 2, 0.0)
+    known = np.isfinite(flux) if error is None else np.isfinite(flux) & (error > 0)
+    values, good = np.where(known, flux, 0.0), known
+    weights = np.ones_like(values) if error is None else np.where(known, 1.0 / np.where(known, error, 1.0) ** 2, 0.0)
     for turn in range(_ROUNDS if clip else 1):
         coefficients, inverse = _solve(powers, values, weights * good)
         rest = np.where(good, values - powers @ coefficients, np.nan)
         if turn == _ROUNDS - 1 or not clip:
             break
-        kept = good & ~_find_outliers(rest, clip)
+        kept = known & ~_find_outliers(np.where(known, values - powers @ coefficients, np.nan), clip)
         if (kept == good).all():
             break
         good = kept

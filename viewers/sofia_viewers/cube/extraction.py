@@ -84,13 +84,21 @@ def find_aperture(region: Region, shape: tuple[int, int]) -> Aperture:
     if region.has_area:
         (rows, columns), mask = region.cut_out(shape)
         if mask.any():
-            return Aperture(rows, columns, mask)
+            return _trim(rows, columns, mask)
     x, y = (round(value) for value in region.center)
     if not (0 <= x < shape[1] and 0 <= y < shape[0]):
         raise InputError(
             f"The {region.shape} {region.name} lies outside the cube: move it onto the data.".replace("  ", " ")
         )
     return Aperture(slice(y, y + 1), slice(x, x + 1), np.ones((1, 1), dtype=bool))
+
+
+def _trim(rows: slice, columns: slice, mask: NDArray[np.bool_]) -> Aperture:
+    """Return the pixels in the smallest box that holds them."""
+    (low, high), (left, right) = (np.flatnonzero(mask.any(axis=axis))[[0, -1]] for axis in (1, 0))
+    box = mask[low : high + 1, left : right + 1]
+    first_row, first_column = rows.start + int(low), columns.start + int(left)
+    return Aperture(slice(first_row, first_row + box.shape[0]), slice(first_column, first_column + box.shape[1]), box)
 
 
 def extract_spectrum(

@@ -48,11 +48,14 @@ class SkyCoordinates(Coordinates):  # type: ignore[misc]
         Wavelengths of the slices of a cube.
     unit : str
         Their unit.
+    about : float
+        Right ascensions are given within 180 degrees of this one, so that fields across 0 h are whole.
     """
 
-    def __init__(self, celestial: Any, wave: FloatArray | None = None, unit: str = "um") -> None:
+    def __init__(self, celestial: Any, wave: FloatArray | None = None, unit: str = "um", about: float = 180.0) -> None:
         super().__init__(n_dim=2 if wave is None else 3)
         self.celestial, self.wave, self.unit = celestial, wave, unit
+        self.about = about
         self._matrix = find_rotation(celestial, "icrs")
 
     @property
@@ -80,6 +83,7 @@ class SkyCoordinates(Coordinates):  # type: ignore[misc]
             warnings.simplefilter("ignore")
             lon, lat = self.celestial.wcs_pix2world(x.ravel(), y.ravel(), 0)
         lon, lat = _turn(self._matrix, lon, lat)
+        lon = _bring_near(lon, self.about)
         found = [lon.reshape(x.shape), lat.reshape(x.shape)]
         if self.wave is not None:
             found.append(np.interp(rest[0], np.arange(len(self.wave)), self.wave))
@@ -104,6 +108,10 @@ def _turn(matrix: FloatArray, lon: Any, lat: Any) -> tuple[FloatArray, FloatArra
     a, d = np.radians(lon), np.radians(lat)
     x, y, z = matrix @ np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)])
     return np.degrees(np.arctan2(y, x)) % 360.0, np.degrees(np.arctan2(z, np.hypot(x, y)))
+
+
+def _bring_near(lon: Any, about: float) -> FloatArray:
+    return np.asarray(about + (np.asarray(lon, dtype=float) - about + 180.0) % 360.0 - 180.0)
 
 
 @dataclass(frozen=True)
@@ -136,6 +144,7 @@ class LinkedData:
         self.data: dict[str, Data] = {}
         self.sources: dict[str, Source] = {}
         self.origins: dict[str, Any] = {}
+        self._about: float | None = None
         self._groups: dict[str, Any] = {}
         self._shapes: dict[str, dict[str, Any]] = {}
 
@@ -146,7 +155,9 @@ class LinkedData:
         samples = cube.samples()
         plain = not isinstance(samples, DerivedSamples) and samples.scale == 1.0 and samples.zero == 0.0
         values = samples.raw if plain else np.broadcast_to(np.float32(0), samples.shape)
-        coords = SkyCoordinates(cube.wcs, cube.wave, cube.wave_unit) if cube.wcs is not None else None
+        coords = None
+        if cube.wcs is not None:
+            coords = SkyCoordinates(cube.wcs, cube.wave, cube.wave_unit, self._find_about(cube.wcs, cube.shape[1:]))
         self._add(key, _make_data(cube.name, {cube.flux.name: (values, cube.flux.unit)}, coords),
                   Source("cube", str(cube.path or "")))  # fmt: skip
 
@@ -160,16 +171,26 @@ class LinkedData:
         """
         if frame.wcs is None:
             raise InputError(f"{frame.title} has no coordinates on the sky, so that it cannot be linked.")
-        data = _make_data(frame.title, {frame.plane.name: (frame.image, frame.plane.unit)}, SkyCoordinates(frame.wcs))
+        coords = SkyCoordinates(frame.wcs, about=self._find_about(frame.wcs, frame.shape))
+        data = _make_data(frame.title, {frame.plane.name: (frame.image, frame.plane.unit)}, coords)
         path = str(frame.file.path or "")
         self._add(key, data, Source("image", path, frame.plane.name, frame.slice_number))
 
     def add_catalog(self, key: str, name: str, sky: FloatArray, path: str = "") -> None:
         """Add a catalogue: (n, 2) ICRS positions, degrees."""
         data = Data(label=name)
-        data.add_component(np.asarray(sky[:, 0], dtype=float), RA)
+        if self._about is None and len(sky):
+            self._about = float(sky[0, 0])
+        data.add_component(_bring_near(sky[:, 0], 180.0 if self._about is None else self._about), RA)
         data.add_component(np.asarray(sky[:, 1], dtype=float), DEC)
         self._add(key, data, Source("catalog", path))
+
+    def _find_about(self, wcs: Any, shape: tuple[int, int]) -> float:
+        """Return the right ascension that all others are brought near: that of the middle of the first data set."""
+        if self._about is None:
+            lon, _ = SkyCoordinates(wcs).pixel_to_world_values((shape[1] - 1) / 2, (shape[0] - 1) / 2)
+            self._about = float(lon)
+        return self._about
 
     def remove(self, key: str) -> None:
         """Remove a data set with its links."""
@@ -199,7 +220,8 @@ class LinkedData:
     def select_region(self, name: str, region: Region, wcs: Any) -> None:
         """Select what lies in a region: a polygon on the sky, in pixels of an image with these coordinates."""
         outline = max(region.outlines(), key=len)[:, :2]
-        lon, lat = SkyCoordinates(wcs).pixel_to_world_values(outline[:, 0], outline[:, 1])
+        about = 180.0 if self._about is None else self._about
+        lon, lat = SkyCoordinates(wcs, about=about).pixel_to_world_values(outline[:, 0], outline[:, 1])
         self._select(name, {"polygon": np.round(np.column_stack([lon, lat]), _DECIMALS).tolist()})
 
     def select_range(self, name: str, low: float, high: float) -> None:

@@ -197,7 +197,7 @@ def read_pixels(
 ) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
     """Give blocks of rows: which, and values and errors as (n_wave, pixels); masked pixels are NaN.
 
-    Without a plane of errors they are one robust scatter of the differences of neighbouring slices for each pixel.
+    Without a plane of errors they are one robust scatter of the second differences along each pixel's spectrum.
     """
     samples, error_name = cube.samples(), cube.error_of()
     every = slice(0, cube.shape[0])
@@ -219,7 +219,7 @@ def _estimate_noise(flux: FloatArray) -> FloatArray:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return np.asarray(1.4826 * np.nanmedian(np.abs(np.diff(flux, axis=0)), axis=0) / np.sqrt(2.0))
+        return np.asarray(1.4826 * np.nanmedian(np.abs(np.diff(flux, 2, axis=0)), axis=0) / np.sqrt(6.0))
 
 
 def fit_level(cube: Cube, line: LineRange, flux: FloatArray, error: FloatArray, waves: slice) -> ContinuumFit | None:

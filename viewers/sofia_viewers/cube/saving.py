@@ -39,9 +39,9 @@ def save_maps(path: str | Path, cube: Cube, maps: Mapping[str, MapImage]) -> Pat
         header["BUNIT"] = made.unit
         for keyword, value in made.notes.items():
             header[keyword] = value
-        hdus.append(fits.ImageHDU(as_float32(made.values), header, made.name.upper()))
+        hdus.append(fits.ImageHDU(as_float32(made.values), header, _plain(made.name)))
         if made.error is not None:
-            hdus.append(fits.ImageHDU(as_float32(made.error), header, f"{made.name.upper()} ERROR"))
+            hdus.append(fits.ImageHDU(as_float32(made.error), header, f"{_plain(made.name)} ERROR"))
     return _write(path, hdus.writeto)
 
 
@@ -172,6 +172,11 @@ def make_cut_table(cut: PathCut) -> Any:
 def save_table(path: str | Path, table: Any) -> Path:
     """Write a table as ECSV, CSV or VOTable, by the suffix."""
     return write_table(table, path)
+
+
+def _plain(text: str) -> str:
+    """Return a name in capitals and in the characters that FITS headers can hold."""
+    return text.replace("–", "-").replace("μ", "u").encode("ascii", "replace").decode().upper()
 
 
 def _write(path: str | Path, fill: Any) -> Path:

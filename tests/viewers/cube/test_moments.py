@@ -1,0 +1,140 @@
+"""Moments and continua against known truth, with their errors."""
+
+import numpy as np
+import pytest
+
+from sofia_engine.errors import StepError
+from sofia_viewers.cube.continuum import choose_windows, fit_continuum
+from sofia_viewers.cube.moments import LineRange, compute_moment_maps, measure_moments
+
+from .conftest import REST, make_header, make_truth, simulate, write_cube
+
+LINE = LineRange(REST - 0.25, REST + 0.25, rest=REST)
+WATT = 1e-26 * 2.99792458e14 / REST**2
+
+
+def pulls(made, expected, where):
+    """Return differences from the truth in errors."""
+    return ((made.values - expected) / made.error)[where]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("Moment 1", None), ("Moment 2", 120.0), ("Moment 3", 0.0), ("Moment 4", 3.0)],
+)
+def test_that_moments_of_a_rotating_source_are_those_of_the_truth_within_their_errors(galaxy, truth, name, expected):
+    bright = truth.flux > 0.1
+    made = compute_moment_maps(galaxy, LINE)[name]
+    found = pulls(made, truth.velocity if expected is None else expected, bright)
+    assert bright.sum() > 100
+    assert abs(np.mean(found)) < 0.45
+    assert 0.8 < np.std(found) < 1.3
+
+
+def test_that_the_flux_is_in_watts_and_unbiased(galaxy, truth):
+    made = compute_moment_maps(galaxy, LINE)["Moment 0"]
+    assert made.unit == "W/m2/pixel"
+    bright = truth.flux > 0.05
+    found = pulls(made, truth.flux * WATT, bright)
+    assert abs(np.mean(found)) < 0.4
+    assert 0.8 < np.std(found) < 1.25
+    assert made.values[bright].sum() == pytest.approx((truth.flux * WATT)[bright].sum(), rel=0.02)
+
+
+def test_that_moments_without_noise_are_exact(tmp_path):
+    from sofia_viewers.cube.cube import open_cube
+
+    truth = make_truth()
+    cube = open_cube(write_cube(tmp_path / "c.fits", simulate(truth, None), make_header(), WAVELENGTH=truth.wave))
+    maps = compute_moment_maps(cube, LineRange(REST - 0.35, REST + 0.35, rest=REST, least_snr=0.0))
+    inner = np.abs(truth.velocity) < 150
+    assert np.nanmax(np.abs(maps["Moment 1"].values - truth.velocity)[inner & (truth.flux > 0.02)]) < 0.5
+    assert maps["Moment 2"].values[inner & (truth.flux > 0.1)] == pytest.approx(120.0, rel=5e-3)
+
+
+def test_that_continuum_windows_are_the_only_places_of_the_fit(galaxy, truth):
+    windows = ((truth.wave[0], truth.wave[12]), (truth.wave[-12], truth.wave[-1]))
+    made = compute_moment_maps(galaxy, LineRange(REST - 0.2, REST + 0.2, windows, 1, REST))
+    assert made["Continuum"].values[12] == pytest.approx(truth.continuum[12], abs=0.03)
+
+
+def test_that_faint_and_masked_pixels_have_no_velocity(galaxy, truth):
+    mask = np.zeros(truth.flux.shape, dtype=bool)
+    mask[5:18] = True
+    maps = compute_moment_maps(galaxy, LineRange(REST - 0.25, REST + 0.25, rest=REST, least_snr=10.0), mask=mask)
+    assert np.isnan(maps["Moment 0"].values[~mask]).all()
+    assert np.isnan(maps["Moment 1"].values[0]).all()
+    strong = maps["Moment 0"].values >= 10.0 * maps["Moment 0"].error
+    assert np.array_equal(np.isfinite(maps["Moment 1"].values), strong)
+
+
+def test_that_a_cube_without_errors_gets_them_from_its_noise(tmp_path, truth):
+    from sofia_viewers.cube.cube import open_cube
+
+    cube = open_cube(write_cube(tmp_path / "c.fits", simulate(truth), make_header(), None, WAVELENGTH=truth.wave))
+    made = compute_moment_maps(cube, LINE)["Moment 1"]
+    assert 0.7 < np.nanstd(pulls(made, truth.velocity, truth.flux > 0.1)) < 1.5
+
+
+def test_that_missing_values_give_missing_moments_without_a_warning(tmp_path):
+    from sofia_viewers.cube.cube import open_cube
+
+    data = np.full((40, 6, 5), np.nan)
+    data[:, 2, 2] = 1.0
+    cube = open_cube(write_cube(tmp_path / "nan.fits", data, make_header((6, 5), 40)))
+    maps = compute_moment_maps(cube, LineRange(REST - 0.1, REST + 0.1, rest=REST))
+    assert np.isnan(maps["Moment 1"].values).all()
+    assert np.isnan(np.delete(maps["Moment 0"].values.ravel(), 12)).all()
+
+
+def test_that_a_range_without_slices_is_refused(galaxy):
+    with pytest.raises(StepError, match="fewer than three slices"):
+        compute_moment_maps(galaxy, LineRange(150.0, 150.1))
+
+
+def test_that_work_can_be_stopped(galaxy):
+    class Enough(Exception):
+        pass
+
+    def stop(_):
+        raise Enough
+
+    with pytest.raises(Enough):
+        compute_moment_maps(galaxy, LINE, progress=stop)
+
+
+def test_that_errors_of_moments_are_the_scatter_of_many_realisations():
+    rng = np.random.default_rng(5)
+    axis = np.linspace(-600.0, 600.0, 61)
+    line = np.exp(-0.5 * ((axis - 30.0) / 110.0) ** 2)[:, None]
+    noise = 0.03
+    found = measure_moments(
+        axis, np.full(61, 20.0), line + rng.normal(0, noise, (61, 4000)), np.full((61, 4000), noise)
+    )
+    assert np.nanstd(found.values, axis=1)[:3] == pytest.approx(np.nanmedian(found.errors, axis=1)[:3], rel=0.1)
+    assert np.nanmean(found.values[1]) == pytest.approx(30.0, abs=0.5)
+
+
+def test_that_a_continuum_is_fitted_with_right_errors_and_without_outliers():
+    rng = np.random.default_rng(2)
+    wave = np.linspace(100.0, 101.0, 50)
+    level = 2.0 + 3.0 * (wave - 100.5)
+    flux = level[:, None] + rng.normal(0, 0.1, (50, 3000))
+    flux[7] += 5.0
+    flux[9, :100] = np.nan
+    fit = fit_continuum(wave, flux, np.full_like(flux, 0.1), 1)
+    at = np.array([100.2])
+    pull = (fit.evaluate(at)[0] - 1.1) / fit.find_error(at)[0]
+    assert abs(pull.mean()) < 0.1
+    assert pull.std() == pytest.approx(1.0, rel=0.1)
+
+
+def test_that_spectra_with_too_few_points_have_no_continuum():
+    flux = np.full((10, 2), np.nan)
+    flux[:, 1] = 1.0
+    flux[0, 0] = 1.0
+    fit = fit_continuum(np.arange(10.0), flux, np.ones_like(flux), 2)
+    values = fit.evaluate(np.array([4.0]))[0]
+    assert np.isnan(values[0])
+    assert values[1] == pytest.approx(1.0)
+    assert choose_windows(np.arange(5.0), [(3, 1)]).tolist() == [False, True, True, True, False]

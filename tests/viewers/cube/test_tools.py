@@ -1,0 +1,332 @@
+"""The tools of the explorer, through their controls: maps, fits, cuts, new cubes, links, sessions."""
+
+import json
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from sofia_viewers.cube import link_tools
+from sofia_viewers.cube.cube import open_cube
+from sofia_viewers.cube.session import read_session, write_session
+from sofia_viewers.image.regions import Region
+from sofia_viewers.qt import Qt, QtCore, QtWidgets
+
+from .conftest import REST, make_header, settle, write_cube
+
+
+@pytest.fixture
+def explorer(qtbot, make_explorer, galaxy_path):
+    """Give an explorer with a galaxy, the spectrum of its core, and the line selected."""
+    viewer = make_explorer(galaxy_path)
+    viewer.images.regions.add(Region("circle", ((13.5, 11.5),), (4.0,), name="core"), "cube 0")
+    settle(qtbot, viewer)
+    viewer.spectra_tools.set_rest(REST)
+    viewer.map_tools.select_range(REST - 0.25, REST + 0.25)
+    settle(qtbot, viewer)
+    return viewer
+
+
+def keys(viewer):
+    return [entry.key for entry in viewer.images.frames.entries]
+
+
+def frame_of(viewer, key):
+    return next(entry.frame for entry in viewer.images.frames.entries if entry.key == key)
+
+
+def test_that_a_selected_range_is_shown_as_an_image_and_follows(qtbot, explorer, galaxy):
+    waves = galaxy.find_slices(REST - 0.25, REST + 0.25)
+    np.testing.assert_allclose(frame_of(explorer, "map range").image, galaxy.samples()[waves].mean(axis=0), rtol=1e-5)
+    explorer.map_tools.panel.how.setCurrentText("sum")
+    explorer.map_tools.select_range(REST - 0.05, REST + 0.05)
+    settle(qtbot, explorer)
+    explorer.map_tools.panel.how.activated.emit(1)
+    settle(qtbot, explorer)
+    waves = galaxy.find_slices(REST - 0.05, REST + 0.05)
+    np.testing.assert_allclose(frame_of(explorer, "map range").image, galaxy.samples()[waves].sum(axis=0), rtol=1e-5)
+    explorer.map_tools.panel.live.setChecked(False)
+    settle(qtbot, explorer)
+    assert "map range" not in keys(explorer)
+
+
+def test_that_the_button_computes_moments_with_velocities(qtbot, explorer, truth, tmp_path):
+    explorer.map_tools.panel.moments.click()
+    settle(qtbot, explorer)
+    frame = frame_of(explorer, "map Moment 1 cube 0")
+    bright = truth.flux > 0.1
+    assert np.nanmedian(np.abs(frame.image - truth.velocity)[bright]) < 5.0
+    assert frame.plane.unit == "km/s"
+    assert frame.title.startswith("Moment 1 · galaxy.fits")
+    assert frame.companion_image("error").shape == (24, 28)
+    explorer.map_tools.save(tmp_path / "maps.fits")
+    settle(qtbot, explorer)
+    with fits.open(tmp_path / "maps.fits") as hdus:
+        assert "MOMENT 4 ERROR" in [hdu.name for hdu in hdus]
+    explorer.map_tools.panel.clear.click()
+    assert keys(explorer) == ["cube 0"]
+
+
+def test_that_all_pixels_are_fitted_inside_the_mask(qtbot, explorer, truth):
+    explorer.map_tools.panel.mask.setCurrentText("Inside the region")
+    explorer.map_tools.fit_panel.fit.click()
+    settle(qtbot, explorer)
+    velocity = frame_of(explorer, "map Velocity cube 0").image
+    y, x = np.mgrid[:24, :28]
+    inside = np.hypot(x - 13.5, y - 11.5) <= 4.0
+    assert np.array_equal(np.isfinite(velocity), inside)
+    assert np.abs(velocity - truth.velocity)[inside].max() < 40.0
+
+
+def test_that_masks_by_level_compare_with_the_current_image(explorer):
+    explorer.map_tools.panel.mask.setCurrentText("Above the level")
+    explorer.map_tools.fit_panel.fit.click()
+    assert "level" in explorer.images.status.text()
+    explorer.map_tools.panel.level.setText("0.8")
+    frame = explorer.images.frames.entry.frame
+    assert np.array_equal(explorer.map_tools.find_mask(), frame.image > 0.8)
+    assert np.array_equal(explorer.map_tools.find_mask("Below the level"), frame.image < 0.8)
+
+
+def test_that_work_without_a_range_says_what_to_do(qtbot, make_explorer, galaxy_path):
+    viewer = make_explorer(galaxy_path)
+    for button in (viewer.map_tools.panel.moments, viewer.map_tools.fit_panel.fit, viewer.edit_tools.panel.subtract):
+        viewer.say("")
+        button.click()
+        assert "Select the range of the line" in viewer.images.status.text()
+    viewer.cut_tools.panel.cut.click()
+    assert "Draw a line" in viewer.images.status.text()
+
+
+def test_that_channel_maps_share_their_limits(qtbot, explorer):
+    explorer.map_tools.panel.count.setValue(5)
+    explorer.map_tools.panel.channels.click()
+    settle(qtbot, explorer)
+    shown = [entry for entry in explorer.images.frames.entries if "channel" in entry.key]
+    assert len(shown) == 5
+    assert len({entry.display.limits for entry in shown}) == 1
+
+
+def test_that_cells_and_the_last_fit_give_first_values(qtbot, explorer):
+    explorer.map_tools.fit_panel.cells.click()
+    settle(qtbot, explorer)
+    assert len(explorer.map_tools.guesses) > 5
+    assert f"{len(explorer.map_tools.guesses)} places" in explorer.map_tools.fit_panel.state.text()
+    explorer.spectra.fit(explorer.spectra.area.current.name, (REST - 0.3, REST + 0.3))
+    explorer.map_tools.fit_panel.adopt.click()
+    (guess,) = explorer.map_tools.guesses
+    assert guess.centers[0] == pytest.approx(REST, abs=0.02)
+
+
+def test_that_the_range_keeps_its_wavelengths_when_spectra_are_shown_over_velocity(qtbot, explorer):
+    before = explorer.map_tools.range
+    explorer.spectra_tools.panel.velocity.setChecked(True)
+    settle(qtbot, explorer)
+    assert explorer.spectra.area.current.content.x_unit == "km/s"
+    assert explorer.map_tools.range == pytest.approx(before, rel=1e-9)
+    low, high = explorer.spectra.overlays.region[1:]
+    assert (low, high) == pytest.approx((-475.1, 475.1), abs=0.2)
+    assert "km/s" in explorer.slices.label.text()
+    explorer.spectra_tools.panel.velocity.setChecked(False)
+    settle(qtbot, explorer)
+    assert explorer.map_tools.range == pytest.approx(before, rel=1e-9)
+
+
+def test_that_a_dragged_line_is_cut_live(qtbot, explorer, galaxy):
+    name = explorer.images.regions.add(Region("line", ((3.0, 11.0), (20.0, 11.0))), "cube 0")
+    settle(qtbot, explorer)
+    np.testing.assert_allclose(explorer.cut_tools.view.cut.values, galaxy.samples()[:, 11, 3:21], rtol=1e-5)
+    explorer.images.regions.edit(name, Region("line", ((3.0, 5.0), (20.0, 5.0))), "cube 0")
+    settle(qtbot, explorer)
+    np.testing.assert_allclose(explorer.cut_tools.view.cut.values, galaxy.samples()[:, 5, 3:21], rtol=1e-5)
+
+
+def test_that_crop_mask_and_subtraction_add_cubes(qtbot, explorer, galaxy, tmp_path):
+    explorer.edit_tools.panel.crop.click()
+    settle(qtbot, explorer)
+    assert explorer.cube.shape == (50, 8, 8)
+    explorer.edit_tools.save(tmp_path / "part.fits")
+    settle(qtbot, explorer)
+    assert open_cube(tmp_path / "part.fits").shape == (50, 8, 8)
+    explorer.images.select("cube 0")
+    explorer.edit_tools.panel.subtract.click()
+    settle(qtbot, explorer)
+    assert explorer.cube.name == "galaxy.fits · continuum subtracted"
+    explorer.edit_tools.panel.correct.click()
+    settle(qtbot, explorer)
+    assert "reference transmission" in explorer.cube.name
+    assert len(explorer.cubes) == 4
+    explorer.edit_tools.panel.operator.setCurrentText("-")
+    explorer.edit_tools.combine("-", "cube 0")
+    settle(qtbot, explorer)
+    assert "−" in explorer.cube.name
+    explorer.edit_tools.panel.close_button.click()
+    settle(qtbot, explorer)
+    assert len(explorer.cubes) == 4
+
+
+def test_that_the_spectrum_under_the_cursor_is_shown(qtbot, explorer, galaxy):
+    explorer.spectra_tools.panel.kernel.activated.emit(3)
+    explorer.live.follow_cursor("cube 0", 6.2, 7.1)
+    settle(qtbot, explorer)
+    file = explorer.spectra.session.files["cursor:cube 0"]
+    np.testing.assert_allclose(file.spectra[0].flux, galaxy.samples()[:, 6:9, 5:8].mean(axis=(1, 2)), rtol=1e-5)
+    explorer.spectra_tools.panel.kernel.activated.emit(0)
+    assert "cursor:cube 0" not in explorer.spectra.session.files
+
+
+def test_that_a_lasso_is_drawn_by_hand(qtbot, explorer):
+    explorer.spectra_tools.panel.shapes["lasso"].click()
+    view = explorer.images.area.views["cube 0"]
+    corners = [(5.0, 5.0), (12.0, 5.0), (12.0, 12.0), (5.0, 12.0)]
+    places = [QtCore.QPointF(*view.pixel_to_screen.map(*corner)).toPoint() for corner in corners]
+    qtbot.mousePress(view, Qt.MouseButton.LeftButton, pos=places[0])
+    for place in places[1:]:
+        qtbot.mouseMove(view, place)
+    qtbot.mouseRelease(view, Qt.MouseButton.LeftButton, pos=places[-1])
+    settle(qtbot, explorer)
+    region = list(explorer.images.regions.named().values())[-1]
+    assert region.shape == "polygon"
+    assert len(region.points) >= 4
+    assert bool(region.contains(8.0, 8.0))
+    assert not bool(region.contains(15.0, 8.0))
+    assert explorer.images.commands.tool == "pan"
+
+
+def test_that_transmission_and_further_planes_are_shown(qtbot, make_explorer, tmp_path, truth):
+    from .conftest import simulate
+
+    data = simulate(truth)
+    path = write_cube(
+        tmp_path / "c.fits", data, make_header(), TRANSMISSION=np.full(80, 0.8), UNCORRECTED_FLUX=data * 0.8
+    )
+    viewer = make_explorer(path)
+    viewer.images.regions.add(Region("point", ((10.0, 10.0),)), "cube 0")
+    viewer.spectra_tools.panel.plane_boxes["UNCORRECTED_FLUX"].setChecked(True)
+    viewer.spectra_tools.panel.transmission.setChecked(True)
+    settle(qtbot, viewer)
+    (file,) = viewer.spectra.session.files.values()
+    np.testing.assert_allclose(file.spectra[0]["uncorrected_flux"], 0.8 * file.spectra[0].flux, rtol=1e-5)
+    (curve,) = viewer.spectra.area.current.content.overplot
+    assert curve.y == pytest.approx(np.full(80, 0.8))
+
+
+def test_that_images_and_catalogues_are_linked_and_selected_everywhere(qtbot, explorer, galaxy, tmp_path):
+    header = make_header((60, 60), pixel=3.0)
+    for key in [k for k in header if k.endswith("3") and k != "CD3_3"] + ["CD3_3"]:
+        del header[key]
+    fits.PrimaryHDU(np.random.default_rng(1).random((60, 60)).astype("f4"), header).writeto(tmp_path / "image.fits")
+    table = tmp_path / "stars.csv"
+    positions = galaxy.wcs.wcs_pix2world([[13.5, 11.5], [25.0, 2.0]], 0)
+    table.write_text("name,ra,dec\n" + "".join(f"s{i},{a},{d}\n" for i, (a, d) in enumerate(positions)))
+    explorer.link_tools.add_image(tmp_path / "image.fits")
+    explorer.link_tools.add_catalog(table)
+    settle(qtbot, explorer)
+    counts = explorer.link_tools.counts
+    assert counts["core"]["image 0"] == pytest.approx(np.pi * 64, rel=0.06)
+    assert counts["core"]["catalog 0"] == 1
+    assert counts["wavelengths"] == {"cube 0": 50}
+    assert explorer.link_tools.members["catalog 0"] == (0,)
+    assert [index.row() for index in explorer.link_tools.panel.rows.selectionModel().selectedRows()] == [0]
+    explorer.link_tools.panel.rows.selectRow(1)
+    settle(qtbot, explorer)
+    assert explorer.link_tools.counts["catalog rows"] == {"catalog 0": 1}
+    for view in explorer.images.area.views.values():
+        assert len(view.shown_drawings["linked catalogs"]) >= 2
+    explorer.link_tools.remove("image 0")
+    settle(qtbot, explorer)
+    assert "image 0" not in keys(explorer)
+    assert "image 0" not in explorer.link_tools.counts["core"]
+
+
+def test_that_contours_of_an_image_are_drawn_on_the_cube(qtbot, explorer):
+    explorer.map_tools.panel.moments.click()
+    settle(qtbot, explorer)
+    explorer.images.overlays.change(contours=True, contour_source="map Moment 0 cube 0")
+    explorer.images.apply_overlays()
+    settle(qtbot, explorer)
+    assert explorer.images.area.views["cube 0"].shown_drawings["contours"]
+
+
+def test_that_missing_glue_is_named_in_one_sentence(qtbot, explorer, monkeypatch):
+    monkeypatch.setattr(link_tools, "has_glue", lambda: False)
+    told = []
+    explorer.failed.connect(told.append)
+    explorer.commands.by_name["glue"].trigger()
+    assert told == [link_tools.INSTALL_GLUE]
+    assert explorer.images.status.text() == link_tools.INSTALL_GLUE
+
+
+def test_that_glue_gets_files_of_cubes_that_are_only_in_memory(qtbot, explorer, monkeypatch):
+    started = []
+    monkeypatch.setattr(link_tools, "has_glue", lambda: True)
+    monkeypatch.setattr(link_tools, "start_glue", lambda plain: started.append(plain))
+    explorer.edit_tools.panel.crop.click()
+    settle(qtbot, explorer)
+    explorer.link_tools.open_in_glue()
+    settle(qtbot, explorer)
+    (plain,) = started
+    assert [entry["kind"] for entry in plain["data"]] == ["cube", "cube"]
+    assert open_cube(plain["data"][1]["path"]).shape == (50, 8, 8)
+    assert set(plain["selections"]) == {"core", "wavelengths"}
+
+
+def test_that_a_session_is_shown_again(qtbot, explorer, make_explorer, tmp_path):
+    explorer.choose_slice(33)
+    explorer.spectra.overlays.add_window((157.36, 157.45))
+    settle(qtbot, explorer)
+    path = write_session(explorer, tmp_path / "session.json")
+    again = make_explorer()
+    read_session(again, path)
+    settle(qtbot, again)
+    assert again.slices.slider.value() == 33
+    assert again.map_tools.range == pytest.approx(explorer.map_tools.range)
+    assert again.map_tools.windows()[0] == pytest.approx(explorer.map_tools.windows()[0])
+    (region,) = again.images.regions.named().values()
+    assert region.name == "core"
+    assert again.spectra.session.pane.rest == pytest.approx(REST)
+    assert json.loads(path.read_text())["cubes"] == [str(explorer.cube.path)]
+
+
+def test_that_long_work_can_be_stopped(qtbot, explorer):
+    explorer.jobs.run("Wait", lambda progress: [progress(0.5) or QtCore.QThread.msleep(5) for _ in range(5000)], print)
+    assert explorer.jobs.is_busy
+    assert not explorer.jobs.run("More", lambda _: None, print)
+    explorer.jobs.cancel.click()
+    qtbot.waitUntil(lambda: not explorer.jobs.is_busy, timeout=10000)
+    assert explorer.images.status.text() == "Stopped."
+
+
+def test_that_products_replace_cubes_and_keep_slice_and_regions(qtbot, explorer, galaxy):
+    from sofia_engine.product import Product
+
+    explorer.choose_slice(17)
+    product = Product.of(
+        make_header(FILENAME="new.fits"), {"FLUX": np.full((80, 24, 28), 2.0, np.float32), "WAVELENGTH": galaxy.wave}
+    )
+    explorer.show_products([product, Product.of(make_header(), {"FLUX": np.ones((4, 4))})])
+    settle(qtbot, explorer)
+    assert [cube.name for cube in explorer.cubes.values()] == ["new.fits"]
+    assert explorer.slices.slider.value() == 17
+    (file,) = (f for key, f in explorer.spectra.session.files.items() if key.startswith("aperture"))
+    assert file.spectra[0].flux == pytest.approx(np.full(80, 104.0), rel=0.1)
+    explorer.pinned = True
+    explorer.show_products([])
+    assert explorer.cubes
+
+
+def test_that_all_controls_have_names_and_nothing_is_cut_off(explorer):
+    for panel in [explorer.tools.widget(i) for i in range(explorer.tools.count())]:
+        for kind in (QtWidgets.QComboBox, QtWidgets.QLineEdit, QtWidgets.QPushButton):
+            for widget in panel.findChildren(kind):
+                assert widget.accessibleName() or widget.toolTip() or getattr(widget, "text", str)(), widget
+        assert panel.widget().minimumSizeHint().width() <= panel.viewport().width() + 2
+
+
+def test_that_no_thread_is_left_when_the_window_is_closed(qtbot, explorer):
+    explorer.slices.play.setChecked(True)
+    explorer.map_tools.panel.moments.click()
+    explorer.close()
+    assert not explorer.slices.is_playing
+    assert explorer.tasks._pool.activeThreadCount() == 0
+    assert explorer.images.tasks._pool.activeThreadCount() == 0
