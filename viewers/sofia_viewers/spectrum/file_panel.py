@@ -139,6 +139,8 @@ class PanesPanel(Section):
             self.add(label, edit, button)
         self.add(self.add_button, self.remove_button)
         self.add(self.layout_choice, self.linked, label="Layout")
+        for button in self.moves.values():
+            button.setMaximumWidth(44)
         self.add(*self.moves.values(), label="Move pane")
 
     def _connect(self) -> None:
