@@ -178,15 +178,10 @@ def find_peak(flux: FloatArray, error: FloatArray, ignored: float) -> tuple[int,
     (int, int, int)
         The position with the best signal-to-noise ratio in the smoothed cube, and the slice of the largest flux there.
     """
-    from scipy.ndimage import gaussian_filter
-
     lost = int(ignored * len(flux))
     inner = slice(lost, len(flux) - lost)
-    smooth = [
-        gaussian_filter(plane, SMOOTHING, truncate=REACH, mode="constant", cval=np.nan) for plane in (flux, error)
-    ]
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = (smooth[0] / smooth[1])[inner]
+        ratio = (_smooth(flux) / _smooth(error))[inner]
     if not np.isfinite(ratio).any():  # too small a map for the kernel
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = (flux / error)[inner]
@@ -196,6 +191,23 @@ def find_peak(flux: FloatArray, error: FloatArray, ignored: float) -> tuple[int,
     spectrum = flux[inner, y, x]
     number = int(np.nanargmax(spectrum)) if np.isfinite(spectrum).any() else 0
     return int(inner.start) + number, int(y), int(x)
+
+
+def _smooth(cube: FloatArray) -> FloatArray:
+    """Cube smoothed with a Gaussian along all axes; NaN wherever its kernel meets NaN or the border."""
+    reach = int(REACH * SMOOTHING)
+    offsets = np.arange(-reach, reach + 1)
+    kernel = np.exp(-0.5 * np.square(offsets / SMOOTHING))
+    kernel /= kernel.sum()
+    smooth = np.asarray(cube, dtype=np.float64)
+    for axis in range(cube.ndim):
+        lines = np.moveaxis(smooth, axis, 0)
+        made = np.full(lines.shape, np.nan)
+        inner = len(lines) - 2 * reach
+        if inner > 0:
+            made[reach : reach + inner] = sum(w * lines[k : k + inner] for k, w in enumerate(kernel))
+        smooth = np.moveaxis(made, 0, axis)
+    return smooth
 
 
 def _choose_slice(
