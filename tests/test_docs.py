@@ -55,14 +55,19 @@ def observed(tmp_path_factory, reference_store):
 @pytest.mark.parametrize("page", PYTHON)
 def test_that_the_python_of_a_page_runs(page, observed, tmp_path, monkeypatch):
     import sofia_engine as sofia
+    from sofia_engine.errors import ReferenceDataError
 
     folder = tmp_path / "work"
     shutil.copytree(observed, folder)
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("SOFIA_DESK_OFFLINE", "1")
     names = {"__name__": "documentation", "sofia": sofia, "files": sorted((folder / "raw").glob("*.fits"))}
     for block in find_blocks(page, "python"):
         if not block.startswith(SKETCHES.get(page, "no sketch")):
-            exec(compile(block, page, "exec"), names)
+            try:
+                exec(compile(block, page, "exec"), names)
+            except ReferenceDataError as error:
+                pytest.skip(f"the calibration files are not on this computer: {error}")
 
 
 @pytest.mark.parametrize("line", COMMANDS)

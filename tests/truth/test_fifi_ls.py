@@ -26,6 +26,14 @@ APERTURE_FACTOR = 5.4
 """Error of the sum over a circle of 15 arcsec over the square root of the sum of ERROR squared; see the decision."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _offline():
+    """Use the calibration files at hand; tests are skipped without them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOFIA_DESK_OFFLINE", "1")
+        yield
+
+
 def lay_mosaic(n, step):
     """Offsets of a square mosaic, arcsec."""
     places = (np.arange(n) - (n - 1) / 2) * step
