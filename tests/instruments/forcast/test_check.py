@@ -128,3 +128,20 @@ def test_that_the_input_is_not_changed(make_raw, drive):
     drive(checkhead, (raw,))
     np.testing.assert_array_equal(raw["PRIMARY"], before)
     assert "ASSC_AOR" not in raw.header
+
+
+@pytest.mark.parametrize(
+    ("planes", "cards", "said"),
+    [
+        (5, {}, "is 5, NMC needs a multiple of 4: the last 1 will not be used"),
+        (3, {}, "is 3, NMC needs a multiple of 4: too few to be subtracted"),
+        (8, {"OTSTACKS": 2}, ""),
+        (6, {"OTSTACKS": 2}, "is 6, NMC needs a multiple of 8: too few to be subtracted"),
+        (5, {"INSTMODE": "STARE", "SKYMODE": "STARE", "CHOPPING": False, "NODDING": False}, ""),
+    ],
+)
+def test_that_planes_without_partner_are_noticed(make_raw, drive, planes, cards, said):
+    _, run = drive(checkhead, (make_raw(np.full((planes, 256, 256), 5000.0, np.float32), **cards),))
+    lines = [line for warning in run.warnings for line in warning.splitlines() if "NAXIS3" in line]
+    assert len(lines) == bool(said)
+    assert said in " ".join(lines)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from sofia_engine.errors import HeaderError, InputError
 from sofia_engine.header.requirements import Violation, check_header, list_violations
 from sofia_engine.instruments.forcast.configuration import configure, find_requirements
 from sofia_engine.instruments.forcast.loading import is_loaded, load_raw, needs_pairing, pair_nod_beams
-from sofia_engine.instruments.forcast.mode import read_text
+from sofia_engine.instruments.forcast.mode import find_sky_mode, read_text
+from sofia_engine.instruments.forcast.stacking import PLANES_NEEDED, find_rule
 from sofia_engine.pipeline.parameters import Parameters, parameter
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
@@ -19,6 +20,7 @@ from sofia_engine.product import Product
 __all__ = ["CheckParameters", "checkhead", "find_violations"]
 
 
+_CUBE = 3
 SAME_OBSERVATION = ("OBJECT", "OBSTYPE", "INSTCFG", "SKYMODE", "BORESITE", "DICHROIC")
 """Keywords in which the files of one observation agree."""
 
@@ -62,7 +64,20 @@ def find_violations(image: Product) -> list[Violation]:
         found.append(Violation(image.name, "OTMODE", "is 'SUR': data sampled up the ramp cannot be reduced"))
     if isinstance(header.get("DATE-OBS"), str) and not _begins_with_day(header["DATE-OBS"]):
         found.append(Violation(image.name, "DATE-OBS", f"is {header['DATE-OBS']!r}, must begin with a day YYYY-MM-DD"))
-    return found
+    return [*found, *_check_planes(image, shape)]
+
+
+def _check_planes(image: Product, shape: tuple[int, ...]) -> Iterator[Violation]:
+    """Warn of planes that make no whole number of chop and nod cycles; without differences any number will do."""
+    planes = shape[0] if len(shape) == _CUBE else 1
+    mode = find_sky_mode(image.header, planes)
+    rule = find_rule(mode)
+    repeats = image.header.get("OTSTACKS", 1)
+    group = PLANES_NEEDED[rule] if rule in ("map", "c2nc2", "nod") else 1
+    group *= int(repeats) if isinstance(repeats, int | float) and repeats >= 1 else 1
+    if planes and planes % group:
+        lost = "too few to be subtracted" if planes < group else f"the last {planes % group} will not be used"
+        yield Violation(image.name, "NAXIS3", f"is {planes}, {mode} needs a multiple of {group}: {lost}", "warning")
 
 
 def _begins_with_day(text: str) -> bool:
@@ -79,7 +94,7 @@ def _leave_out_invalid(images: Sequence[Product], p: CheckParameters, run: Run) 
     errors = [[violation for violation in violations if violation.severity == "error"] for violations in found]
     minor = [violation for violations in found for violation in violations if violation.severity == "warning"]
     if minor:
-        run.warn(f"Keywords that may be needed later:\n{list_violations(minor)}")
+        run.warn(f"Headers that may make trouble later:\n{list_violations(minor)}")
     if not any(errors):
         return images
     table = f"Invalid headers:\n{list_violations(itertools.chain(*errors))}"

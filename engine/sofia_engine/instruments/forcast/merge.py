@@ -55,6 +55,8 @@ Method = Literal["Header shifts", "Centroid", "Cross-correlation", "No shift"]
 KEYWORDS = {"Header shifts": "HEADER", "Centroid": "CENTROID", "Cross-correlation": "XCOR", "No shift": "NOSHIFT"}
 SEARCH_MARGIN = 10
 """Pixels inside the border in which no source is looked for."""
+_PUBLISHED_THRESHOLD = 20.0
+"""Written as in published products; there, too, the threshold follows from the number of sources wanted."""
 CANDIDATES = 40
 """Peaks among which the expected pattern is looked for."""
 TOLERANCE = 8.0
@@ -337,7 +339,11 @@ def _plan_centroid(image: Product, mode: str, throws: Throws, run: Run) -> Merge
     peaks = sorted(find_pattern(image["FLUX"], mode, throws, search), key=lambda peak: peak.y)
     target = read_source_position(image.header) or read_reference_pixel(image, run)
     copies = align_peaks(peaks, target)
-    cards: list[Card] = [configuration.card("MFWHM"), ("BORDER", 0, "additional border pixels")]
+    cards: list[Card] = [
+        configuration.card("MFWHM"),
+        ("MTHRESH", _PUBLISHED_THRESHOLD, "threshold for peakfind at merge (not used)"),
+        ("BORDER", 0, "additional border pixels"),
+    ]
     for index, peak in enumerate(peaks):
         run.history(f"Merge: {'positive' if peak.sign > 0 else 'negative'} source at [{peak.x:.3f},{peak.y:.3f}]")
         cards += [
