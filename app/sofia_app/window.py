@@ -143,6 +143,7 @@ class MainWindow(QtWidgets.QMainWindow):
         ):  # fmt: skip
             self.tabs.add(widget, name)
         self.setCentralWidget(self.tabs)
+        self._choose_tabs(self.shown)
         self._make_docks()
 
     def _make_page(self, kind: ViewerKind) -> ViewerPage:
@@ -174,7 +175,7 @@ class MainWindow(QtWidgets.QMainWindow):
         """Make another view of the same kind, with the same products shown in the same way, at the other side."""
         clone = self.add_clone(page.kind)
         clone.restore_view(page.view_state())
-        self.tabs.put(clone, "left" if self.tabs.place_of(page) == "right" else "right")
+        self.tabs.move(clone, "left" if self.tabs.place_of(page) == "right" else "right")
         clone.show_state(page.shown)
         return clone
 
@@ -291,10 +292,18 @@ class MainWindow(QtWidgets.QMainWindow):
         self.shown = opened
         for page in self.pages:
             page.show_state(opened)
+        self._choose_tabs(opened)
         self._bring_up_suitable(opened)
         self.header.show_products(opened.products)
         self.table.show_products(opened.products)
         self.pictures.show_pictures(opened.pictures)
+
+    def _choose_tabs(self, opened: OpenedState) -> None:
+        """Hide the tabs of special viewers that have nothing to show, and never had."""
+        for page in self.pages:
+            if page.kind in VIEWERS and not isinstance(page, ImageArea):
+                suits = any(page.kind.suits(product) for product in opened.products)
+                self.tabs.set_wanted(page, suits or page.viewer is not None)
 
     def _bring_up_suitable(self, opened: OpenedState) -> None:
         """Bring the viewer that suits products best to the front, if a viewer is there that does not, or did before."""

@@ -225,6 +225,7 @@ def test_that_a_short_robot_run_leaves_the_program_whole(qtbot, lab: Path, files
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("seed", [int(os.environ.get("SOFIA_DESK_ROBOT_SEED", "7"))])
 def test_that_a_robot_run_of_ten_minutes_leaves_the_program_whole(
     qtbot, lab: Path, files, tmp_path: Path, seed: int

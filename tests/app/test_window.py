@@ -999,6 +999,16 @@ class TestViews:
         viewer.state_opened.emit(first.state_key)
         driver.wait(lambda: window.shown.key == first.state_key)
 
+    def test_that_a_closed_quality_viewer_follows_no_more(self, driver: Driver) -> None:
+        driver.do("show_quality_viewer")
+        driver.wait(lambda: driver.window.quality_viewer.viewer is not None)
+        driver.do("clone_view")
+        clone = driver.window.pages[-1]
+        driver.window.tabs.close_asked.emit(clone)
+        QtWidgets.QApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+        driver.run("do_step")
+        assert driver.states[0] == "done"
+
     def test_that_the_list_of_steps_draws_times_and_numbers(self, driver: Driver) -> None:
         driver.run("reduce_all")
         panel = driver.window.pipeline

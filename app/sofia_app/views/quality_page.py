@@ -10,7 +10,7 @@ from sofia_app.models.products import OpenedState
 from sofia_app.models.viewer_kinds import ViewerKind
 from sofia_app.views.postponed import Postponed
 from sofia_app.views.viewer_page import ViewerPage
-from sofia_viewers.qt import QtGui, QtWidgets, Signal
+from sofia_viewers.qt import QtGui, Signal
 
 __all__ = ["QualityPage"]
 
@@ -36,9 +36,9 @@ class QualityPage(ViewerPage):
         self._desk = desk
         self._followed: tuple[str, str, str] = ("", "", "")
         self._folder = ""
-        self._scroller = QtWidgets.QScrollArea()
         self.message.setText("The quality viewer opens …")
-        desk.reduction.changed.connect(Postponed(self, self.refresh, delay=200))
+        self._later = Postponed(self, self.refresh, delay=200)
+        desk.reduction.changed.connect(self._later)
 
     def show_state(self, opened: OpenedState) -> None:
         """Nothing: the viewer reads the session itself."""
@@ -54,7 +54,7 @@ class QualityPage(ViewerPage):
             self._follow(self.viewer)
 
     def _follow(self, viewer: Any) -> None:
-        self.setCurrentWidget(self._scroller)
+        self.show_viewer()
         snapshot = self._desk.reduction.snapshot
         if self.pinned or snapshot is None or self._desk.reduction.progression is not None:
             return
@@ -74,12 +74,10 @@ class QualityPage(ViewerPage):
         if snapshot is not None and folder is not None and str(folder) == self._folder:
             self.viewer.open_session(Path(snapshot.session))
 
-    def _frame(self, viewer: Any) -> QtWidgets.QWidget:
-        """Put the viewer into a frame that scrolls where there is little room."""
-        self._scroller.setWidget(viewer)
-        self._scroller.setWidgetResizable(True)
-        self._scroller.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
-        return self._scroller
+    def close_viewer(self) -> None:
+        """Listen to the reduction no more, and end the threads of the viewer."""
+        self._desk.reduction.changed.disconnect(self._later)
+        super().close_viewer()
 
     def _make_viewer(self) -> Any:
         viewer = super()._make_viewer()

@@ -125,7 +125,14 @@ class ViewTabs(QtWidgets.QSplitter):
         group = self._group_of(view)
         if group is not None:
             self._active = group
+            group.setTabVisible(group.indexOf(view), True)
             group.setCurrentWidget(view)
+
+    def set_wanted(self, view: QtWidgets.QWidget, wanted: bool) -> None:
+        """Show or hide the tab of a view; one that is in front, or not among the tabs, is left alone."""
+        group = self._group_of(view)
+        if group is not None and (wanted or group.currentWidget() is not view):
+            group.setTabVisible(group.indexOf(view), wanted)
 
     def move(self, view: QtWidgets.QWidget, place: str) -> None:  # type: ignore[override]
         """Put a view to the ``left``, to the ``right``, or in a ``window`` of its own."""

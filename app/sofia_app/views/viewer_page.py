@@ -46,6 +46,7 @@ class ViewerPage(QtWidgets.QStackedWidget):
         super().__init__()
         self.kind = kind
         self.viewer: Any = None
+        self._framed: QtWidgets.QWidget | None = None
         self.pinned = False
         self.is_kept = True
         self.shown = OpenedState("", "", ())
@@ -136,7 +137,7 @@ class ViewerPage(QtWidgets.QStackedWidget):
         viewer.show_products(products, names)
         if hasattr(viewer, "show_region_files"):
             viewer.show_region_files(self._regions)
-        self.setCurrentWidget(viewer)
+        self.show_viewer()
 
     def _with_viewer(self, work: Callable[[Any], None]) -> None:
         if self.viewer is not None:
@@ -166,13 +167,22 @@ class ViewerPage(QtWidgets.QStackedWidget):
             viewer.pin_action.toggled.connect(self.set_pinned)
         if hasattr(viewer, "failed"):
             viewer.failed.connect(self.failed)
-        self.addWidget(self._frame(viewer))
+        self._framed = self._frame(viewer)
+        self.addWidget(self._framed)
         return viewer
 
     def _frame(self, viewer: Any) -> QtWidgets.QWidget:
-        """Return what is put on the page: the viewer, or something around it."""
-        widget: QtWidgets.QWidget = viewer
-        return widget
+        """Return what is put on the page: the viewer in a frame that scrolls where there is little room."""
+        scroller = QtWidgets.QScrollArea()
+        scroller.setWidget(viewer)
+        scroller.setWidgetResizable(True)
+        scroller.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+        return scroller
+
+    def show_viewer(self) -> None:
+        """Bring the viewer to the front of the page, if it is made."""
+        if self._framed is not None:
+            self.setCurrentWidget(self._framed)
 
 
 class ImageArea(ViewerPage):
@@ -195,9 +205,14 @@ class ImageArea(ViewerPage):
 
         def work(viewer: Any) -> None:
             viewer.compare_products(left, right, mode, names)
-            self.setCurrentWidget(viewer)
+            self.show_viewer()
 
         self._with_viewer(work)
+
+    def _frame(self, viewer: Any) -> QtWidgets.QWidget:
+        """Put the viewer on the page as it is: it bears any size."""
+        widget: QtWidgets.QWidget = viewer
+        return widget
 
     def show_nothing(self, products: Sequence[Product]) -> None:
         """List the planes of products without images."""

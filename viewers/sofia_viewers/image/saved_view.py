@@ -26,7 +26,7 @@ class SavedView:
     displays : tuple of DisplayState
         Limits and colours of each.
     view : ViewState, optional
-        Middle and zoom.
+        Middle and zoom; None if frames are fitted into their place.
     regions : tuple of Region
         In pixels of the first frame.
 

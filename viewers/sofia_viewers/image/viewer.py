@@ -231,7 +231,8 @@ class ImageViewer(QtWidgets.QWidget):
     def view_state(self) -> dict[str, Any]:
         """Return how frames are shown, as plain values: arrangement, locks, zoom, limits, colours, regions."""
         own = [region for name, region in self.regions.named().items() if name not in self._regions_of]
-        return describe_view(self.frames, next(iter(self._views.values()), None), own)
+        view = None if self._is_fitted else next(iter(self._views.values()), None)
+        return describe_view(self.frames, view, own)
 
     def restore_view(self, state: Mapping[str, Any]) -> None:
         """Show the next products as `view_state` says; what makes no sense is passed over."""
@@ -531,11 +532,14 @@ class ImageViewer(QtWidgets.QWidget):
         for region in saved.regions if same else ():
             if region not in self.regions.items():
                 self.regions.add(region, frames.entries[0].key)
-        if same and saved.view is not None:
+        if saved.view is not None and same:
             self._views = {entry.key: saved.view for entry in frames.entries}
             self._is_fitted = False
         self._set_frames(frames, keep_views=True)
         self.commands.show_arrangement(frames.arrangement)
+        if saved.view is None or not same:
+            self.fit()
+            QtCore.QTimer.singleShot(0, self, self._fit_again)
 
     def _show_saved_regions(self, entries: Sequence[FrameEntry]) -> None:
         for entry in entries:
