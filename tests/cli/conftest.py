@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,15 +55,13 @@ def start_desk(sessions: Path, tmp_path: Path) -> Iterator[Callable[..., "subpro
     """
     started: list[subprocess.Popen[str]] = []
 
-    def start(*words: object) -> "subprocess.Popen[str]":
+    def start(*words: object, **options: Any) -> "subprocess.Popen[str]":
         program = [sys.executable, "-c", START.format(folder=str(TOY_FOLDER)), *map(str, words)]
         process = subprocess.Popen(
             program,
             cwd=tmp_path,
             env=os.environ | {"SOFIA_DESK_SESSIONS": str(sessions), "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options,
         )
         started.append(process)
         return process

@@ -194,3 +194,37 @@ def test_that_a_second_interruption_ends_at_once(
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["info", "raw.fits"], ["reduce", "raw.fits", "--json"]])
+def test_that_output_that_cannot_be_written_is_one_sentence_and_an_exit_code(
+    start_desk: Start, tmp_path: Path, make_raw: Callable[..., Path], words: list[str]
+) -> None:
+    make_raw(tmp_path / "raw.fits")
+    with Path("/dev/full").open("w") as full:
+        process = start_desk(*words, stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.splitlines()[-1] == "ERROR: The output cannot be used: No space left on device."
+    assert "Traceback" not in err
+    assert "Exception ignored" not in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_that_a_limit_on_the_size_of_files_is_said_and_leaves_no_part(
+    start_desk: Start, tmp_path: Path, make_raw: Callable[..., Path]
+) -> None:
+    import resource
+
+    make_raw(tmp_path / "raw.fits")
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY))
+
+    process = start_desk("reduce", "raw.fits", "-o", "out", preexec_fn=limit)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "File too large" in err
+    assert "Traceback" not in err
+    assert not [path for path in tmp_path.rglob("*") if path.name.endswith((".part", "_SUM_raw.fits"))]

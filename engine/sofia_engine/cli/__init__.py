@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from sofia_engine._version import __version__
 from sofia_engine.cli.exit_codes import BAD_CONFIGURATION, INTERRUPTED, OK, exit_code_of
@@ -59,6 +59,11 @@ class _Parser(argparse.ArgumentParser):
         """Say what is wrong with the command line, and end."""
         self.exit(BAD_CONFIGURATION, f"ERROR: {message}\nType '{self.prog} --help' for the options.\n")
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Write; argparse itself keeps quiet about an output that cannot be written."""
+        if message:
+            (file or sys.stderr).write(message)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
@@ -107,7 +112,11 @@ def _run(argv: list[str]) -> int:
     if chosen in _VIEWERS and not _has_windows():
         raise ParameterError(f"The command {chosen} needs the windows, which are not installed; {_INSTALL_WINDOWS}")
     parser = _make_parser(chosen)
-    arguments = parser.parse_args(argv)
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit:
+        sys.stdout.flush()  # help and version are no good if they cannot be written
+        raise
     if not hasattr(arguments, "run"):
         return _start_desktop(parser)
     code: int = arguments.run(arguments)
