@@ -236,6 +236,17 @@ def test_that_a_nod_without_partner_is_left_out_and_named(open_fifi_ls, files):
     assert any("00001" in name for name, _ in skipped)
 
 
+def test_that_a_skipped_correction_needs_no_atmosphere(open_fifi_ls, files):
+    reduction = open_fifi_ls(files[:2])
+    reduction.set("telluric_correct", skip_tell=True, atran_file="")
+    reduction.run_to("telluric_correct")
+    (product,) = reduction.products
+    transmission = np.asarray(product["ATRAN"])  # 1 without any model
+    assert (transmission > 0.5).all()
+    assert (transmission < 1 + 1e-9).all()
+    assert np.isfinite(product["FLUX"]).any()
+
+
 @pytest.mark.parametrize(
     ("step", "key"),
     [("fit_ramps", "badpix_file"), ("telluric_correct", "atran_file"), ("flux_calibrate", "response_file")],

@@ -28,6 +28,8 @@ __all__ = ["HISTORY", "TelluricParameters", "correct_absorption", "telluric_corr
 
 HISTORY = "Telluric corrected"
 """What the history of corrected products says; Correct Wave Shift looks for it."""
+CLEAR_STEP = 0.001
+"""Steps of a spectrum of full transmission, um."""
 BLUE_LIMIT, RED_LIMIT = 130.0, 90.0
 """Wavelengths, um, up to and from which the model is kept with the product."""
 
@@ -146,8 +148,8 @@ def _find_sky(product: Product, p: TelluricParameters, run: Run) -> Sky:
             raise
         run.warn(f"{product.name}: there is no model of the atmosphere; full transmission is noted. {error}")
     wavelength = product["LAMBDA"]
-    ends = np.array([np.nanmin(wavelength) - 1.0, np.nanmax(wavelength) + 1.0])
-    return Sky(Transmission(ends, np.ones(2)), [])
+    fine = np.arange(np.nanmin(wavelength) - 1.0, np.nanmax(wavelength) + 1.0, CLEAR_STEP)
+    return Sky(Transmission(fine, np.ones_like(fine)), [])
 
 
 def correct_absorption(
