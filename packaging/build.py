@@ -141,6 +141,8 @@ def prepare_first_start(bundle: Bundle) -> None:
         named = seed / "kernels" / f"{place.name}_{hashlib.sha1(str(place).encode()).hexdigest()}"
         named.rename(named.with_name(package))
     left = [path.name for path in (seed / "kernels").iterdir() if path.name not in KERNELS]
+    if not list((seed / "matplotlib").glob("fontlist*")):
+        raise SystemExit("The program made no list of fonts; its users would wait for one at their first map.")
     if left:
         raise SystemExit(f"Kernels lie in packages that are not named in build.py: {', '.join(left)}")
 

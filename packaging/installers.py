@@ -54,7 +54,7 @@ def describe_package(version: str, kilobytes: int) -> str:
 Package: sofia-desk
 Version: {version}
 Architecture: {debian_architecture()}
-Maintainer: SOFIA Desk developers <sofia-desk@users.noreply.github.com>
+Maintainer: SOFIA Desk developers <noreply@example.org>
 Installed-Size: {kilobytes}
 Depends: {DEPENDS}
 Section: science
