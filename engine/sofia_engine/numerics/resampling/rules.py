@@ -97,8 +97,8 @@ class LocalRegression:
         How one-sided the samples may lie, by `edge_algorithm`; 0 allows all, higher values clip more.
     edge_algorithm : {"distribution", "ellipsoid", "box", "range", "none"}
         With m the mean position of the samples, v the point, t the threshold, in window units: the point must be
-        within 1/t standard deviations of the sample distribution; |m - v|/(1 - t) at most 1 as a vector; each
-        |m - v| at most 1 - t; a sample at least t away on both sides in each dimension.
+        within 1/t standard deviations of the sample distribution; (m - v)/(1 - t) at most 1 long; each component of
+        m - v at most 1 - t; a sample at least t away on both sides in each dimension.
     order_algorithm : {"bounded", "extrapolate", "counts", "none"}
         Samples needed for order o: o different coordinates on both sides in each dimension; o + 1 different
         coordinates in each; as many samples as coefficients of the full product; no check.
@@ -119,7 +119,7 @@ class LocalRegression:
         Leave out samples whose residual in a window is further than this many standard deviations (from the median
         absolute deviation) from the median, and fit again; 0: keep all.
     metric : float
-        Exponent p of the distance (sum of |x|^p)^(1/p) that must be at most 1 window.
+        Exponent p of the distance, the p-th root of the sum of abs(x)^p, that must be at most 1 window.
     cval : float
         Value where there is no fit.
     jobs : int, float or None

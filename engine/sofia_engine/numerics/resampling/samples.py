@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sofia_engine.numerics.outliers import MAD_FACTOR
+from sofia_engine.numerics.resampling.windows import unit_ball_volume
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -141,6 +141,8 @@ class CellIndex:
         Number of cells and their size in units of the window, in each dimension.
     origin, window : (K,) ndarray
         What scales coordinates.
+    extent : (K,) ndarray
+        Range of the coordinates in units of the window.
     """
 
     coordinates: FloatArray
@@ -150,13 +152,15 @@ class CellIndex:
     size: FloatArray
     origin: FloatArray
     window: FloatArray
+    extent: FloatArray
 
     @classmethod
     def sort(cls, coordinates: FloatArray, window: FloatArray) -> CellIndex:
         """Scale the samples to the window and sort them."""
         origin = coordinates.min(axis=1)
         scaled = (coordinates - origin[:, np.newaxis]) / window[:, np.newaxis]
-        cells, size = _choose_cells(scaled.max(axis=1), scaled.shape[1])
+        extent = scaled.max(axis=1)
+        cells, size = _choose_cells(extent, scaled.shape[1])
         number = np.zeros(scaled.shape[1], dtype=np.int64)
         for line, count, step in zip(scaled, cells, size, strict=True):
             number *= count
@@ -164,7 +168,7 @@ class CellIndex:
         order = np.argsort(number, kind="stable")
         starts = np.zeros(int(np.prod(cells)) + 1, dtype=np.int64)
         np.cumsum(np.bincount(number, minlength=len(starts) - 1), out=starts[1:])
-        return cls(scaled[:, order], order, starts, cells, size, origin, window)
+        return cls(np.take(scaled, order, axis=1), order, starts, cells, size, origin, window, extent)
 
     def scale(self, points: FloatArray) -> FloatArray:
         """Points (K, M) in units of the window, as rows (M, K)."""
@@ -172,10 +176,9 @@ class CellIndex:
 
     def expected_count(self) -> float:
         """Typical number of samples in a window, from their mean density."""
-        volume = np.prod(np.maximum(self.coordinates.max(axis=1), 1.0))
         dimensions, count = self.coordinates.shape
-        ball = math.pi ** (dimensions / 2) / math.gamma(dimensions / 2 + 1)
-        return float(min(count, count * ball / volume))
+        share = unit_ball_volume(dimensions) / np.prod(np.maximum(self.extent, 1.0))
+        return float(count * min(share, 1.0))
 
 
 def _choose_cells(extent: FloatArray, count: int) -> tuple[IndexArray, FloatArray]:
