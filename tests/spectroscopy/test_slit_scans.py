@@ -91,9 +91,10 @@ def test_that_wavelengths_without_data_are_left_out_and_blocks_do_not_show():
     grid = plan_cube(images)
     assert (grid.columns.start, grid.columns.stop) == (3, 38)
     steps = []
-    cube = resample_cube(images, grid, CubeRule(), lambda done, total: steps.append((done, total)))
-    assert steps[-1] == (35, 35)
-    assert np.nanmax(np.abs(cube.flux - 1)) < 1e-4
+    for rule in (CubeRule(), CubeRule(order=1)):
+        cube = resample_cube(images, grid, rule, lambda done, total: steps.append((done, total)))
+        assert steps[-1] == (35, 35)
+        assert np.nanmax(np.abs(cube.flux - 1)) < 1e-4
 
 
 def test_that_exposure_is_that_of_the_area_of_the_slits():
@@ -183,3 +184,17 @@ def test_that_adaptive_smoothing_shows_a_star_sharper_and_the_sky_no_noisier(alg
     assert adaptive[round(row), round(column)] > even[round(row), round(column)] + 0.5
     assert np.nanstd(adaptive[sky]) < noise * np.nanstd(even[sky])
     assert np.nanmax(np.abs(adaptive)) < 50  # nothing is extrapolated without limit
+
+
+def test_that_plain_means_are_those_of_the_resampling_engine(monkeypatch):
+    images = make_scan(lambda x, y: 3 + np.cos(x / 5) * np.sin(y / 7), rows=40, noise=0.1)
+    rng = np.random.default_rng(9)
+    images[1].flux[rng.random(images[1].flux.shape) < 0.1] = np.nan
+    images[2].error[10:14] = np.nan
+    images[3].error[:, 2:4] *= 3.0
+    grid, rule = plan_cube(images), CubeRule(window=5.0, smoothing=1.5)
+    fast = resample_cube(images, grid, rule)
+    monkeypatch.setattr(CubeRule, "is_plain_mean", False)
+    slow = resample_cube(images, grid, rule)
+    for name in ("flux", "error"):
+        np.testing.assert_allclose(getattr(fast, name), getattr(slow, name), rtol=1e-9)
