@@ -22,7 +22,18 @@ def test_that_a_region_shows_its_spectrum_and_follows_a_drag(qtbot, make_explore
     assert viewer.images.regions.named()[name].color == viewer.spectra.session.color_of(file.key)
     viewer.images.regions.remove(name)
     settle(qtbot, viewer)
-    assert not viewer.spectra.session.files
+    assert list(viewer.spectra.session.files) == ["aperture:brightest pixel:cube 0"]
+
+
+def test_that_the_brightest_pixel_is_shown_until_there_is_a_region(qtbot, make_explorer, galaxy_path, galaxy):
+    viewer = make_explorer(galaxy_path)
+    (file,) = viewer.spectra.session.files.values()
+    image = galaxy.samples()[viewer.slices.slider.value()]
+    row, column = np.unravel_index(image.argmax(), image.shape)
+    np.testing.assert_allclose(file.spectra[0].flux, galaxy.samples()[:, row, column], rtol=1e-6)
+    viewer.images.regions.add(Region("point", ((5.0, 5.0),)), "cube 0")
+    settle(qtbot, viewer)
+    assert [file.name for file in viewer.spectra.session.files.values()] == ["region 1"]
 
 
 def test_that_slider_marker_and_image_show_the_same_slice(qtbot, make_explorer, galaxy_path, galaxy):

@@ -20,6 +20,7 @@ __all__ = ["APERTURE", "CURSOR", "LiveSpectra"]
 
 APERTURE = "aperture:"
 CURSOR = "cursor:"
+_BRIGHTEST = "brightest pixel"
 Kernel = Literal[0, 1, 5, 9]
 
 _OFFSETS: dict[int, tuple[tuple[int, int], ...]] = {
@@ -89,6 +90,8 @@ class LiveSpectra(QtCore.QObject):
                     key = f"{APERTURE}{name}:{frame_key}"
                     wanted.add(key)
                     self._ask(key, cube, name, region)
+        for frame_key, cube in self._cubes.items() if not wanted else ():
+            wanted.add(self._ask_brightest(frame_key, cube))
         gone = [key for key in self.session.files if key.startswith(APERTURE) and key not in wanted]
         self._asked = {key: value for key, value in self._asked.items() if key in wanted}
         self._forget(gone)
@@ -105,6 +108,16 @@ class LiveSpectra(QtCore.QObject):
         title = self._title(region.name or name, cube)
         work = partial(_extract, cube, region, key, title, self.statistic, self.planes)
         self.tasks.submit(key, work, self._take, self._miss(key))
+
+    def _ask_brightest(self, frame_key: str, cube: Cube) -> str:
+        """Show the spectrum of the brightest pixel of a cube as long as there is no region."""
+        key = f"{APERTURE}{_BRIGHTEST}:{frame_key}"
+        number = next((e.frame.slice_number for e in self.images.frames.entries if e.key == frame_key), 0)
+        if key not in self._asked:
+            self._asked[key] = (cube, self.planes)
+            work = partial(_extract_brightest, cube, number, key, self._title(_BRIGHTEST, cube), self.planes)
+            self.tasks.submit(key, work, self._take, self._miss(key))
+        return key
 
     def _title(self, name: str, cube: Cube) -> str:
         return f"{name} · {cube.name}" if len(self._cubes) > 1 else name
@@ -159,6 +172,14 @@ def find_kernel(kernel: int, x: float, y: float, shape: tuple[int, int]) -> Aper
     rows, columns = slice(low_row, min(row + 2, shape[0])), slice(low_column, min(column + 2, shape[1]))
     cut = mask[low_row - row + 1 : rows.stop - row + 1, low_column - column + 1 : columns.stop - column + 1]
     return Aperture(rows, columns, cut)
+
+
+def _extract_brightest(cube: Cube, number: int, key: str, title: str, planes: tuple[str, ...]) -> SpectrumFile:
+    import numpy as np
+
+    image = np.nan_to_num(cube.samples()[number], nan=-np.inf, posinf=-np.inf)
+    row, column = divmod(int(image.argmax()), image.shape[1])
+    return _extract(cube, Region("point", ((float(column), float(row)),)), key, title, "mean", planes)
 
 
 def _extract(

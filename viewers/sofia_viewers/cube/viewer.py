@@ -25,7 +25,7 @@ from sofia_viewers.cube.wave_marker import WaveMarker
 from sofia_viewers.export import export_widget
 from sofia_viewers.image.display import DisplayState
 from sofia_viewers.image.frames import FrameEntry
-from sofia_viewers.image.regions import Region
+from sofia_viewers.image.regions import Region, parse_regions
 from sofia_viewers.image.settings import SettingsStore
 from sofia_viewers.image.viewer import ImageViewer
 from sofia_viewers.image.widget import FrameView
@@ -133,8 +133,8 @@ class CubeViewer(QtWidgets.QWidget):
         return not waiting and self.tasks.is_idle and self.images.is_ready() and self.spectra.is_ready()
 
     def problems(self) -> list[str]:
-        """What could not be shown, one sentence each."""
-        return [*self._problems, *self.images.problems(), *self.spectra.problems()]
+        """What could not be opened or done, one sentence each; the spectra say themselves what is not drawn."""
+        return [*self._problems, *self.images.problems()]
 
     def export(self, path: str | Path, size: tuple[int, int] | None = None) -> Path:
         """Write images and spectra as they are shown to a PNG, PDF or SVG file.
@@ -194,6 +194,23 @@ class CubeViewer(QtWidgets.QWidget):
         """Show the slice nearest to a wavelength."""
         if self.cube is not None:
             self.choose_slice(self.cube.find_slice(wave))
+
+    def begin_with(self, wave: float | None, regions: str) -> None:
+        """Show the slice at a wavelength, and the regions of the text of a region file, on the current cube."""
+        if wave is not None:
+            self.choose_wave(wave)
+        frame = next((e.frame for e in self.images.frames.entries if e.key == self.cube_key), None)
+        if regions and frame is not None:
+            for region in parse_regions(regions, frame.wcs).regions:
+                self.images.regions.add(region, self.cube_key)
+            self.images.regions.select("")
+
+    def show_views_only(self) -> None:
+        """Hide tools, panels and tool bars: images and spectra fill the window, as in exported pictures."""
+        self.images.show_area_only()
+        for part in (self.tools, self.commands.tool_bar, self.slices, self.spectra.tool_bar, self.spectra.status,
+                     self.spectra.overlays.cursor, self.lower.tabBar()):  # fmt: skip
+            part.hide()
 
     def add_cube(self, cube: Cube) -> None:
         """Show another cube beside those that are shown, as the current one."""
@@ -318,6 +335,16 @@ class CubeViewer(QtWidgets.QWidget):
 
     def _follow_view(self, _key: str, view: FrameView) -> None:
         view.region_drawn.connect(lambda _: self.images.commands.set_tool("pan"))
+        view.key_pressed.connect(lambda name, _x, _y: self._press(name))
+
+    def _press(self, name: str) -> bool:
+        """Do what a key over an image stands for: comma and full stop step through the slices, space plays them."""
+        steps = {",": -1, ".": 1}
+        if name in steps:
+            self.slices.step(steps[name])
+        elif name == " ":
+            self.slices.play.toggle()
+        return name in steps or name == " "
 
     # -- loading ----------------------------------------------------------------------------------------------------
 
@@ -409,6 +436,11 @@ class CubeViewer(QtWidgets.QWidget):
     def dropEvent(self, event: QtGui.QDropEvent) -> None:  # noqa: N802
         """Open the files that were dropped, beside those that are shown."""
         self.open_files([url.toLocalFile() for url in event.mimeData().urls()], add=bool(self.cubes))
+
+    def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802
+        """Take the keys of the slices wherever no part needs them."""
+        if not self._press(event.text()):
+            super().keyPressEvent(event)
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802
         """Stop all work and wait for it."""
