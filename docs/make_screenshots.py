@@ -51,10 +51,8 @@ class Photographer:
         """Wait until nothing runs and all is drawn."""
         self.wait(lambda: not self.desk.is_busy and self.desk.tasks.is_idle)
         self.pause(0.3)
-        viewers = [
-            area.viewer for area in (self.window.image, *(c.image for c in self.window.comparisons)) if area.viewer
-        ]
-        self.wait(lambda: all(viewer.is_ready() for viewer in viewers))
+        pages = (*self.window.pages, *self.window.comparisons)
+        self.wait(lambda: all(page.is_ready for page in pages))
         self.pause(0.2)
 
     def pause(self, seconds: float) -> None:
@@ -112,9 +110,51 @@ def shoot_reduction(photographer: Photographer, raw: Path) -> None:
     photographer.do("show_provenance")
     photographer.shoot("provenance")
     photographer.do("show_quality")
+    window.pipeline.select_step(3)
     photographer.do("show_help")
     photographer.shoot("help")
     photographer.do("show_image")
+
+
+def shoot_views(photographer: Photographer, raw: Path) -> None:
+    """Take the pictures of further views: a pinned clone, the quality viewer, the queue."""
+    window, desk = photographer.window, photographer.desk
+    number = window.pipeline.number
+    number.setCurrentIndex(number.findData("noise"))
+    number.activated.emit(number.currentIndex())
+    photographer.do("clone_view")
+    photographer.settle()
+    window.pages[-1].set_pinned(True)
+    desk.show_state(desk.reduction.rows[4].state_key)
+    photographer.settle()
+    photographer.shoot("views")
+    window.tabs.close_asked.emit(window.pages[-1])
+    photographer.do("show_quality_viewer")
+    photographer.wait(lambda: window.quality_viewer.viewer is not None)
+    window.quality_viewer.viewer.show_tab("Numbers")
+    photographer.wait(lambda: bool(window.quality_viewer.viewer.rows))
+    photographer.settle()
+    photographer.shoot("quality")
+    photographer.do("show_image")
+    desk.show_state(desk.reduction.snapshot.current)
+    photographer.settle()
+    from sofia_engine.simulate import simulate
+
+    others = raw.parent / "others"
+    for seed, kind in enumerate(("forcast-imaging-nmc", "forcast-imaging-c2nc2"), 1):
+        if not (others / kind).exists():
+            (others / kind).mkdir(parents=True)
+            simulate(kind, others / kind, seed=seed, n_dither=1)
+    desk.list_files([others])
+    photographer.wait(lambda: len(desk.files) > 3 and desk.tasks.is_idle)
+    photographer.pause(0.5)
+    photographer.do("reduce_groups")
+    photographer.wait(lambda: not window.queue.is_running)
+    photographer.pause(0.5)
+    photographer.shoot("queue")
+    desk.files.clear()
+    desk.list_files([raw])
+    photographer.settle()
 
 
 def shoot_parameters(photographer: Photographer) -> None:
@@ -208,6 +248,7 @@ def main() -> None:
             photographer = Photographer(window, target, look)
             photographer.pause(0.5)
             shoot_reduction(photographer, raw)
+            shoot_views(photographer, raw)
             shoot_parameters(photographer)
             shoot_dialogs(photographer)
 

@@ -60,7 +60,7 @@ class QueuePanel(QtWidgets.QWidget):
         table.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectionBehavior.SelectRows)
         table.setItemDelegateForColumn(_PROGRESS, _ProgressDelegate(table))
         table.horizontalHeader().setStretchLastSection(True)
-        for section, width in enumerate((300, 150, 110, 60, 60)):
+        for section, width in enumerate((220, 120, 90, 60, 50)):
             table.setColumnWidth(section, width)
         row = QtWidgets.QHBoxLayout()
         row.addWidget(self.summary, 1)

@@ -16,7 +16,27 @@ from sofia_viewers.tasks import Tasks
 __all__ = ["ImageArea", "ViewerPage"]
 
 _LEAST_SIZE = (240, 160)
+_ENOUGH = (660, 460)
+"""A viewer scrolls only where it has less room than that."""
 _EMPTY = "Nothing to show yet: open raw files, then do the first step."
+
+
+class _Frame(QtWidgets.QScrollArea):
+    """Gives a viewer the room there is, and scrolls where that is too little.
+
+    Qt's own way asks for the room of the largest of all tabs of a viewer, which are not in view together.
+    """
+
+    def __init__(self, viewer: QtWidgets.QWidget) -> None:
+        super().__init__()
+        self.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+        viewer.setMinimumSize(1, 1)
+        self.setWidget(viewer)
+
+    def resizeEvent(self, event: QtGui.QResizeEvent) -> None:  # noqa: N802
+        """Let the viewer have the same size, but not less than enough."""
+        super().resizeEvent(event)
+        self.widget().resize(self.maximumViewportSize().expandedTo(QtCore.QSize(*_ENOUGH)))
 
 
 class ViewerPage(QtWidgets.QStackedWidget):
@@ -173,11 +193,7 @@ class ViewerPage(QtWidgets.QStackedWidget):
 
     def _frame(self, viewer: Any) -> QtWidgets.QWidget:
         """Return what is put on the page: the viewer in a frame that scrolls where there is little room."""
-        scroller = QtWidgets.QScrollArea()
-        scroller.setWidget(viewer)
-        scroller.setWidgetResizable(True)
-        scroller.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
-        return scroller
+        return _Frame(viewer)
 
     def show_viewer(self) -> None:
         """Bring the viewer to the front of the page, if it is made."""
