@@ -109,6 +109,7 @@ ACTIONS = (
     Action("show_help", "Help on the step", "Help", "F1", (), "help", "What the selected step does and what its parameters mean"),
     Action("show_palette", "Command palette…", "Help", "Ctrl+Shift+P", (), "search", "Find and do anything by typing a part of its name"),
     Action("show_shortcuts", "Shortcuts", "Help", "Ctrl+/", (), "", "List all keys"),
+    Action("check_updates", "Look for a new version…", "Help", "", (), "", "Ask the package index whether a newer version is published; nothing else is sent", separated=True),
     Action("show_about", "About SOFIA Desk", "Help", "", (), "", "Version, and where sessions and preferences lie"),
 )  # fmt: skip
 """All actions, in the order of the menus."""

@@ -321,13 +321,13 @@ class Commands:
         tabs = self._window.tabs
         view = tabs.currentWidget()
         if view is not None:
-            tabs.put(view, "left" if tabs.place_of(view) == "right" else "right")
+            tabs.move(view, "left" if tabs.place_of(view) == "right" else "right")
 
     def float_view(self) -> None:
         """Put the view in front in a window of its own."""
         view = self._window.tabs.currentWidget()
         if view is not None:
-            self._window.tabs.put(view, "window")
+            self._window.tabs.move(view, "window")
 
     def find_in_log(self) -> None:
         """Go to the search line of the log."""
@@ -352,6 +352,17 @@ class Commands:
     def show_shortcuts(self) -> None:
         """List all keys."""
         ShortcutsDialog(self._window).open()
+
+    def check_updates(self) -> None:
+        """Ask whether a newer version is published, and say it."""
+        from sofia_app.models.updates import describe_update, find_latest
+
+        self._desk.tasks.submit(
+            "updates",
+            find_latest,
+            lambda latest: TextDialog(self._window, "New version", {"Version": describe_update(latest)}).open(),
+            lambda reason: self._window.report_problem("No answer about new versions", reason),
+        )
 
     def show_about(self) -> None:
         """Say what this program is."""

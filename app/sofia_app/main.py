@@ -45,6 +45,7 @@ def main(files: list[str] | None = None) -> int:
     QtCore.QTimer.singleShot(0, desk.start)
     QtCore.QTimer.singleShot(0, window.prepare_viewers)
     QtCore.QTimer.singleShot(0, window.offer_interrupted)
+    QtCore.QTimer.singleShot(2000, window.look_for_update)
     if files:
         QtCore.QTimer.singleShot(0, lambda: desk.open_paths(files))
     code = int(application.exec())

@@ -572,6 +572,18 @@ class MainWindow(QtWidgets.QMainWindow):
         self.restore_dialog.accepted.connect(lambda: self.desk.resume(self.restore_dialog.chosen))
         self.restore_dialog.open()
 
+    def look_for_update(self) -> None:
+        """Say in the log that there is a newer version, if the user wants that to be looked for at the start."""
+        if not self.desk.preferences.check_updates:
+            return
+        from sofia_app.models.updates import describe_update, find_latest, is_newer
+
+        def tell(latest: str) -> None:
+            if is_newer(latest):
+                self.desk.log_line("info", describe_update(latest))
+
+        self.desk.tasks.submit("updates", find_latest, tell, lambda reason: self.desk.log_line("debug", reason))
+
     def showEvent(self, event: QtGui.QShowEvent) -> None:  # noqa: N802
         """Give the panels their sizes, which they can only have when the window has its own."""
         super().showEvent(event)

@@ -45,6 +45,8 @@ class Preferences:
     show_expert: bool = False
     live_preview: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    check_updates: bool = False
+    """Look for a new version when the program starts."""
     recent: list[list[str]] = field(default_factory=list)
     """Sets of files opened, the latest first."""
     layout: str = ""

@@ -145,6 +145,8 @@ class PreferencesDialog(QtWidgets.QDialog):
         self.sessions.setPlaceholderText("as the system; counts from the next start on")
         self.jobs = QtWidgets.QSpinBox(minimum=0, maximum=256, value=preferences.jobs)
         self.jobs.setSpecialValueText("all processors")
+        self.updates = QtWidgets.QCheckBox("at the start; asks the package index, nothing else is sent")
+        self.updates.setChecked(preferences.check_updates)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -157,6 +159,7 @@ class PreferencesDialog(QtWidgets.QDialog):
             ("The one folder for products", self.folder),
             ("Folder of sessions", self.sessions),
             ("Inputs worked on side by side", self.jobs),
+            ("Look for a new version", self.updates),
         ):
             form.addRow(label, widget)
             widget.setMinimumWidth(260)
@@ -177,6 +180,7 @@ class PreferencesDialog(QtWidgets.QDialog):
         preferences.output_folder = self.folder.text().strip()
         preferences.session_folder = self.sessions.text().strip()
         preferences.jobs = self.jobs.value()
+        preferences.check_updates = self.updates.isChecked()
         super().accept()
 
 
