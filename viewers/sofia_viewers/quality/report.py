@@ -25,7 +25,7 @@ __all__ = ["Report", "format_report", "make_report", "write_report"]
 _MOST_PICTURES = 12
 _MOST_LOG_LINES = 200
 _LONGEST_VALUE = 200
-_COLUMNS_OF_PAGE = 8
+_COLUMNS_OF_PAGE = 7
 _TABLE_COLUMNS = (
     "file", "step", "product_type", "time", "altitude", "zenith_angle", "pwv", "exposure", "background", "noise",
     "median_error", "missing", "rejected", "fwhm", "flux", "calibration_factor", "unit",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sofia_engine.errors import InputError
-from sofia_viewers.qt import QtCore, QtGui, QtWidgets, Signal
+from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from sofia_viewers.quality.report import Report, format_report, write_report
 from sofia_viewers.tasks import Tasks
 
@@ -34,14 +34,38 @@ def print_report(report: Report, path: Path) -> Path:
     font = document.defaultFont()
     font.setPointSizeF(8.0)
     document.setDefaultFont(font)
+    option = document.defaultTextOption()
+    option.setWrapMode(QtGui.QTextOption.WrapMode.WordWrap)  # not inside the words of narrow columns
+    document.setDefaultTextOption(option)
     document.setHtml(format_report(report, for_print=True))
     if not path.parent.is_dir():
         raise InputError(f"{path} cannot be written: the folder {path.parent} does not exist.")
-    document.print_(writer)
+    _draw_pages(document, writer)
     del writer  # closes the file
     if not path.is_file() or path.stat().st_size == 0:
         raise InputError(f"{path} cannot be written: permission denied or no space left.")
     return path
+
+
+def _draw_pages(document: QtGui.QTextDocument, writer: QtGui.QPdfWriter) -> None:
+    """Draw a document on pages of its own size, with their numbers; Qt's own way would add margins once more."""
+    document.documentLayout().setPaintDevice(writer)
+    footer = 2 * QtGui.QFontMetrics(document.defaultFont(), writer).height()
+    page = QtCore.QSizeF(writer.width(), writer.height() - footer)
+    document.setPageSize(page)
+    painter = QtGui.QPainter(writer)
+    painter.setFont(document.defaultFont())
+    for number in range(document.pageCount()):
+        if number:
+            writer.newPage()
+        painter.save()
+        painter.translate(0.0, -number * page.height())
+        document.drawContents(painter, QtCore.QRectF(QtCore.QPointF(0.0, number * page.height()), page))
+        painter.restore()
+        line = QtCore.QRectF(0.0, page.height(), page.width(), footer)
+        text = f"{number + 1} of {document.pageCount()}"
+        painter.drawText(line, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignBottom), text)
+    painter.end()
 
 
 class ReportView(QtWidgets.QWidget):
