@@ -196,8 +196,15 @@ def find_resolved(model: Transmission, resolution: float, wavelength: FloatArray
     if not finite.size:
         return np.full(wavelength.shape, np.nan)
     margin = math.exp(_REACH / max(resolution, 1.0)) if resolution > 0 else 1.01
-    near = model.cut(float(finite.min()) / margin, float(finite.max()) * margin)
-    if near.wavelength.size < 2:
+    near, smooth = _smooth_range(model, resolution, float(finite.min()) / margin, float(finite.max()) * margin)
+    if near.size < 2:
         return np.full(wavelength.shape, np.nan)
+    return np.interp(wavelength, near, smooth, left=np.nan, right=np.nan)
+
+
+@lru_cache(8)
+def _smooth_range(model: Transmission, resolution: float, low: float, high: float) -> tuple[FloatArray, FloatArray]:
+    """Wavelengths of a model in a range and its smoothed values; kept, since most files have the same range."""
+    near = model.cut(low, high)
     smooth = smooth_to_resolution(near.wavelength, np.nan_to_num(near.value), resolution, near.wavelength)
-    return np.interp(wavelength, near.wavelength, smooth, left=np.nan, right=np.nan)
+    return near.wavelength, smooth

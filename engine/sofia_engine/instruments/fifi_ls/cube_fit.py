@@ -138,8 +138,27 @@ def gather_spectra(exposures: Sequence[Exposure], grid: CubeGrid, kind: Kind) ->
     return SpectrumSet([x for x, _ in places], [y for _, y in places], [grid.to_slice(w) for w in slices], flux, error)
 
 
-def fit_cube(samples: SpectrumSet, grid: CubeGrid, fit: CubeFit, progress: Progress | None = None) -> Cubes:
+def fit_cube(
+    samples: SpectrumSet,
+    grid: CubeGrid,
+    fit: CubeFit,
+    covered: BoolArray | None = None,
+    progress: Progress | None = None,
+) -> Cubes:
     """Fit local polynomials to the samples around each pixel of a cube.
+
+    Parameters
+    ----------
+    samples : SpectrumSet
+        Samples.
+    grid : CubeGrid
+        Pixels.
+    fit : CubeFit
+        How they are fitted.
+    covered : (nw, ny, nx) ndarray of bool, optional
+        Pixels to fit; all if not given.
+    progress : callable, optional
+        Called with the numbers of pixels done and to do.
 
     Raises
     ------
@@ -149,10 +168,16 @@ def fit_cube(samples: SpectrumSet, grid: CubeGrid, fit: CubeFit, progress: Progr
     coordinates, flux, error = samples.flatten()
     try:
         resampler = Resampler(coordinates, flux, error, fit.rule, robust=fit.robust, negthresh=fit.negative_threshold)
-        made = resampler(*grid.axes, progress=progress)
+        if covered is None:
+            made = resampler(*grid.axes, progress=progress)
+            return Cubes(made.values, made.errors, made.distance_weights)
+        places = np.nonzero(covered)
+        made = resampler(np.array(places[::-1], dtype=np.float64), progress=progress)
     except ValueError as problem:
         raise StepError(f"The cube cannot be fitted: {problem}.") from problem
-    return Cubes(made.values, made.errors, made.distance_weights)
+    flux, error, weight = np.full(grid.shape, np.nan), np.full(grid.shape, np.nan), np.zeros(grid.shape)
+    flux[places], error[places], weight[places] = made.values, made.errors, made.distance_weights
+    return Cubes(flux, error, weight)
 
 
 def interpolate_cube(

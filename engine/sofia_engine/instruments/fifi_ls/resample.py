@@ -354,7 +354,8 @@ def _make_one(job: _Job, kind: Kind, done: float, kinds: int, run: Run) -> tuple
     if job.interpolated:
         cubes, exposure = interpolate_cube(samples, grid, job.fit, footprints, tell)
     else:
-        cubes, exposure = fit_cube(samples, grid, job.fit, tell), count_exposures(samples, grid, footprints)
+        exposure = count_exposures(samples, grid, footprints)
+        cubes = fit_cube(samples, grid, job.fit, exposure > 0, tell)
     covered = exposure > 0
     scale = np.where(covered, 1.0 / side**2, np.nan)
     return Cubes(cubes.flux * scale, cubes.error * scale, cubes.weight), exposure

@@ -181,7 +181,7 @@ def find_peak(flux: FloatArray, error: FloatArray, ignored: float) -> tuple[int,
     lost = int(ignored * len(flux))
     inner = slice(lost, len(flux) - lost)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = (_smooth(flux) / _smooth(error))[inner]
+        ratio: FloatArray = (_smooth(flux) / _smooth(error))[inner]
     if not np.isfinite(ratio).any():  # too small a map for the kernel
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = (flux / error)[inner]
@@ -199,7 +199,7 @@ def _smooth(cube: FloatArray) -> FloatArray:
     offsets = np.arange(-reach, reach + 1)
     kernel = np.exp(-0.5 * np.square(offsets / SMOOTHING))
     kernel /= kernel.sum()
-    smooth = np.asarray(cube, dtype=np.float64)
+    smooth: FloatArray = np.asarray(cube, dtype=np.float64)
     for axis in range(cube.ndim):
         lines = np.moveaxis(smooth, axis, 0)
         made = np.full(lines.shape, np.nan)
