@@ -30,7 +30,7 @@ from sofia_viewers.image.settings import DisplaySettings, SettingsStore, read_pa
 from sofia_viewers.image.settings_form import SettingsPanel
 from sofia_viewers.image.widget import FrameView
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
-from sofia_viewers.tasks import Tasks
+from sofia_viewers.shell import ViewerShell
 from sofia_viewers.theme import theme_events
 
 __all__ = ["ImageViewer"]
@@ -40,7 +40,7 @@ _BLINK_MS = 500
 _ZOOM_STEP = 1.25
 
 
-class ImageViewer(QtWidgets.QWidget):
+class ImageViewer(ViewerShell):
     """Shows images of products and files.
 
     Parameters
@@ -59,7 +59,6 @@ class ImageViewer(QtWidgets.QWidget):
     cursor_moved = Signal(object)
     regions_changed = Signal(object)
     frames_changed = Signal()
-    failed = Signal(str)
     area: FrameArea
     settings_panel: SettingsPanel
     _default_display: DisplayState
@@ -70,9 +69,7 @@ class ImageViewer(QtWidgets.QWidget):
         self.frames = FrameSet()
         self.settings = store or SettingsStore()
         self.display_settings: DisplaySettings = self.settings.load("display")
-        self.tasks = Tasks(self)
         self._views: dict[str, ViewState] = {}
-        self._problems: list[str] = []
         self._pending_regions: list[Path] = []
         self._swipe: tuple[str, str] | None = None
         self._last_request: Request | None = None
@@ -87,7 +84,6 @@ class ImageViewer(QtWidgets.QWidget):
         self._blink = QtCore.QTimer(self)
         self._blink.setInterval(_BLINK_MS)
         self._blink.timeout.connect(lambda: self.step(1))
-        self.setAcceptDrops(True)
         self.area.show_message(_EMPTY)
         self._show_panels()
         self.tasks.submit("warm up", warm_up, lambda _: None)
@@ -200,10 +196,6 @@ class ImageViewer(QtWidgets.QWidget):
     def is_ready(self) -> bool:
         """Tell whether all that was asked for is drawn."""
         return self.tasks.is_idle and all(view.is_drawn or not view.isVisible() for view in self.area.views.values())
-
-    def problems(self) -> list[str]:
-        """Return what could not be shown, one sentence each."""
-        return list(self._problems)
 
     def export(self, path: str | Path, size: tuple[int, int] | None = None) -> Path:
         """Write the frames as they are shown to a PNG, PDF or SVG file.
@@ -367,9 +359,9 @@ class ImageViewer(QtWidgets.QWidget):
         if view is not None:
             self._follow_view(self._current_key(), replace(view.view, zoom=zoom / max(view.placement.scale, 1e-9)))
 
-    def say(self, text: str) -> None:
-        """Show a sentence in the status line."""
-        self.status.setText(text)
+    def say(self, text: str, role: str = "") -> None:
+        """Show a sentence in the status line, which is there only if there is something to say."""
+        super().say(text, role)
         self.status.setVisible(bool(text))
 
     # -- parts ------------------------------------------------------------------------------------------------------
@@ -755,11 +747,6 @@ class ImageViewer(QtWidgets.QWidget):
             )
             self._load(again)
 
-    def _report(self, message: str) -> None:
-        self._problems.append(message)
-        self.say(message)
-        self.failed.emit(message)
-
     def _current_key(self) -> str:
         return self.frames.entry.key if self.frames.entry else ""
 
@@ -781,26 +768,12 @@ class ImageViewer(QtWidgets.QWidget):
         if self._is_fitted and self.display_settings.zoom_fit and self.frames.entries:
             self.fit()
 
-    def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802
-        """Accept files."""
-        if event.mimeData().hasUrls():
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QtGui.QDropEvent) -> None:  # noqa: N802
-        """Open the files that were dropped."""
-        self.open_files([url.toLocalFile() for url in event.mimeData().urls()])
-
-    def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802
-        """Stop all work and wait for it."""
-        self.shut_down()
-        super().closeEvent(event)
-
     def shut_down(self) -> None:
         """Stop timers and threads; call it before the viewer is deleted without having been closed."""
         self._blink.stop()
         if self.code_window is not None:
             self.code_window.close()
-        self.tasks.close()
+        super().shut_down()
 
 
 def _same_kind(old: Sequence[FrameEntry], new: Sequence[FrameEntry]) -> bool:

@@ -29,7 +29,7 @@ from sofia_viewers.quality.run_record import RunRecord, is_session, list_step_ro
 from sofia_viewers.quality.settings import load_settings, save_settings
 from sofia_viewers.quality.trend_plot import TrendPlot
 from sofia_viewers.quality.trends import find_outliers
-from sofia_viewers.tasks import Tasks
+from sofia_viewers.shell import ViewerShell
 from sofia_viewers.theme import icon
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _EMPTY = "Open a folder with Ctrl+Shift+O, or drop folders and FITS files here."
 _TABS = ("Image", "Spectrum", "Header", "Difference", "Numbers", "Compare runs", "Gallery", "Frames", "Report")
 
 
-class QualityViewer(QtWidgets.QWidget):
+class QualityViewer(ViewerShell):
     """Looks at the quality of files, of products in memory, or of a reduction.
 
     Parameters
@@ -58,7 +58,6 @@ class QualityViewer(QtWidgets.QWidget):
         What is known of files; by default kept in the folder of the settings.
     """
 
-    failed = Signal(str)
     state_opened = Signal(str)
 
     def __init__(
@@ -67,20 +66,18 @@ class QualityViewer(QtWidgets.QWidget):
         store: SettingsStore | None = None,
         cache: MetricsCache | None = None,
     ) -> None:
-        super().__init__(parent)
+        super().__init__(parent, n_threads=3)
         self.store = store or SettingsStore()
         self.settings = load_settings(self.store)
         self.record: RunRecord | None = None
         self.rows: list[Metrics] = []
         self.products: dict[str, Product] = {}
-        self._problems: list[str] = []
         self._image: ImageViewer | None = None
         self._spectrum: SpectrumViewer | None = None
         self._extra: list[Metrics] = []
         self._pending: list[Path] = []
         self._second: tuple[str, list[Metrics]] | None = None
         self._all_steps = False
-        self.tasks = Tasks(self, n_threads=3)
         self.measurement = Measurement(self, cache or MetricsCache(self.store.folder / "quality-cache.json"))
         self._make_parts()
         self._lay_out()
@@ -198,10 +195,6 @@ class QualityViewer(QtWidgets.QWidget):
         viewers_ready = all(viewer is None or viewer.is_ready() for viewer in viewers)
         return self.tasks.is_idle and not self.measurement.is_running and viewers_ready
 
-    def problems(self) -> list[str]:
-        """Return what could not be shown, one sentence each."""
-        return list(self._problems)
-
     def export(self, path: str | Path, size: tuple[int, int] | None = None) -> Path:
         """Write table and plot as PNG, PDF or SVG, the table as CSV, ECSV or VOTable, or the report as HTML.
 
@@ -247,7 +240,6 @@ class QualityViewer(QtWidgets.QWidget):
         self.hint = QtWidgets.QLabel(_EMPTY)
         self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.hint.setProperty("role", "muted")
-        self.setAcceptDrops(True)
         self.all_steps = QtWidgets.QCheckBox("Steps without files")
         self.limit = QtWidgets.QDoubleSpinBox()
 
@@ -393,7 +385,7 @@ class QualityViewer(QtWidgets.QWidget):
         try:
             save_settings(self.store, self.settings)
         except OSError as error:
-            self._say(f"The settings cannot be saved in {self.store.folder}: {error.strerror or error}.")
+            self.say(f"The settings cannot be saved in {self.store.folder}: {error.strerror or error}.")
 
     # -- folders and files ------------------------------------------------------------------------------------------
 
@@ -409,7 +401,7 @@ class QualityViewer(QtWidgets.QWidget):
         self.measurement.cancel()
         self._extra = []
         self._set_rows([])
-        self._say(f"{len(self._pending)} FITS files in {folder}." if self._pending else f"No FITS files in {folder}.")
+        self.say(f"{len(self._pending)} FITS files in {folder}." if self._pending else f"No FITS files in {folder}.")
         self.tasks.submit("run", lambda: _read_run_if_any(folder), self._accept_record, self._report)
         self._keep_settings()
         self._fill_tab()
@@ -493,7 +485,7 @@ class QualityViewer(QtWidgets.QWidget):
     def _accept_session(self, record: RunRecord) -> None:
         self.record = record
         self._pending = []
-        self._say(f"Session in {record.folder}: {len(record.steps)} steps, {len(record.files)} files saved.")
+        self.say(f"Session in {record.folder}: {len(record.steps)} steps, {len(record.files)} files saved.")
         self.all_steps.setChecked(True)
         self.measure(record.files)
         self.plot.choose("step", self.plot.chosen[1] or "noise", "filter")
@@ -561,7 +553,7 @@ class QualityViewer(QtWidgets.QWidget):
         failed = len(self._problems)
         total = len(self.measurement.paths)
         text = f"{total - failed} of {total} files measured." if complete else "Stopped."
-        self._say(text + (f" {self._problems[0]}" if failed else ""))
+        self.say(text + (f" {self._problems[0]}" if failed else ""))
 
     def _preview_row(self, row: int) -> None:
         """Show the image behind a point; the plot stays in front."""
@@ -579,7 +571,7 @@ class QualityViewer(QtWidgets.QWidget):
             self.state_opened.emit(metrics.state_key)
             return
         else:
-            self._say(f"{metrics.text('file')} was not saved; there is no image to show.")
+            self.say(f"{metrics.text('file')} was not saved; there is no image to show.")
             return
         if switch:
             self.show_tab("Image")
@@ -655,31 +647,7 @@ class QualityViewer(QtWidgets.QWidget):
         self.code_dialog = dialog
         dialog.open()
 
-    def _report(self, message: str) -> None:
-        self._problems.append(message)
-        self._say(message, "error")
-        self.failed.emit(message)
-
-    def _say(self, text: str, role: str = "") -> None:
-        self.status.setText(text)
-        self.status.setProperty("role", role)
-        self.status.style().polish(self.status)
-
     # -- Qt ---------------------------------------------------------------------------------------------------------
-
-    def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802
-        """Accept files and folders."""
-        if event.mimeData().hasUrls():
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QtGui.QDropEvent) -> None:  # noqa: N802
-        """Open what was dropped."""
-        self.open_files([url.toLocalFile() for url in event.mimeData().urls()])
-
-    def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802
-        """Keep the settings, stop all work and wait for it."""
-        self.shut_down()
-        super().closeEvent(event)
 
     def shut_down(self) -> None:
         """Stop timers and threads; call it before the viewer is deleted without having been closed."""
@@ -689,7 +657,7 @@ class QualityViewer(QtWidgets.QWidget):
             self._image.shut_down()
         if self._spectrum is not None:
             self._spectrum.close()
-        self.tasks.close()
+        super().shut_down()
 
 
 def _route(paths: tuple[Path, ...]) -> dict[str, list[Path]]:

@@ -14,6 +14,7 @@ from sofia_engine.errors import InputError, ParameterError, SofiaDeskError
 from sofia_engine.product import Product
 from sofia_viewers.export import PICTURE_SUFFIXES, export_widget, write_table
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
+from sofia_viewers.shell import ViewerShell
 from sofia_viewers.spectrum.analysis_panel import AnalysisPanel, AtmospherePanel, OperationsPanel
 from sofia_viewers.spectrum.annotations import Annotations
 from sofia_viewers.spectrum.axis_panel import AxisPanel, PlotPanel
@@ -29,7 +30,6 @@ from sofia_viewers.spectrum.session import SpectrumSession
 from sofia_viewers.spectrum.spectrum import SpectrumFile
 from sofia_viewers.spectrum.units import can_convert_wave, convert_wave
 from sofia_viewers.spectrum.widget import SpectrumArea
-from sofia_viewers.tasks import Tasks
 from sofia_viewers.theme import apply_theme, current_theme, icon, theme_events
 
 __all__ = ["SpectrumViewer"]
@@ -39,7 +39,7 @@ _COLUMN_MARGIN = 8
 PRODUCT = "product:"
 
 
-class SpectrumViewer(QtWidgets.QWidget):
+class SpectrumViewer(ViewerShell):
     """Shows spectra of products and files.
 
     Parameters
@@ -61,22 +61,18 @@ class SpectrumViewer(QtWidgets.QWidget):
     cursor_moved = Signal(str, float, float)
     files_changed = Signal()
     range_selected = Signal(float, float)
-    failed = Signal(str)
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.pinned = False
         self.session = SpectrumSession()
         self.session.dark = current_theme().is_dark
-        self.tasks = Tasks(self)
-        self._problems: list[str] = []
         self._shown: dict[str, tuple[str, ...]] = {}
         self._jobs = 0
         self._saved_view: dict[str, Any] = {}
         self._make_parts()
         self._lay_out()
         self._connect()
-        self.setAcceptDrops(True)
 
     # -- what others use ---------------------------------------------------------------------------------------------
 
@@ -321,20 +317,13 @@ class SpectrumViewer(QtWidgets.QWidget):
             notes = [note for file in files for note in file.notes]
             self.say(" ".join(notes))
 
-    def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
-        """Accept files."""
-        if event.mimeData().hasUrls():
-            event.acceptProposedAction()
-
     def dropEvent(self, event: QtGui.QDropEvent) -> None:  # noqa: N802 - Qt's name
         """Open files dropped here, in the pane under the cursor."""
-        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
         spot = event.position().toPoint()
         for name, view in self.area.views.items():
             if view.rect().contains(view.mapFrom(self, spot)):
                 self.session.select_pane(self.session.find_pane(name))
-        event.acceptProposedAction()
-        self.open_files(paths)
+        super().dropEvent(event)
 
     # -- what the user does ------------------------------------------------------------------------------------------
 
@@ -559,17 +548,13 @@ class SpectrumViewer(QtWidgets.QWidget):
 
     # -- messages ----------------------------------------------------------------------------------------------------
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, role: str = "muted") -> None:
         """Show a message."""
-        self.status.setProperty("role", "muted")
-        self.status.style().polish(self.status)
-        self.status.setText(text)
+        super().say(text, role)
 
     def report(self, text: str) -> None:
         """Show what went wrong."""
-        self.status.setProperty("role", "error")
-        self.status.style().polish(self.status)
-        self.status.setText(text)
+        self.say(text, "error")
         self.failed.emit(text)
 
     def _on_drawn(self, name: str) -> None:
@@ -594,12 +579,11 @@ class SpectrumViewer(QtWidgets.QWidget):
         self.overlays.redraw_all()
         self.fit_window.refresh()
 
-    def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802 - Qt's name
-        """End the threads."""
-        self.tasks.close()
+    def shut_down(self) -> None:
+        """End the threads, and close the windows that belong to this one."""
+        super().shut_down()
         for window in (self.fit_window, self.line_window, self.overlays.cursor_table):
             window.close()
-        super().closeEvent(event)
 
 
 def _read_or_explain(path: Path) -> SpectrumFile | str:
