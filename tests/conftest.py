@@ -1,6 +1,7 @@
 """Fixtures for all tests: the toy instrument, files for it, and folders of their own."""
 
 import gc
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 SHARED = Path(__file__).resolve().parents[1] / "../shared"
 """Golden sets and published products, beside the project where it is developed."""
 TOY_FOLDER = Path(__file__).parent / "toy_instruments"
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt is imported
 pytest_plugins = ["hang_guard"]  # in tests/plugins
 
 

@@ -1,10 +1,7 @@
 """Fixtures of the desktop program: an instrument with good and bad manners, and folders of one's own."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import pytest
 

@@ -8,8 +8,6 @@ import threading
 import time
 from pathlib import Path
 
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-
 import pytest
 
 from sofia_viewers.garbage import GarbageSearch, search_in_window_thread

@@ -1,9 +1,5 @@
 """Images with known contents, and viewers that are closed at the end of a test."""
 
-import os
-
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

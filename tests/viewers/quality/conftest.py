@@ -1,9 +1,5 @@
 """Products with known noise and sources, an output folder of a reduction, and viewers closed at the end of a test."""
 
-import os
-
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,33 +1,10 @@
 """Spectra with a known truth, and the viewer on a screen that is not there."""
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-
-REAL = Path(__file__).resolve().parents[4] / "shared/data/real"
-GOLDEN = Path(__file__).resolve().parents[4] / "shared/golden"
-
-
-@pytest.fixture
-def real() -> Path:
-    """Folder of products the observatory published."""
-    if not REAL.is_dir():
-        pytest.skip("no published products here")
-    return REAL
-
-
-@pytest.fixture
-def golden() -> Path:
-    """Folder of products of the reference pipeline."""
-    if not GOLDEN.is_dir():
-        pytest.skip("no golden products here")
-    return GOLDEN
 
 
 def make_spectrum(order: int = 1, aperture: int = 1, **fields: Any) -> Any:

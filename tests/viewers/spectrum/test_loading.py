@@ -191,9 +191,9 @@ def test_that_saving_under_an_unknown_suffix_or_nowhere_is_refused(tmp_path, mak
         ("EXES_iktau_feb2020_hilo1333_CMB.fits", 68, None, "erg s-1 cm-2 sr-1 (cm-1)-1"),
     ],
 )
-def test_that_published_spectra_are_read_as_they_are_stored(real, name, orders, points, unit):
-    file = read_spectrum_file(real / name)
-    stored = fits.getdata(real / name)
+def test_that_published_spectra_are_read_as_they_are_stored(real_products, name, orders, points, unit):
+    file = read_spectrum_file(real_products / name)
+    stored = fits.getdata(real_products / name)
     assert (len(file.orders), file.unit("spectral_flux")) == (orders, unit)
     first = file.spectra[0]
     assert points in (None, len(first))

@@ -779,11 +779,11 @@ def test_that_the_command_exports_and_explains_what_it_cannot(qapp, tmp_path, ca
 
 
 @pytest.mark.real
-def test_that_published_spectra_are_drawn(viewer, real):
+def test_that_published_spectra_are_drawn(viewer, real_products):
     names = ["F0428_FO_GRI_0500637_FORG111_CAL_0177-0196.fits", "EXES_iktau_feb2020_hilo1333_CMB.fits"]
     viewer.session.remove_file("a")
     for name in names:
-        viewer.open_files([real / name])
+        viewer.open_files([real_products / name])
         assert wait_until_ready(viewer)
         QtWidgets.QApplication.processEvents()
         assert count_colors(pane_of(viewer).plot) > 20
