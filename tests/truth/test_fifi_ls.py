@@ -292,6 +292,7 @@ def test_that_samples_of_all_modes_are_right(tmp_path_factory, kind, channel):
     fits = []
     for seed in range(4):
         truth, samples, _ = observe(tmp_path_factory.mktemp("mode"), kind, seed, channel=channel, **MODES[kind])
+        samples = samples[:, :: max(1, samples.shape[1] // 10000)]
         fits.append(fit_samples(truth, channel, samples))
     error = math.sqrt(sum(fit.flux_error**2 for fit in fits)) / len(fits)
     assert np.mean([fit.flux for fit in fits]) == pytest.approx(1, abs=0.01 + 3 * error)
