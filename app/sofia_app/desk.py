@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 import time
@@ -51,12 +52,21 @@ from sofia_engine.pipeline.recipe import Recipe
 from sofia_viewers.qt import QtCore, Signal
 from sofia_viewers.tasks import Tasks
 
-__all__ = ["Desk", "ErrorReport"]
+__all__ = ["Desk", "ErrorReport", "return_memory"]
 
 _SWITCH_INTERVAL = 0.001
 """Seconds a thread may compute before the window gets its turn; Python's own 5 ms add up to gaps that are felt."""
 _CHUNK = 40
 """Files whose headers are read before the list is shown."""
+
+
+def return_memory() -> None:
+    """Give memory that is not used any more back to the system, where the C library keeps it; slow, for a thread."""
+    import ctypes
+
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def settle_memory() -> None:
@@ -433,6 +443,7 @@ class Desk(QtCore.QObject):
 
     def _take_recipe(self, recipe: Recipe) -> None:
         self._recipes[recipe.name] = recipe
+        settle_memory()  # the instrument's modules have come since
         self._use_latest()
 
     def _use_latest(self) -> None:
@@ -452,7 +463,6 @@ class Desk(QtCore.QObject):
 
     def _begin_session(self, snapshot: Snapshot) -> None:
         self._opened_session = snapshot.session
-        settle_memory()  # the instrument's modules have come since
         self.open_sessions.note(snapshot.session)
         self.select("states", ())
         self.reduction_opened.emit()

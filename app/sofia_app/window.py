@@ -9,7 +9,7 @@ from typing import Any
 
 from sofia_app.actions import ACTIONS, MENUS
 from sofia_app.commands import Commands
-from sofia_app.desk import Desk, ErrorReport
+from sofia_app.desk import Desk, ErrorReport, return_memory
 from sofia_app.group_queue import GroupJob, GroupQueue
 from sofia_app.models.parameters import format_value
 from sofia_app.models.preferences import choose_output
@@ -41,6 +41,8 @@ __all__ = ["MainWindow"]
 _LAYOUT_VERSION = 1
 _SIZE = (1440, 900)
 _STATUS_TIME = 8000
+_TRIM_DELAY = 2000
+"""Milliseconds after a view was closed until its memory is given back."""
 _PREVIEW_DELAY = 300
 """Milliseconds without an edit before the preview is renewed."""
 
@@ -74,6 +76,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self._make_status_bar()
         self._preview_timer = QtCore.QTimer(self, singleShot=True, interval=_PREVIEW_DELAY)
         self._preview_timer.timeout.connect(self._preview_if_valid)
+        self._trim_timer = QtCore.QTimer(self, singleShot=True, interval=_TRIM_DELAY)
+        self._trim_timer.timeout.connect(lambda: desk.tasks.submit("memory", return_memory, lambda _nothing: None))
         self.keeper = ViewKeeper(self)
         self._connect()
         self.resize(*_SIZE)
@@ -196,6 +200,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.tabs.remove(view)
         view.close_viewer()
         view.deleteLater()
+        self._trim_timer.start()
         self.refresh_actions()
 
     def _make_docks(self) -> None:

@@ -17,7 +17,7 @@ from astropy.io import fits
 pytest.importorskip("PySide6")
 
 from sofia_app.actions import ACTIONS
-from sofia_app.desk import Desk
+from sofia_app.desk import Desk, return_memory
 from sofia_app.models.preferences import Preferences
 from sofia_app.window import MainWindow
 from sofia_viewers.qt import QtCore, QtWidgets
@@ -179,6 +179,7 @@ def close_dialogs(window: MainWindow, first_pages: int) -> None:
 
 def memory() -> float:
     gc.collect()
+    return_memory()
     return float(psutil.Process().memory_info().rss)
 
 

@@ -102,6 +102,12 @@ class Tasks(QtCore.QObject):
         ticket = (key, self._count)
         self._pool.start(_Job(key, self._count, work, self._reply, lambda: ticket in self._handlers))
 
+    def drop(self, key: str) -> None:
+        """Make the answers to requests of a kind void: what would have taken them is gone."""
+        for ticket in [ticket for ticket in self._handlers if ticket[0] == key]:
+            del self._handlers[ticket]
+        self._newest.pop(key, None)
+
     def close(self) -> None:
         """Drop all requests and wait for the threads to end; one that does not end in time is left to itself."""
         self._closed = True

@@ -175,6 +175,7 @@ class CompareView(QtWidgets.QWidget):
 
     def close_viewer(self) -> None:
         """End the threads of the viewers."""
+        self._desk.tasks.drop(f"compare {id(self)}")
         self.image.close_viewer()
         self.spectra.close_viewer()
 

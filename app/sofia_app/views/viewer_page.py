@@ -145,6 +145,9 @@ class ViewerPage(QtWidgets.QStackedWidget):
     def close_viewer(self) -> None:
         """End the threads of the viewer."""
         self._waiting.clear()
+        if self._tasks is not None:
+            self._tasks.drop(f"viewer {id(self)}")
+            self._tasks.drop(f"restore {id(self)}")
         if self.viewer is not None:
             (self.viewer.shut_down if hasattr(self.viewer, "shut_down") else self.viewer.close)()
 

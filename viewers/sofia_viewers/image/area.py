@@ -130,6 +130,7 @@ class FrameArea(QtWidgets.QWidget):
 
     def _remove(self, key: str) -> None:
         tile = self._tiles.pop(key)
+        tile.view.drop_requests()
         self._grid.removeWidget(tile)
         tile.setParent(None)
         tile.deleteLater()

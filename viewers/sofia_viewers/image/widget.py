@@ -375,6 +375,12 @@ class FrameView(QtWidgets.QWidget):
             self._awaited[slot] = plan
             self._tasks.submit(f"{self._key} {slot}", work, done, failed)
 
+    def drop_requests(self) -> None:
+        """Wait for no pixels any more; call it before the view is deleted."""
+        for slot in (0, 1):
+            self._tasks.drop(f"{self._key} {slot}")
+        self._awaited.clear()
+
     def _color(self, picture: _Picture, palette: _Palette) -> QtGui.QImage:
         if picture.indices is None:
             picture.indices = index_colors(picture.block, palette.display.limits, palette.table)
