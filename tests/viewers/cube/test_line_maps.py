@@ -89,6 +89,18 @@ def test_that_missing_points_and_spectra_are_borne():
     assert np.array_equal(flux, before, equal_nan=True)
 
 
+def test_that_spectra_without_any_line_do_not_stop_the_others():
+    x = np.linspace(0.0, 10.0, 40)
+    flux = np.zeros((40, 5))
+    flux[:, 1] = 1.0
+    flux[7, 2] = 1e30
+    flux[:, 3] = x
+    flux[:, 4] = np.exp(-0.5 * (x - 5.0) ** 2)
+    for degree in (None, 0, 1):
+        fit = fit_batch(x, flux, np.full_like(flux, 0.1), guess_lines(x, flux), degree=degree)
+        assert fit.measure("center")[0][4] == pytest.approx(5.0, abs=1e-4)
+
+
 def test_that_too_short_a_range_is_refused():
     with pytest.raises(StepError, match="fewer than the 5 parameters"):
         fit_batch(np.arange(4.0), np.ones((4, 1)), np.ones((4, 1)), Guess(np.ones((1, 1)), np.ones((1, 1))))

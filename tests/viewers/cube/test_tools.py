@@ -310,9 +310,25 @@ def test_that_products_replace_cubes_and_keep_slice_and_regions(qtbot, explorer,
     assert explorer.slices.slider.value() == 17
     (file,) = (f for key, f in explorer.spectra.session.files.items() if key.startswith("aperture"))
     assert file.spectra[0].flux == pytest.approx(np.full(80, 104.0), rel=0.1)
-    explorer.pinned = True
-    explorer.show_products([])
-    assert explorer.cubes
+    explorer.pin_action.setChecked(True)
+    explorer.show_products([product], ["again.fits"])
+    settle(qtbot, explorer)
+    assert [cube.name for cube in explorer.cubes.values()] == ["new.fits"]
+
+
+def test_that_the_view_of_products_is_restored(qtbot, explorer, make_explorer, galaxy):
+    from sofia_engine.product import Product
+
+    explorer.choose_slice(12)
+    state = json.loads(json.dumps(explorer.view_state()))
+    again = make_explorer()
+    again.restore_view(state)
+    planes = {"FLUX": np.full((80, 24, 28), 2.0, np.float32), "WAVELENGTH": galaxy.wave}
+    again.show_products([Product.of(make_header(FILENAME="new.fits"), planes)])
+    settle(qtbot, again)
+    assert again.slices.slider.value() == 12
+    assert [region.name for region in again.images.regions.named().values()] == ["core"]
+    assert again.map_tools.range == pytest.approx(explorer.map_tools.range)
 
 
 def test_that_all_controls_have_names_and_nothing_is_cut_off(explorer):

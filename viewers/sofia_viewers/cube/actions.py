@@ -47,6 +47,9 @@ class ExplorerActions:
             self.by_name[name], self._icons[name] = action, picture
             viewer.addAction(action)
             self.tool_bar.addAction(action)
+        pin = self.by_name["pin"]
+        pin.setCheckable(True)
+        pin.toggled.connect(lambda on: setattr(viewer, "pinned", on))
 
     def _declare(self) -> list[tuple[str, str, str, str, str, Callable[[], Any]]]:
         viewer = self._viewer
@@ -58,6 +61,7 @@ class ExplorerActions:
             ("open session", "Open session", "Open a saved session", "folder", "", self._open_session),
             ("glue", "Open in glue", "The same data, links and selections in glue", "cube", "",
              viewer.link_tools.open_in_glue),
+            ("pin", "Pin", "Keep these cubes: do not replace them", "pin", "", lambda: None),
             ("tools", "Tools", "Show or hide the tools", "settings", "Ctrl+T", self._toggle_tools),
         ]  # fmt: skip
 

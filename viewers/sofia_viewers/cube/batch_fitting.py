@@ -22,6 +22,7 @@ _MOST_ITERATIONS = 200
 _TOLERANCE = 1e-10
 _FIRST_DAMPING = 1e-2
 _LARGEST_DAMPING = 1e10
+_LEAST_DAMPING = 1e-10
 _NARROWEST = 0.05
 _EXPONENTS = (0.55, 100.0)
 
@@ -308,8 +309,10 @@ class _Problem:
 def _solve_linear(design: FloatArray, values: FloatArray) -> FloatArray:
     normal = design @ design.transpose(0, 2, 1)
     right = (design @ values[:, :, None])[:, :, 0]
-    ridge = 1e-10 * np.einsum("nii->n", normal)[:, None, None] + 1e-300
-    return np.asarray(np.linalg.solve(normal + ridge * np.eye(normal.shape[1]), right[:, :, None])[:, :, 0])
+    scale = np.sqrt(np.einsum("nii->ni", normal))
+    scale = np.where(scale > 0, scale, 1.0)
+    matrix = normal / (scale[:, :, None] * scale[:, None, :]) + _LEAST_DAMPING * np.eye(normal.shape[1])
+    return np.asarray(np.linalg.solve(matrix, (right / scale)[:, :, None])[:, :, 0] / scale)
 
 
 def _iterate(
@@ -366,14 +369,15 @@ def _find_step(
     """Return the damped steps; parameters at a bound from which the gradient points outwards are held."""
     point, low, high = bounded
     held = ((point <= low) & (gradient > 0)) | ((point >= high) & (gradient < 0))
-    scale = np.einsum("nii->ni", normal)
-    scale = np.where(scale > 0, scale, 1.0)
-    matrix = normal + (damping[:, None] * scale)[:, :, None] * np.eye(normal.shape[1])
-    matrix = np.where(held[:, :, None] | held[:, None, :], 0.0, matrix)
-    diagonal = np.einsum("nii->ni", matrix)
-    matrix = matrix + np.where(held | (diagonal <= 0), 1.0, 0.0)[:, :, None] * np.eye(normal.shape[1])
-    right = np.where(held, 0.0, -gradient)
-    return np.asarray(np.linalg.solve(matrix, right[:, :, None])[:, :, 0])
+    scale = np.sqrt(np.einsum("nii->ni", normal))
+    idle = held | ~(scale > 0)
+    scale = np.where(idle, 1.0, scale)
+    matrix = normal / (scale[:, :, None] * scale[:, None, :])
+    matrix = np.where(idle[:, :, None] | idle[:, None, :], 0.0, matrix)
+    diagonal = np.where(idle, 1.0, np.maximum(damping, _LEAST_DAMPING)[:, None])
+    matrix = matrix + diagonal[:, :, None] * np.eye(normal.shape[1])
+    right = np.where(idle, 0.0, -gradient / scale)
+    return np.asarray(np.linalg.solve(matrix, right[:, :, None])[:, :, 0] / scale)
 
 
 def _invert(normal: FloatArray) -> FloatArray:

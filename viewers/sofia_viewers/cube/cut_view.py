@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from sofia_viewers.colormaps import make_color_table
@@ -30,10 +28,13 @@ class CutView(QtWidgets.QWidget):
         self.plot = pg.PlotWidget()
         self.plot.setMenuEnabled(False)
         self.plot.hideButtons()
+        for side in ("left", "bottom"):
+            self.plot.getPlotItem().getAxis(side).enableAutoSIPrefix(False)
         self.image = pg.ImageItem()
         self.plot.addItem(self.image)
         self.bar = pg.ColorBarItem(width=12, interactive=False)
         self.bar.setImageItem(self.image, insert_in=self.plot.getPlotItem())
+        self.bar.axis.enableAutoSIPrefix(False)
         self.bar.hide()
         self.message = QtWidgets.QLabel(_EMPTY, self.plot)
         self.message.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -77,8 +78,6 @@ class CutView(QtWidgets.QWidget):
         item = self.plot.getPlotItem()
         item.setLabel("bottom", f"Offset [{cut.offset_unit}]")
         item.setLabel("left", label)
-        for side in ("left", "bottom"):
-            item.getAxis(side).enableAutoSIPrefix(False)
         item.getViewBox().setRange(self.image.mapRectToParent(self.image.boundingRect()), padding=0.02)
 
     def _find_span(self, cut: PathCut) -> tuple[float, float, str]:
@@ -112,8 +111,3 @@ class CutView(QtWidgets.QWidget):
         """Keep the message in the middle."""
         super().resizeEvent(event)  # type: ignore[arg-type]
         self.message.setGeometry(self.plot.rect())
-
-
-def velocity_axis(axis: WaveAxis, unit: str) -> WaveAxis:
-    """Return the axis of a pane in the unit it is shown in."""
-    return replace(axis, unit=unit)

@@ -41,6 +41,7 @@ class SpectraPanel(Panel):
         self.rest, self.redshift = (
             LimitEdit("Rest wavelength of velocities, μm"), LimitEdit("Redshift that velocities are relative to"),
         )  # fmt: skip
+        self.rest.setPlaceholderText("none")
         self.redshift.setPlaceholderText("z")
         self.velocity = QtWidgets.QCheckBox("Velocity axis")
         self.velocity.setToolTip("Show spectra over velocity; needs a rest wavelength")

@@ -19,6 +19,7 @@ from sofia_viewers.cube.jobs import JobBar
 from sofia_viewers.cube.link_tools import LinkTools
 from sofia_viewers.cube.live_spectra import LiveSpectra
 from sofia_viewers.cube.map_tools import MapTools
+from sofia_viewers.cube.session import describe_session, restore_session
 from sofia_viewers.cube.slice_bar import SliceBar
 from sofia_viewers.cube.spectra_tools import SpectraTools
 from sofia_viewers.cube.wave_marker import WaveMarker
@@ -40,6 +41,7 @@ __all__ = ["CubeViewer"]
 CUBE = "cube "
 PRODUCT = "product:"
 _TOOLS_WIDTH = 330
+_WIDE = 1350
 _EMPTY = "No cube.\nOpen FITS cubes with Ctrl+O, or drop them here."
 
 
@@ -81,6 +83,8 @@ class CubeViewer(QtWidgets.QWidget):
         self.tasks = Tasks(self)
         self._problems: list[str] = []
         self._jobs = 0
+        self._saved_view: dict[str, Any] = {}
+        self._was_shown = False
         self.images = ImageViewer(self, store)
         self.spectra = SpectrumViewer(self)
         self.slices = SliceBar()
@@ -119,7 +123,8 @@ class CubeViewer(QtWidgets.QWidget):
             for number, (product, name) in enumerate(given)
             if any(plane.data.ndim == 3 for plane in product.planes.values())
         ]
-        self._load(openers, add=False)
+        saved, self._saved_view = self._saved_view, {}
+        self._load(openers, add=False, then=partial(restore_session, self, saved) if saved else None)
 
     def open_files(
         self, paths: Iterable[str | Path], *, add: bool = False, then: Callable[[], None] | None = None
@@ -159,6 +164,19 @@ class CubeViewer(QtWidgets.QWidget):
         self.tasks.close()
         self.images.shut_down()
         self.spectra.close()
+
+    @property
+    def pin_action(self) -> QtGui.QAction:
+        """The switch that keeps what is shown."""
+        return self.commands.by_name["pin"]
+
+    def view_state(self) -> dict[str, Any]:
+        """Return how cubes are shown, as plain values: slice, regions, ranges, units."""
+        return describe_session(self)
+
+    def restore_view(self, state: Mapping[str, Any]) -> None:
+        """Show the next products as `view_state` says."""
+        self._saved_view = dict(state)
 
     @property
     def cube_key(self) -> str:
@@ -436,6 +454,13 @@ class CubeViewer(QtWidgets.QWidget):
     def dropEvent(self, event: QtGui.QDropEvent) -> None:  # noqa: N802
         """Open the files that were dropped, beside those that are shown."""
         self.open_files([url.toLocalFile() for url in event.mimeData().urls()], add=bool(self.cubes))
+
+    def showEvent(self, event: QtGui.QShowEvent) -> None:  # noqa: N802
+        """Leave the room to the images in a narrow window: the panels at their side are a click away."""
+        super().showEvent(event)
+        if not self._was_shown:
+            self._was_shown = True
+            self.images.show_side_panel(self.width() >= _WIDE)
 
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802
         """Take the keys of the slices wherever no part needs them."""
