@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sofia_engine.simulate.forcast_detector import NoiseModel
-from sofia_engine.simulate.truth import Truth
+from sofia_engine.simulate.forcast_truth import ExposureTruth, ForcastTruth
 
 __all__ = ["SPECTRUM_FILE", "ApertureTruth", "ForcastGrismTruth", "GrismFileTruth", "LineTruth", "write_spectrum"]
 
@@ -67,44 +66,26 @@ class ApertureTruth:
 
 
 @dataclass(frozen=True)
-class GrismFileTruth:
+class GrismFileTruth(ExposureTruth):
     """
-    The truth of one raw file.
+    The truth of one raw file of spectra.
 
     Parameters
     ----------
-    name
-        File name.
-    nod_beam
-        Nod beam of its first two planes.
-    ra, dec
-        Position of the boresight, degrees.
-    dither_arcsec
-        Dither offset (x across, y along the slit) of the source.
-    sky_levels
-        Linear background of each plane, ADU.
     apertures
         The traces of the point source, brightest first.
     """
 
-    name: str
-    nod_beam: str
-    ra: float
-    dec: float
-    dither_arcsec: tuple[float, float]
-    sky_levels: tuple[float, ...]
     apertures: tuple[ApertureTruth, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForcastGrismTruth(Truth):
+class ForcastGrismTruth(ForcastTruth):
     """
     The truth of a simulated FORCAST grism observation; the spectrum itself is in `SPECTRUM_FILE`.
 
     Parameters
     ----------
-    ra, dec
-        Position of the source, degrees.
     flux_jy
         Continuum of the point source at ``center_um``.
     extended_flux_jy
@@ -123,16 +104,10 @@ class ForcastGrismTruth(Truth):
         Width of the point-spread function along the slit.
     lines
         Lines of the point source (of the extended source if there is no other).
-    noise
-        Parameters of the noise model; None for no noise.
-    reference_files
-        Calibration files used.
     observed
         One entry per raw file.
     """
 
-    ra: float
-    dec: float
     flux_jy: float
     extended_flux_jy: float
     center_um: float
@@ -143,8 +118,6 @@ class ForcastGrismTruth(Truth):
     boresight_arcsec: float
     psf_fwhm_arcsec: float
     lines: tuple[LineTruth, ...]
-    noise: NoiseModel | None
-    reference_files: dict[str, str]
     observed: tuple[GrismFileTruth, ...]
 
     def read_spectrum(self) -> dict[str, FloatArray]:

@@ -1,4 +1,4 @@
-"""The truth of a simulated FORCAST imaging observation."""
+"""The truth of simulated FORCAST observations: what all have, and that of images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sofia_engine.simulate.forcast_detector import NoiseModel
 from sofia_engine.simulate.truth import Truth
 
-__all__ = ["BeamTruth", "FileTruth", "ForcastImagingTruth"]
+__all__ = ["BeamTruth", "ExposureTruth", "FileTruth", "ForcastImagingTruth", "ForcastTruth"]
 
 
 @dataclass(frozen=True)
@@ -39,24 +39,22 @@ class BeamTruth:
 
 
 @dataclass(frozen=True)
-class FileTruth:
+class ExposureTruth:
     """
-    The truth of one raw file.
+    The truth of one raw file that all modes have.
 
     Parameters
     ----------
     name
         File name.
     nod_beam
-        Nod beam, or that of the first half.
+        Nod beam of its first two planes.
     ra, dec
         Position of the boresight, degrees.
     dither_arcsec
-        Dither offset (x, y) of the source on the undistorted detector.
+        Dither offset of the source: x and y on the undistorted detector, across and along a slit.
     sky_levels
         Linear background of each plane, ADU.
-    beams
-        The source in each plane.
     """
 
     name: str
@@ -65,18 +63,50 @@ class FileTruth:
     dec: float
     dither_arcsec: tuple[float, float]
     sky_levels: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class FileTruth(ExposureTruth):
+    """
+    The truth of one raw file of images.
+
+    Parameters
+    ----------
+    beams
+        The source in each plane.
+    """
+
     beams: tuple[BeamTruth, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForcastImagingTruth(Truth):
+class ForcastTruth(Truth):
     """
-    The truth of a simulated FORCAST imaging observation.
+    The truth of any simulated FORCAST observation.
 
     Parameters
     ----------
     ra, dec
         Position of the point source, degrees.
+    noise
+        Parameters of the noise model; None for no noise.
+    reference_files
+        Calibration files used.
+    """
+
+    ra: float
+    dec: float
+    noise: NoiseModel | None
+    reference_files: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForcastImagingTruth(ForcastTruth):
+    """
+    The truth of a simulated FORCAST imaging observation.
+
+    Parameters
+    ----------
     flux_me_s
         Detected flux of the point source, Me/s.
     flux_jy
@@ -89,20 +119,14 @@ class ForcastImagingTruth(Truth):
         Multiplies detected flux to give that at the reference altitude and zenith angle.
     calibration_origin
         Where the two factors come from.
-    noise
-        Parameters of the noise model; None for no noise.
     pixel_scale_arcsec
         Mean arcsec per raw pixel in x and y.
     distortion_residual
         Root mean square of the fit to the pinholes, pixels.
-    reference_files
-        Bad-pixel mask and pinhole table used.
     observed
         One entry per raw file.
     """
 
-    ra: float
-    dec: float
     flux_me_s: float
     flux_jy: float | None
     extended_flux_me_s: float
@@ -110,8 +134,6 @@ class ForcastImagingTruth(Truth):
     calibration_factor: float | None
     telluric_factor: float
     calibration_origin: dict[str, str]
-    noise: NoiseModel | None
     pixel_scale_arcsec: tuple[float, float]
     distortion_residual: float
-    reference_files: dict[str, str]
     observed: tuple[FileTruth, ...]

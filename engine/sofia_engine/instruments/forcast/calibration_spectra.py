@@ -1,7 +1,7 @@
 """Spectra for calibrations: rows of the detector summed, lines identified and found again up the slit."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from astropy.io import fits
@@ -53,8 +53,30 @@ __all__ = [
     "reidentify_lines",
 ]
 
+_LINE_KINDS: Mapping[str, Literal["absorption", "either"]] = {"absorption": "absorption", "either": "either"}
 FWHM = 5.0
 """Pixels: where the search for sources begins."""
+
+
+def _trend_degree() -> Any:
+    return parameter(
+        None,
+        label="Detrend order",
+        ge=0,
+        le=10,
+        help="Degree of a polynomial along the spectrum that is subtracted; empty subtracts none.",
+    )
+
+
+def _fit_window() -> Any:
+    return parameter(
+        10.0,
+        label="Fit window (pixel)",
+        unit="pix",
+        gt=2,
+        le=256,
+        help="Width of the part of the spectrum in which a line is fitted.",
+    )
 
 
 class SummedParameters(SavedOutput):
@@ -84,13 +106,7 @@ class SummedParameters(SavedOutput):
         le=256,
         help="Rows to each side that are summed.",
     )
-    detrend_order: int | None = parameter(
-        None,
-        label="Detrend order",
-        ge=0,
-        le=10,
-        help="Degree of a polynomial along the spectrum that is subtracted; empty subtracts none.",
-    )
+    detrend_order: int | None = _trend_degree()
 
 
 class IdentificationParameters(SavedOutput):
@@ -114,14 +130,7 @@ class IdentificationParameters(SavedOutput):
     line_type: Literal["emission", "absorption", "either"] = parameter(
         "emission", label="Line type", help="Sign of the lines."
     )
-    window: float = parameter(
-        10.0,
-        label="Fit window (pixel)",
-        unit="pix",
-        gt=2,
-        le=256,
-        help="Width of the part of the spectrum in which a line is fitted.",
-    )
+    window: float = _fit_window()
     sigma: float = parameter(
         3.0, label="Expected line width (pixel)", unit="pix", gt=0, le=100, help="Where the fit of the width begins."
     )
@@ -158,21 +167,8 @@ class ReidentificationParameters(SavedOutput):
     radius: float = parameter(
         8.0, label="Aperture radius (pixel)", unit="pix", gt=0, le=256, help="Rows to each side that are summed."
     )
-    detrend_order: int | None = parameter(
-        None,
-        label="Detrend order",
-        ge=0,
-        le=10,
-        help="Degree of a polynomial along the spectrum that is subtracted; empty subtracts none.",
-    )
-    window: float = parameter(
-        10.0,
-        label="Fit window (pixel)",
-        unit="pix",
-        gt=2,
-        le=256,
-        help="Width of the part of the spectrum in which a line is fitted.",
-    )
+    detrend_order: int | None = _trend_degree()
+    window: float = _fit_window()
     signal_to_noise: float = parameter(
         2.0,
         key="s2n",
@@ -194,14 +190,9 @@ class ReidentificationParameters(SavedOutput):
 def extract_summed_spectrum(image: Product, p: SummedParameters, run: Run) -> Product:
     """Sum rows of the image on the grid of the detector to a spectrum in which lines can be identified."""
     require_planes(image, "SLITPOS", "SPATIAL_PROFILE")
-    slit, profile = image["SLITPOS"], image["SPATIAL_PROFILE"]
-    given = parse_lists(p.position, "extract_summed_spectrum.appos", run.count)[run.position]
-    if p.method == "auto":
-        apertures = find_apertures(slit, profile, 1, FWHM, given[:1])
-    elif p.method == "fix to input":
-        apertures = place_apertures(slit, profile, _require(given, "extract_summed_spectrum")[:1], FWHM)
-    else:
-        apertures = space_apertures(slit, profile, 1, FWHM)
+    apertures = _locate(image, p, 1, "extract_summed_spectrum", run)[:1] or space_apertures(
+        image["SLITPOS"], image["SPATIAL_PROFILE"], 1, FWHM
+    )
     product = _extract(image, apertures, p.radius, p.detrend_order)
     run.log(f"Spectrum of rows {apertures[0].position:.1f} +/- {p.radius:g}")
     if p.save_1d:
@@ -209,10 +200,19 @@ def extract_summed_spectrum(image: Product, p: SummedParameters, run: Run) -> Pr
     return product
 
 
-def _require(given: tuple[float, ...], key: str) -> tuple[float, ...]:
+def _locate(
+    image: Product, p: SummedParameters | ReidentificationParameters, count: int, key: str, run: Run
+) -> tuple[Aperture, ...]:
+    """Apertures of the methods that look for sources or are told where they are; none for others."""
+    slit, profile = image["SLITPOS"], image["SPATIAL_PROFILE"]
+    given = parse_lists(p.position, f"{key}.appos", run.count)[run.position]
+    if p.method == "auto":
+        return find_apertures(slit, profile, max(count, len(given)), FWHM, given)
+    if p.method != "fix to input":
+        return ()
     if not given:
         raise ParameterError(f"{key}.appos is empty; give positions, or choose another method.")
-    return given
+    return place_apertures(slit, profile, given, FWHM)
 
 
 def _extract(image: Product, apertures: tuple[Aperture, ...], radius: float, degree: int | None) -> Product:
@@ -304,9 +304,7 @@ def reidentify_lines(image: Product, p: ReidentificationParameters, run: Run) ->
     product = _extract(image, _place(image, p, run), p.radius, p.detrend_order)
     positions = read_numbers(image.header, "LINEPOS")
     kind = str(image.header.get("LINETYPE", "emission")).strip()
-    line_kind: Literal["emission", "absorption", "either"] = (
-        "absorption" if kind == "absorption" else "either" if kind == "either" else "emission"
-    )
+    line_kind: Literal["emission", "absorption", "either"] = _LINE_KINDS.get(kind, "emission")
     search = LineSearch(line_kind, p.window, float(image.header.get("LINEWID", 3.0)), p.signal_to_noise)
     table, heights = remeasure_lines(product["SPECTRAL_FLUX"], product["SPECTRAL_ERROR"], positions, search)
     run.log(f"{np.count_nonzero(np.isfinite(table))} of {table.size} lines found in {len(table)} spectra")
@@ -324,11 +322,8 @@ def reidentify_lines(image: Product, p: ReidentificationParameters, run: Run) ->
 
 def _place(image: Product, p: ReidentificationParameters, run: Run) -> tuple[Aperture, ...]:
     slit, profile = image["SLITPOS"], image["SPATIAL_PROFILE"]
-    given = parse_lists(p.position, "reidentify_lines.appos", run.count)[run.position]
-    if p.method == "auto":
-        return find_apertures(slit, profile, max(p.num_aps, len(given)), FWHM, given)
-    if p.method == "fix to input":
-        return place_apertures(slit, profile, _require(given, "reidentify_lines"), FWHM)
+    if p.method != "step up slit":
+        return _locate(image, p, p.num_aps, "reidentify_lines", run)
     rows = step_rows(slit.size, p.step_size)
     _, _, usable = sum_rows(image["FLUX"], square_error(image), rows, p.radius)
     if not usable.any():
