@@ -332,11 +332,8 @@ def _compact(scratch, count):  # type: ignore[no-untyped-def]
         if used < n:
             for k in range(scratch.offsets.shape[0]):
                 scratch.offsets[k, used] = scratch.offsets[k, n]
-            scratch.lines[VALUES, used], scratch.lines[PRECISIONS, used] = (
-                scratch.lines[VALUES, n],
-                scratch.lines[PRECISIONS, n],
-            )
-            scratch.lines[CLOSENESS, used] = scratch.lines[CLOSENESS, n]
+            for line in (VALUES, PRECISIONS, CLOSENESS):
+                scratch.lines[line, used] = scratch.lines[line, n]
         used += 1
     return used
 
@@ -675,10 +672,9 @@ def _solve_fit(terms, scratch, count, algebra):  # type: ignore[no-untyped-def]
 @compiled
 def _weigh(fits, scratch, count):  # type: ignore[no-untyped-def]
     """Full weights."""
+    lines = scratch.lines
     for n in range(count):
-        scratch.lines[WEIGHTS, n] = (
-            scratch.lines[CLOSENESS, n] * scratch.lines[PRECISIONS, n] if fits.weighted else scratch.lines[CLOSENESS, n]
-        )
+        lines[WEIGHTS, n] = lines[CLOSENESS, n] * (lines[PRECISIONS, n] if fits.weighted else 1.0)
 
 
 @compiled
@@ -880,21 +876,24 @@ def _find_gradient(order, fits, terms, right, gradient):  # type: ignore[no-unty
 def _multiply_gradients(order, fits, terms, scratch, right, count, products):  # type: ignore[no-untyped-def]
     """Mean product of the components of the gradient at the samples, with squared weights."""
     dimensions = fits.powers.shape[2]
-    gradient = np.empty(dimensions)
-    total = 0.0
-    for n in range(count):
-        gradient[:] = 0.0
+    gradients = np.zeros((dimensions, count))
+    for k in range(dimensions):
+        line = gradients[k]
         for t in range(1, terms):
-            for k in range(dimensions):
-                if fits.powers[order, t, k]:
-                    factor = right[t, 0] * fits.powers[order, t, k]
-                    gradient[k] += factor * scratch.table[fits.lower[order, t, k], n]
-        square = scratch.lines[WEIGHTS, n] ** 2
-        total += square
-        for a in range(dimensions):
-            for b in range(dimensions):
-                products[a * dimensions + b] += square * gradient[a] * gradient[b]
-    products /= total
+            factor = right[t, 0] * fits.powers[order, t, k]
+            if factor != 0.0:
+                lower = scratch.table[fits.lower[order, t, k]]
+                for n in range(count):
+                    line[n] += factor * lower[n]
+    total, weights = 0.0, scratch.lines[WEIGHTS]
+    for n in range(count):
+        total += weights[n] ** 2
+    for a in range(dimensions):
+        for b in range(a + 1):
+            product = 0.0
+            for n in range(count):
+                product += weights[n] ** 2 * gradients[a, n] * gradients[b, n]
+            products[a * dimensions + b] = products[b * dimensions + a] = product / total
 
 
 @compiled

@@ -17,6 +17,7 @@ from sofia_engine.numerics.resampling.windows import unit_ball_volume
 
 if TYPE_CHECKING:
     from sofia_engine.numerics.arrays import BoolArray, FloatArray, IndexArray
+    from sofia_engine.numerics.resampling.results import Resampled
 
 __all__ = ["AdaptiveKernels", "FirstFits", "KernelSizes", "shape_kernels"]
 
@@ -86,13 +87,32 @@ class KernelSizes:
 
 @dataclass(frozen=True, eq=False)
 class FirstFits:
-    """What the first fits, at the positions of the samples, say about them; arrays (n,) and products (n, K, K)."""
+    """What the first fits, at the positions of n samples, say about them.
+
+    Attributes
+    ----------
+    chi2 : (n,) ndarray
+        Reduced chi-squared; NaN: the fit failed.
+    counts, distance_weights : (n,) ndarray
+        Samples used, and the sum of their distance weights.
+    products : (n, K, K) ndarray or None
+        Mean products of the components of the gradient; only shaped kernels need these and the following.
+    offsets : (n,) ndarray or None
+        Squared distance from the mean sample, in standard deviations.
+    """
 
     chi2: FloatArray
     counts: IndexArray
     distance_weights: FloatArray
-    products: FloatArray
-    offsets: FloatArray
+    products: FloatArray | None = None
+    offsets: FloatArray | None = None
+
+    @classmethod
+    def take(cls, fit: Resampled, s: int, part: slice) -> FirstFits:
+        """Some of the samples of one data set."""
+        details = (fit.derivative_products, fit.offset_variance)
+        products, offsets = (None if plane is None else plane[s, part] for plane in details)
+        return cls(fit.reduced_chi2[s, part], fit.counts[s, part], fit.distance_weights[s, part], products, offsets)
 
 
 def shape_kernels(fits: FirstFits, sizes: KernelSizes, rule: AdaptiveSmoothing) -> FloatArray:
@@ -115,27 +135,27 @@ def shape_kernels(fits: FirstFits, sizes: KernelSizes, rule: AdaptiveSmoothing) 
     dimensions, adaptive = len(sizes.precision), sizes.adaptive
     rough = np.sqrt(np.where(fits.chi2 > 0, fits.chi2, 1.0))
     number = np.count_nonzero(adaptive)
-    if rule.algorithm == "scaled" or dimensions == 1 or number == 1:
+    if rule.algorithm == "scaled" or fits.products is None or fits.offsets is None or number == 1:
         factors = np.where(adaptive, rough[:, np.newaxis] ** (1.0 / number), 1.0)
         inverse: FloatArray = (factors * sizes.precision)[:, np.newaxis] * np.eye(dimensions)
     else:
-        inverse = _shape(fits, sizes, rough)
+        inverse = _shape(fits.products, _find_elongation(fits, fits.offsets, sizes, rough), sizes, rough)
     inverse[fits.chi2 <= 0] = np.diag(sizes.precision)
     inverse[~np.isfinite(fits.chi2)] = np.diag(sizes.precision) if rule.keep_unfitted else np.nan
     rows, columns = np.tril_indices(dimensions)
     return inverse[:, rows, columns]
 
 
-def _shape(fits: FirstFits, sizes: KernelSizes, rough: FloatArray) -> FloatArray:
+def _shape(products: FloatArray, elongation: FloatArray, sizes: KernelSizes, rough: FloatArray) -> FloatArray:
     """Inverse kernels along the gradients; their volume follows `rough`, elongation how sure the gradients are."""
     dimensions = len(sizes.precision)
-    good = np.asarray(np.isfinite(fits.products).all(axis=(1, 2)))
-    products = np.where(good[:, np.newaxis, np.newaxis], fits.products, np.eye(dimensions))
+    good = np.asarray(np.isfinite(products).all(axis=(1, 2)))
+    products = np.where(good[:, np.newaxis, np.newaxis], products, np.eye(dimensions))
     left, stretch, _ = np.linalg.svd(products, hermitian=True)
     full = good & (stretch[:, -1] > stretch[:, 0] * dimensions * np.finfo(float).eps)
     stretch = np.where(full[:, np.newaxis], stretch, 1.0)
     stretch = np.exp(np.log(stretch) - np.mean(np.log(stretch), axis=1, keepdims=True))
-    power = np.where(full, _find_elongation(fits, sizes, rough), 0.0)
+    power = np.where(full, elongation, 0.0)
     shape = (left * (stretch ** power[:, np.newaxis])[:, np.newaxis]) @ np.swapaxes(left, 1, 2)  # never negative
     fixed = np.flatnonzero(~sizes.adaptive)
     shape[:, fixed] = 0.0
@@ -149,10 +169,10 @@ def _shape(fits: FirstFits, sizes: KernelSizes, rough: FloatArray) -> FloatArray
     return inverse
 
 
-def _find_elongation(fits: FirstFits, sizes: KernelSizes, rough: FloatArray) -> FloatArray:
+def _find_elongation(fits: FirstFits, offsets: FloatArray, sizes: KernelSizes, rough: FloatArray) -> FloatArray:
     """Power of the axis ratios between -1 and 1: 0 for a fit as good as the errors predict, 1 for a bad one."""
     with np.errstate(all="ignore"):
-        slope = np.exp(np.sqrt(fits.offsets))
+        slope = np.exp(np.sqrt(offsets))
         density = _relative_density(fits, sizes)
         bracket = 1 + np.exp(density * (1 - rough)) * (2**slope - 1)
         power = 2 / bracket ** (1 / slope) - 1

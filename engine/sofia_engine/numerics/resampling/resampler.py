@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from sofia_engine.numerics.arrays import FloatArray
+    from sofia_engine.numerics.arrays import FloatArray, IndexArray
     from sofia_engine.numerics.resampling.execution import Cancelled, Progress
 
 __all__ = ["Resampler", "finish_result", "resample_onto_grid", "resample_points"]
@@ -148,19 +148,19 @@ class Resampler:
             lines = index.coordinates.T
             chosen = np.flatnonzero(((lines >= box.min(axis=0) - 1) & (lines <= box.max(axis=0) + 1)).all(axis=1))
         sizes = KernelSizes.derive(self.rule, self._adaptive, index.window)
-        found = self._fit_samples(chosen, sizes, Watch(progress, cancelled))
+        fit = self._fit_samples(chosen, sizes, Watch(progress, cancelled))
         pairs = self.dimensions * (self.dimensions + 1) // 2
         packed = np.full((len(samples.values), len(samples.kept), pairs), np.nan)
         places = np.flatnonzero(samples.kept)[index.order[chosen]]
-        for kernels, *lines in zip(packed, *found, strict=True):
+        for s, kernels in enumerate(packed):
             for start in range(0, len(places), _SHAPED_AT_ONCE):
                 part = slice(start, start + _SHAPED_AT_ONCE)
-                kernels[places[part]] = shape_kernels(FirstFits(*(line[part] for line in lines)), sizes, self._adaptive)
+                kernels[places[part]] = shape_kernels(FirstFits.take(fit, s, part), sizes, self._adaptive)
         self._kernels = AdaptiveKernels(packed, index.window)
         return self._kernels
 
-    def _fit_samples(self, chosen: Any, sizes: KernelSizes, watch: Watch) -> tuple[Any, ...]:
-        """First fits at the positions of some of the sorted samples, one line for each set."""
+    def _fit_samples(self, chosen: IndexArray, sizes: KernelSizes, watch: Watch) -> Resampled:
+        """First fits at the positions of some of the sorted samples."""
         lines = self._engine.index.coordinates
         fits = self._fits._replace(fit_threshold=0.0, sandwich=False, is_variance=False)
         checks = describe_checks(self.rule, self.dimensions, edges=False)
@@ -169,8 +169,8 @@ class Resampler:
             return np.ascontiguousarray(lines[:, chosen[start:stop]].T)
 
         description = (_describe_gaussian(self.rule, sizes.inverse_alpha), checks, fits)
-        fit = self._engine.run(block, len(chosen), description, watch, details=True)
-        return fit.reduced_chi2, fit.counts, fit.distance_weights, fit.derivative_products, fit.offset_variance
+        shaped = self._adaptive is not None and self._adaptive.algorithm == "shaped"
+        return self._engine.run(block, len(chosen), description, watch, details=shaped)
 
     def __call__(
         self,
