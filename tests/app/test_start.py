@@ -44,3 +44,37 @@ def test_that_the_window_is_there_within_three_seconds_of_processor_time(tmp_pat
     seconds, *heavy = done.stdout.split()
     assert float(seconds) < 3.0
     assert not heavy, "viewers and their libraries come on first use"
+
+
+_SHARP = """
+from sofia_app.desk import Desk
+from sofia_app.models.preferences import Preferences
+from sofia_app.window import MainWindow
+from sofia_viewers.qt import QtGui, start_application
+from sofia_viewers.theme import apply_theme
+application = start_application()
+apply_theme(application, "light")
+window = MainWindow(Desk(preferences=Preferences(text_size=14)))
+window.apply_preferences()
+window.resize(1000, 700)
+window.show()
+application.processEvents()
+picture = window.grab()
+sharp = window.qactions["open_files"].icon().pixmap(window.size() / 50, 2.0)
+print(picture.devicePixelRatio(), picture.width() / window.width(), sharp.width(), application.font().pointSize())
+window.close()
+"""
+
+
+def test_that_the_window_is_drawn_with_all_pixels_of_a_fine_screen(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "QT_QPA_PLATFORM": "offscreen",
+        "QT_SCALE_FACTOR": "2",
+        "SOFIA_DESK_SESSIONS": str(tmp_path / "sessions"),
+        "SOFIA_DESK_CONFIG": str(tmp_path / "config"),
+    }
+    command = [sys.executable, "-W", "ignore", "-c", _SHARP]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    ratio, scale, icon, text = (float(word) for word in done.stdout.split())
+    assert (ratio, scale, text) == (2.0, 2.0, 14.0)
+    assert icon >= 28, "icons have enough pixels"

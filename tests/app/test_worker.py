@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+from astropy.io import fits
 
 from sofia_app.worker.client import EngineClient
 from sofia_app.worker.protocol import (
@@ -233,6 +235,26 @@ def test_that_a_preview_is_marked_and_leaves_no_state(opened: Recorder) -> None:
     assert product.header["PREVIEW"] is True
     assert product["FLUX"].mean() == pytest.approx(51.0, abs=0.1)
     assert [state.step for state in opened.snapshot.states] == ["", "check"]
+
+
+def test_that_a_preview_of_256_by_256_pixels_takes_less_than_a_second(lab: Path, tmp_path: Path) -> None:
+    from sofia_app.worker.engine import Engine
+
+    header = fits.Header({"INSTRUME": "LAB", "OBJECT": "STAR", "EXPTIME": 3.0})
+    path = tmp_path / "raw_0001.fits"
+    fits.PrimaryHDU(np.ones((256, 256), np.float32), header).writeto(path)
+    told: list[Message] = []
+    engine = Engine(told.append)
+    try:
+        engine.handle(OpenReduction((str(path),)))
+        engine.handle(RunSteps("next"))
+        started = time.process_time()
+        engine.handle(Preview(ADD, {"addamount": 5.0}))
+        assert time.process_time() - started < 1.0
+        assert isinstance(told[-2], PreviewFinished)
+        assert not told[-1].error
+    finally:
+        engine.shut_down()
 
 
 def test_that_a_preview_needs_the_step_before(opened: Recorder) -> None:
