@@ -1,5 +1,6 @@
 """Measures how long the thread of the windows does not come back to its event loop."""
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -41,6 +42,7 @@ class Heartbeat:
         self._last = now
 
     def __enter__(self) -> "Heartbeat":
+        gc.freeze()  # as the program does at its start; what other tests left is not to be searched meanwhile
         self._last = _read_clocks()
         self.timer.start()
         return self
@@ -48,24 +50,26 @@ class Heartbeat:
     def __exit__(self, *_exception: object) -> None:
         self._beat()
         self.timer.stop()
+        gc.unfreeze()
 
 
 def assert_lively(work: Callable[[int], None], attempts: int = 5) -> None:
     """Check that the window computes less than the limit at a time while something runs, and is not deaf either.
 
-    The first must hold in every attempt. Of gaps the best attempt counts: a thread that holds Python's lock may itself
-    wait for a processor that another program has, and no clock tells that.
+    The best attempt counts: processors that other programs share compute more slowly, and a thread that holds Python's
+    lock may itself wait for a processor, which no clock tells.
     """
-    gaps = []
+    hearts = []
     for attempt in range(attempts):
         with Heartbeat() as heart:
             work(attempt)
         assert heart.count > 2
-        assert heart.largest_work < LIMIT, f"the window computed for {1000 * heart.largest_work:.0f} ms on end"
-        gaps.append(heart.largest_gap)
-        if gaps[-1] < LIMIT:
+        if max(heart.largest_work, heart.largest_gap) < LIMIT:
             return
-    raise AssertionError(f"the window was deaf for {[f'{1000 * gap:.0f}' for gap in gaps]} ms")
+        hearts.append(heart)
+    work_ms = [round(1000 * heart.largest_work) for heart in hearts]
+    gaps_ms = [round(1000 * heart.largest_gap) for heart in hearts]
+    raise AssertionError(f"the window computed for {work_ms} ms, was deaf for {gaps_ms} ms")
 
 
 def _read_clocks() -> tuple[float, float, float]:
