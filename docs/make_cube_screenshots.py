@@ -123,7 +123,7 @@ def take_pictures(folder: Path, look: str, cube_path: Path) -> None:
         viewer.resize(*SIZE)
         viewer.show()
         photographer = Photographer(viewer, folder, look)
-        photographer.shoot("empty")
+        photographer.settle()
         viewer.open_files([cube_path])
         photographer.settle()
         viewer.images.regions.add(Region("circle", ((35.5, 31.5),), (4.0,), name="nucleus"), "cube 0")
