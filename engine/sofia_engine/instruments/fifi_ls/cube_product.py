@@ -146,9 +146,9 @@ def _describe(parts: CubeParts, header: fits.Header, run: Run) -> list[Card]:
     if parts.interpolated:
         return [
             *cards,
-            ("WVFITWDW", fit.window[2], "Wave resample fit window (pix)"),
+            ("WVFITWDW", fit.window[2] * sizes.spectral, "Wave resample fit window (um)"),
             ("WVFITORD", 0, "Wave resample fit order"),
-            ("WVFITSMR", fit.smoothing[2], "Wave resample smooth radius (pix)"),
+            ("WVFITSMR", fit.smoothing[2] * sizes.spectral, "Wave resample smooth radius (um)"),
             ("XYRSMPAL", "radial basis function interpolation", "WXY resampling algorithm"),
         ]
     weights = "error and distance" if fit.error_weighting else "distance"

@@ -1,7 +1,7 @@
 """Resample: one cube on a regular grid from all products."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -294,6 +294,8 @@ def _prepare(products: Sequence[Product], p: ResampleParameters, run: Run) -> _J
     headers = [product.header for product in products]
     on_sky = not (p.detector_coordinates or is_off_sky(headers))
     exposures = [exposure for group in gather_exposures(products, on_sky=on_sky) for exposure in group]
+    if p.skip_uncorrected:
+        exposures = [replace(exposure, uncorrected_wavelength=exposure.wavelength) for exposure in exposures]
     wavelengths = [w for e in exposures for w in (e.wavelength, e.uncorrected_wavelength)]
     if not any(np.isfinite(e.flux).any() for e in exposures):
         raise StepError(f"{products[0].name}: none of the samples has a value; there is nothing to make a cube of.")
