@@ -221,12 +221,12 @@ def test_that_the_background_goes_with_chop_and_nod(run_ideal):
     assert differences[0] - differences[1] == pytest.approx(0, abs=0.03)
 
 
-def test_that_the_first_chop_cycle_after_a_move_of_the_grating_is_wrong(run_ideal):
+def test_that_the_first_two_ramps_after_a_move_of_the_grating_are_wrong(run_ideal):
     truth = run_ideal(n_grating=2, settling=0.05)
     slopes = fit_slopes(read(truth)[2])
     level = slopes[:, 3, 0]
-    assert level[[0, 3, 8, 11]] == pytest.approx(55 * 1.05, rel=0.01)
-    assert level[[4, 7, 12, 15]] == pytest.approx(55, rel=0.01)
+    assert level[[0, 1, 8, 9]] == pytest.approx(55 * 1.05, rel=0.01)
+    assert level[[2, 5, 10, 15]] == pytest.approx(55, rel=0.01)
 
 
 def test_that_the_grating_is_read_back_where_the_header_says(run):
@@ -237,7 +237,7 @@ def test_that_the_grating_is_read_back_where_the_header_says(run):
     expected = header["G_STRT_R"] + header["G_SZUP_R"] * np.arange(3)
     settled = value[:, 4 * RAMP :].mean(axis=1)
     assert settled == pytest.approx(expected, abs=0.5)
-    assert np.abs(value[:, : 4 * RAMP].mean(axis=1) - expected).min() > 10
+    assert np.abs(value[:, : 2 * RAMP].mean(axis=1) - expected).min() > 10
     assert tuple(expected) == truth.channels["RED"].grating_positions
 
 

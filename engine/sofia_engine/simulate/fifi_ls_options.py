@@ -118,7 +118,7 @@ class FifiLs(Observation):
     background_drift, chop_background
         Its relative change from file to file, and between the two chop positions.
     settling
-        Relative error of the background in the first chop cycle after a move of the grating.
+        Relative error of the background in the first two ramps after a move of the grating.
     read_noise_adu
         Standard deviation of a readout.
     electrons_per_adu

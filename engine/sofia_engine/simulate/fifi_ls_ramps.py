@@ -34,7 +34,7 @@ _LAST_ADU = -40.0
 _GLITCH_ADU = 600.0
 _GRATING_NOISE = 2.0
 _SETTLING_STEPS = 30.0
-"""Distance of the grating from its place in the first chop cycle after a move, inductosyn units."""
+"""Distance of the grating from its place in the first two ramps after a move, inductosyn units."""
 _LOW_ROWS, _HIGH_ROWS = (2, 6, 10, 14), (3, 7, 11, 15)
 _START_MARK, _END_MARK = -32768, 32767
 _FIRST_FRAME = 28160

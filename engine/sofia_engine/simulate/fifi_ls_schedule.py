@@ -33,6 +33,7 @@ RAMP_READOUTS = 32
 CHOP_READOUTS = 64
 _RAMP_S = READOUT_S * RAMP_READOUTS
 _RAMPS_PER_CHOP = CHOP_READOUTS // RAMP_READOUTS
+_SETTLING_RAMPS = 2
 _SCAN_LEAD_S = 1.002
 """Half a readout more than a second: nobody has to round a limit."""
 _SCAN_TRAIL_S = 0.5
@@ -134,7 +135,7 @@ class Ramps:
     grating
         (n,) index of the position of the grating.
     settling
-        (n,) bool, in the first chop cycle after a move of the grating.
+        (n,) bool, in the first two ramps after a move of the grating.
     pointing
         (n, 2) east and north of the target, arcsec.
     """
@@ -183,7 +184,7 @@ def plan_ramps(options: FifiLs, mode: Mode, exposure: Exposure) -> Ramps:
     per_grating = exposure.n_ramp // n_grating
     phase = (ramp // _RAMPS_PER_CHOP) % 2
     chop = phase if mode.chopped else np.zeros_like(ramp)
-    settling = (ramp % per_grating < 2 * _RAMPS_PER_CHOP) & (not mode.scanned)
+    settling = (ramp % per_grating < _SETTLING_RAMPS) & (not mode.scanned)
     pointing = _find_pointing(options, mode, exposure)[chop] + _move(options, exposure, ramp)
     return Ramps(chop, ramp // per_grating, settling, pointing)
 
