@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -23,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -279,7 +281,41 @@ def show_growth(options: argparse.Namespace) -> None:
     for k in (2, 3):
         one, two = (min(_time_threads(k, jobs) for _ in range(3)) for jobs in (1, 2))
         print(f"{k}-D: {one:.2f} s with 1 thread, {two:.2f} s with 2: {one / two:.2f} times faster")
+    for count in (100_000, 1_000_000, 3_000_000):
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:  # with fresh memory
+            kept, called = pool.submit(measure_memory, count).result()
+        each = 1e6 * kept / count
+        print(f"{count:g} samples: sorting them {kept:.0f} MB ({each:.0f} bytes each), a call {called:.1f} MB")
     draw(panels, options.figure)
+
+
+def measure_memory(count: int) -> tuple[float, float]:
+    """Largest memory in MB that making a resampler and calling it take, beyond samples and results (Linux only)."""
+    from sofia_engine.numerics.resampling import LocalRegression, Resampler
+
+    places = np.random.default_rng(1).uniform(0, 100, (3, count))
+    error = np.ones(count)
+    rule = LocalRegression(5.0 * (1e5 / count) ** (1 / 3), 2, smoothing=1.0)
+    Resampler(places[:, :1000], error[:1000], error[:1000], LocalRegression(50.0, 1))(50.0, 50.0, 50.0)
+    start = _watch_memory()
+    resampler = Resampler(places, places[0], error, rule)
+    made = _read_memory("VmHWM")
+    axis = np.linspace(0, 100, 40)
+    before = _watch_memory()
+    resampler(axis, axis, axis)
+    results = 7 * 8 * len(axis) ** 3 / 1e6  # one of the six planes twice
+    return made - start, _read_memory("VmHWM") - before - results
+
+
+def _watch_memory() -> float:
+    """Forget the largest memory so far; return that of now."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _read_memory("VmRSS")
+
+
+def _read_memory(name: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(name))
 
 
 def _time_threads(dimensions: int, jobs: int) -> float:
