@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX")
 
 PLUGINS = Path(__file__).parent / "plugins"
-LIMITS = {"timeout": "2", "hang_margin": "1", "hang_farewell": "20", "hang_silence": "20"}
+LIMITS = {"timeout": "4", "hang_margin": "2", "hang_farewell": "20", "hang_silence": "20"}
 LOCKED = (
     "import ctypes; c = ctypes.PyDLL(None); lock = bytes(64); c.pthread_mutex_lock(lock), c.pthread_mutex_lock(lock)"
 )
@@ -41,7 +41,7 @@ def test_that_a_test_hanging_in_c_fails_by_name_although_it_is_run_again(tmp_pat
     code = f"def test_before(): pass\ndef test_hangs():\n    {LOCKED}\ndef test_after(): pass\n"
     exit_code, said, _ = run_tests(tmp_path, code, "-n", "2", "--reruns", "1")
     assert exit_code == 1, said
-    assert "Timeout (0:00:03)!" in said
+    assert "Timeout (0:00:06)!" in said
     assert 'test_it.py", line 3 in test_hangs' in said
     assert "crashed while running 'test_it.py::test_hangs'" in said
     assert "1 failed, 2 passed, 1 rerun" in said
