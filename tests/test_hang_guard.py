@@ -76,5 +76,5 @@ def test_that_silence_of_all_workers_ends_the_run_and_names_what_ran(tmp_path: P
 
 def test_that_a_run_that_does_not_hang_is_left_alone(tmp_path: Path) -> None:
     code = "import time\ndef test_slow(): time.sleep(0.5)\n"
-    exit_code, said, _ = run_tests(tmp_path, code, "-n", "1", timeout="20")
+    exit_code, said, _ = run_tests(tmp_path, code, "-n", "1", timeout="60", hang_farewell="90")
     assert (exit_code, "Timeout" in said) == (0, False), said
