@@ -100,3 +100,25 @@ def test_that_memory_beside_samples_and_results_stays_flat():
         tracemalloc.stop()
     assert max(extra) < 3e6
     assert extra[1] < extra[0] + 1e6
+
+
+def test_that_all_uses_share_one_compiled_kernel():
+    """Another type of an argument would cost users half a minute of compilation at an unexpected moment."""
+    from sofia_engine.numerics.resampling import ConvolutionKernel, KernelResampler
+    from sofia_engine.numerics.resampling._kernel import regress
+
+    rng = np.random.default_rng(1)
+    for dimensions in (1, 2, 3, 4):
+        p = rng.uniform(0, 1, (dimensions, 400))
+        p.setflags(write=False)
+        data = rng.normal(size=(2, 400)).astype(np.float32)
+        for rule in (
+            LocalRegression(1.0, 1, adaptive=AdaptiveSmoothing("shaped"), edge_threshold=0.1),
+            LocalRegression((1,) * dimensions, (1,) * dimensions, relative_smooth=True, smoothing=0.3, jobs=1),
+            LocalRegression(order=0, fit_threshold=1, local_robust=3, error_mode="sandwich", is_covar=True),
+        ):
+            Resampler(p, data, [1, 2], rule)(np.full((dimensions, 3), 0.5), details=True)
+            Resampler(p.astype(">f8"), data[0], 1, rule, mask=np.arange(400) > 3)(*[0.5] * dimensions)
+        kernel = ConvolutionKernel.of_grid(np.ones((4,) * dimensions, dtype=int), 1)
+        KernelResampler(p, data[1], kernel)(*[np.array([0, 1])] * dimensions)
+    assert len(regress.signatures) == 1
