@@ -48,6 +48,8 @@ SETS = {
     "nmc": Set("forcast_img_nmc", "forcast-imaging-nmc"),
     "npc": Set("forcast_img_npc", "forcast-imaging-npc"),
     "c2nc2": Set("forcast_img_c2nc2", "forcast-imaging-c2nc2"),
+    "grism": Set("forcast_gri_g063", "forcast-grism-nmc"),
+    "slit scan": Set("forcast_gri_scan", "forcast-grism-slitscan", 8.0),
     "fifi red": Set("fifi_sym_red", "fifi-ls-symmetric", 5.0),
     "fifi blue": Set("fifi_sym_blue", "fifi-ls-symmetric", 5.0),
 }
