@@ -332,8 +332,8 @@ def test_that_errors_flux_and_velocity_are_right_over_many_seeds(tmp_path_factor
         assert pixel == pytest.approx(1, abs=0.06)
         scatter = np.std([cube.flux for cube in planes], axis=0, ddof=1)
         ratio = scatter / np.mean([cube.error for cube in planes], axis=0)
-        everywhere = np.nanmean(ratio.reshape(len(ratio), -1), axis=1)  # per slice
-        assert np.abs(everywhere[4:-4] - 1).max() < 0.15
+        slices = [np.nanmean(plane) for plane in ratio[6:-6]]
+        assert np.abs(np.array(slices) - 1).max() < 0.15
         if variant == 0:
             assert factor == pytest.approx(APERTURE_FACTOR, rel=0.1)
     fits = np.array([fit_line(made[1], 22.0) for made in cubes])
@@ -356,9 +356,9 @@ def test_that_the_velocity_field_of_an_extended_source_comes_back(tmp_path_facto
     found = []
     for place in places:
         near = cube.circle(3.0, place)
-        spectrum = np.nanmean(cube.flux[:, near], axis=1)
+        spectrum = cube.flux[:, near].mean(axis=1)
         used = np.isfinite(spectrum) & (np.abs(cube.wavelength - 157.741) < 0.3)
-        start = [np.nanmax(spectrum), 157.741, cube.known.line_fwhm_um * SIGMA * 1.3, 0.0]
+        start = [spectrum[used].max(), 157.741, cube.known.line_fwhm_um * SIGMA * 1.3, 0.0]
 
         def draw(wave, height, center, sigma, level):
             return height * np.exp(-0.5 * ((wave - center) / sigma) ** 2) + level
