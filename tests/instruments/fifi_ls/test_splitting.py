@@ -1,5 +1,7 @@
 """Readouts shared among chops and gratings; positions of scans; chops subtracted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -180,6 +182,14 @@ def test_that_the_ramps_of_a_scan_keep_values_and_positions_of_their_own(make_he
     cards = fitted.plane("FLUX_G0").cards
     assert cards["RAMPSTRT"] == pytest.approx(1000 + (96 + 16) * 0.004)
     assert split.header["EXPTIME"] == pytest.approx(2.56 - 0.004 * (1280 - 2 - 544), abs=0.01)
+
+
+def test_that_a_scan_without_a_whole_ramp_is_refused(make_header, run_step):
+    (split,), _ = run_step(split_grating_and_chop, make_raw(make_header(**SCAN)))
+    path = read_table(split.tables["SCANPOS_G0"])
+    path = replace(path, good=np.arange(path.good.size) % 32 != 7)
+    with pytest.raises(StepError, match="no whole ramp"):
+        run_step(fit_all_ramps, split.replace(SCANPOS_G0=make_table(path)))
 
 
 def test_that_bad_pixels_have_no_value(make_header, run_step):

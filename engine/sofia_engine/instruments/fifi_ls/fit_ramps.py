@@ -249,7 +249,10 @@ def _average_path(chop: Product, length: int) -> ScanPath:
     table = scan_positions(chop)
     if table is None:
         raise StepError(f"{chop.name}: the table of positions of the scan is missing; split the raw file again.")
-    return average_ramps(read_table(table), length)
+    path = average_ramps(read_table(table), length)
+    if not path.good.any():
+        raise StepError(f"{chop.name}: no whole ramp was taken during the scan; leave the file out.")
+    return path
 
 
 def _combine(slopes: Slopes, outliers: BoolArray, path: ScanPath | None) -> tuple[FloatArray, FloatArray]:
