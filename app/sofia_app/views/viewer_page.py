@@ -30,13 +30,14 @@ class _Frame(QtWidgets.QScrollArea):
     def __init__(self, viewer: QtWidgets.QWidget) -> None:
         super().__init__()
         self.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+        self._viewer = viewer
         viewer.setMinimumSize(1, 1)
         self.setWidget(viewer)
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:  # noqa: N802
         """Let the viewer have the same size, but not less than enough."""
         super().resizeEvent(event)
-        self.widget().resize(self.maximumViewportSize().expandedTo(QtCore.QSize(*_ENOUGH)))
+        self._viewer.resize(self.maximumViewportSize().expandedTo(QtCore.QSize(*_ENOUGH)))
 
 
 class ViewerPage(QtWidgets.QStackedWidget):
