@@ -116,10 +116,11 @@ def fit_line_maps(
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for rows, flux, error in read_pixels(cube, mask, progress):
             starts = _find_starts(cube, settings, guesses, (rows, flux, error))
+            chosen, spread, wave = flux[order], error[order], cube.wave[order]
             jobs = [
-                pool.submit(_fit_part, cube.wave[order], flux[order][:, part], error[order][:, part],
+                pool.submit(_fit_part, wave, chosen[:, part], spread[:, part],
                             Guess(starts.center[:, part], starts.fwhm[:, part]), settings)
-                for part in _split(flux.shape[1])
+                for part in _split(chosen.shape[1])
             ]  # fmt: skip
             found = np.concatenate([job.result() for job in jobs], axis=2)
             maps[:, :, rows] = found.reshape(2, len(names) + 1, -1, cube.shape[2])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Samples", "find_block_length"]
 
-_BLOCK_BYTES = 32 * 2**20
+_BLOCK_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class Samples:
         return values.astype(np.float32)
 
     def row_blocks(self, rows: slice, waves: slice) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """Give blocks of rows, all columns, of a range of wavelengths; none is larger than some ten MB.
+        """Give blocks of rows, all columns, of a range of wavelengths; none is larger than some MB.
 
         Pages of a mapped file are given back after each block, so that memory does not grow with the cube.
         """
@@ -97,7 +97,7 @@ class Samples:
 
 
 def find_block_length(bytes_per_unit: int) -> int:
-    """Return how many rows or wavelengths make a block of some ten MB; at least one."""
+    """Return how many rows or wavelengths make a block of some MB; at least one."""
     return max(1, _BLOCK_BYTES // max(bytes_per_unit, 1))
 
 
