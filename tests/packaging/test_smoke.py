@@ -139,24 +139,27 @@ def test_that_windows_open(screen, surroundings, demonstration, home, words, tmp
     (product,) = demonstration[0].glob("reduced/*_CAL_*.fits")
     files = [str(product)] if words in {("image",), ("quality",)} else []
     display = surroundings | {"DISPLAY": screen, "QT_QPA_PLATFORM": "xcb"}
-    started = time.monotonic()
-    process = subprocess.Popen([str(PROGRAM), *words, *files], env=display, cwd=home, stderr=subprocess.PIPE, text=True)
-    try:
-        while not find_windows(screen, process.pid):
-            assert process.poll() is None, process.stderr.read()
-            assert time.monotonic() - started < PATIENCE
-            time.sleep(0.05)
-        print(f"{' '.join(words) or 'program'}: window after {time.monotonic() - started:.2f} s")
-        time.sleep(4)
-        assert process.poll() is None
-        take_picture(screen, words)
-    finally:
-        process.send_signal(signal.SIGTERM)
+    errors = tmp_path_factory.mktemp("window") / "errors.txt"
+    with errors.open("w") as stream:
+        started = time.monotonic()
+        process = subprocess.Popen([str(PROGRAM), *words, *files], env=display, cwd=home, stderr=stream)
         try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-    assert "Traceback" not in process.stderr.read()
+            while not find_windows(screen, process.pid):
+                assert process.poll() is None, errors.read_text()
+                assert time.monotonic() - started < PATIENCE
+                time.sleep(0.05)
+            print(f"{' '.join(words) or 'program'}: window after {time.monotonic() - started:.2f} s")
+            time.sleep(4)
+            assert process.poll() is None, errors.read_text()
+            take_picture(screen, words)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(20)
+    assert "Traceback" not in errors.read_text()
 
 
 def find_windows(screen, number):
