@@ -138,3 +138,23 @@ def test_that_spectra_with_too_few_points_have_no_continuum():
     assert np.isnan(values[0])
     assert values[1] == pytest.approx(1.0)
     assert choose_windows(np.arange(5.0), [(3, 1)]).tolist() == [False, True, True, True, False]
+
+
+@pytest.mark.parametrize("count", [40, 41])
+def test_that_outliers_are_rejected_by_the_median_deviation_round_by_round(count):
+    rng = np.random.default_rng(count)
+    wave, flux = np.linspace(-1.0, 1.0, count), rng.standard_t(2, (count, 60))
+    flux[rng.random(flux.shape) < 0.1] = np.nan
+    flux[:, 3] = np.nan
+    error = rng.uniform(0.5, 2.0, flux.shape)
+    found = fit_continuum(wave, flux, error, 2, 2.5).evaluate(wave)
+    assert np.isnan(found[:, 3]).all()
+    for pixel in np.delete(np.arange(60), 3):
+        known = np.isfinite(flux[:, pixel])
+        good = known
+        for _ in range(5):
+            fit = np.polyval(np.polyfit(wave[good], flux[good, pixel], 2, w=1.0 / error[good, pixel]), wave)
+            rest = flux[:, pixel] - fit
+            deviation = np.median(np.abs(rest[known] - np.median(rest[known])))
+            good = known & (np.abs(np.where(known, rest, 0.0)) <= 2.5 * 1.4826 * deviation)
+        assert found[:, pixel] == pytest.approx(fit, abs=1e-8)

@@ -44,7 +44,7 @@ class ContinuumFit:
         """Return its 1-sigma error at wavelengths (m,) as (m, n)."""
         powers = self.find_powers(wave)
         variance = np.einsum("mi,nij,mj->mn", powers, self.covariance, powers, optimize=True)
-        return np.sqrt(np.maximum(variance, 0.0))
+        return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
     def find_powers(self, wave: FloatArray) -> FloatArray:
         """Return the powers that the coefficients belong to, (m, degree + 1)."""
@@ -85,46 +85,63 @@ def fit_continuum(
     if len(wave) <= degree:
         raise StepError(f"{len(wave)} wavelengths are too few for a continuum of degree {degree}: widen the windows.")
     middle, half = 0.5 * (wave.min() + wave.max()), 0.5 * float(np.ptp(wave)) or 1.0
-    powers = ((wave - middle) / half)[:, None] ** np.arange(degree + 1)
+    powers = (((wave - middle) / half)[:, None] ** np.arange(degree + 1)).T
     known = np.isfinite(flux) if error is None else np.isfinite(flux) & (error > 0)
-    values, good = np.where(known, flux, 0.0), known
-    weights = np.ones_like(values) if error is None else np.where(known, 1.0 / np.where(known, error, 1.0) ** 2, 0.0)
+    values = np.ascontiguousarray(np.where(known, flux, 0.0).T)
+    weights = _weigh(known, error)
+    good = np.ascontiguousarray(known.T)
+    coefficients, inverse = _fit_and_reject(powers, values, weights, good, clip)
+    if error is None:
+        freedom = np.maximum(good.sum(axis=1) - degree - 1, 1)
+        squares = np.where(good, values - coefficients @ powers, 0.0) ** 2
+        inverse = inverse * (squares.sum(axis=1) / freedom)[:, None, None]
+    return ContinuumFit(np.ascontiguousarray(coefficients.T), inverse, float(middle), half)
+
+
+def _weigh(known: NDArray[np.bool_], error: FloatArray | None) -> FloatArray:
+    """Return weights (n, m) of points (m, n)."""
+    if error is None:
+        return np.ones(known.shape[::-1])
+    return np.ascontiguousarray(np.where(known, 1.0 / np.where(known, error, 1.0) ** 2, 0.0).T)
+
+
+def _fit_and_reject(
+    powers: FloatArray, values: FloatArray, weights: FloatArray, good: NDArray[np.bool_], clip: float
+) -> tuple[FloatArray, FloatArray]:
+    """Fit spectra (n, m), reject, and fit those again of which points changed; `good` is left as last used."""
+    from sofia_viewers.cube import _continuum_kernel
+
+    count, degree = len(values), len(powers)
+    coefficients, inverse = np.empty((count, degree)), np.empty((count, degree, degree))
+    known, places = good.copy(), np.arange(count)
     for turn in range(_ROUNDS if clip else 1):
-        coefficients, inverse = _solve(powers, values, weights * good)
-        rest = np.where(good, values - powers @ coefficients, np.nan)
+        coefficients[places], inverse[places] = _solve(powers, values, weights, good, places)
         if turn == _ROUNDS - 1 or not clip:
             break
-        kept = known & ~_find_outliers(np.where(known, values - powers @ coefficients, np.nan), clip)
-        if (kept == good).all():
+        changed = np.empty(len(places), dtype=np.bool_)
+        _continuum_kernel.reject_outliers(powers, values, known, good, places, coefficients[places], clip, changed)
+        places = places[changed]
+        if not places.size:
             break
-        good = kept
-    if error is None:
-        freedom = np.maximum(good.sum(axis=0) - degree - 1, 1)
-        inverse = inverse * (np.nansum(rest**2, axis=0) / freedom)[:, None, None]
-    return ContinuumFit(coefficients, inverse, float(middle), half)
+    return coefficients, inverse
 
 
-def _solve(powers: FloatArray, values: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-    count = powers.shape[1]
-    normal = np.einsum("mi,mj,mn->nij", powers, powers, weights, optimize=True)
-    right = np.einsum("mi,mn->ni", powers, weights * values, optimize=True)
-    usable = np.count_nonzero(weights, axis=0) >= count
-    normal[~usable] = np.eye(count)
+def _solve(
+    powers: FloatArray, values: FloatArray, weights: FloatArray, good: NDArray[np.bool_], places: NDArray[np.int64]
+) -> tuple[FloatArray, FloatArray]:
+    """Return the coefficients of the spectra at some places, (k, degree + 1), and their covariances."""
+    from sofia_viewers.cube import _continuum_kernel
+
+    count, degree = len(places), len(powers)
+    normal, right, points = np.empty((count, degree, degree)), np.empty((count, degree)), np.empty(count, np.int64)
+    _continuum_kernel.add_equations(powers, values, weights, good, places, normal, right, points)
+    usable = points >= degree
+    normal[~usable] = np.eye(degree)
     scale = np.sqrt(np.einsum("nii->ni", normal))
     scale[scale <= 0] = 1.0
     scaled = normal / (scale[:, :, None] * scale[:, None, :])
     inverse = np.linalg.pinv(scaled, hermitian=True) / (scale[:, :, None] * scale[:, None, :])
-    coefficients = np.einsum("nij,nj->in", inverse, right)
-    coefficients[:, ~usable] = np.nan
+    coefficients = np.einsum("nij,nj->ni", inverse, right)
+    coefficients[~usable] = np.nan
     inverse[~usable] = np.nan
     return coefficients, inverse
-
-
-def _find_outliers(rest: FloatArray, clip: float) -> NDArray[np.bool_]:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        spread = 1.4826 * np.nanmedian(np.abs(rest - np.nanmedian(rest, axis=0)), axis=0)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.abs(rest) > clip * spread)

@@ -7,7 +7,10 @@ those of independent slices, to first order: d mu_k / d w_i = [(v_i - M1)^k - mu
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +43,7 @@ MOMENT_NAMES = ("Moment 0", "Moment 1", "Moment 2", "Moment 3", "Moment 4")
 _LIGHT_UM = 2.99792458e14
 _JANSKY = 1e-26
 _DIVERGING = "coolwarm"
+_MOST_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -119,16 +123,16 @@ def measure_moments(
         norm = np.where(norm > 0, norm, np.nan)
         center = (weight * axis[:, None]).sum(axis=0) / norm
         offset = axis[:, None] - center
+        square = offset * offset
+        powers = {2: square, 3: square * offset, 4: square * square}
+        scale = steps / norm
         central = [np.ones_like(center), np.zeros_like(center)]
-        central += [(weight * offset**k).sum(axis=0) / norm for k in (2, 3, 4)]
-        slopes = {
-            k: (offset**k - central[k] - (k * central[k - 1] * offset if k > 1 else 0.0)) / norm * steps
-            for k in (2, 3, 4)
-        }
+        central += [np.einsum("mn,mn->n", weight, powers[k]) / norm for k in (2, 3, 4)]
+        slopes = {k: (powers[k] - central[k] - k * central[k - 1] * offset) * scale for k in (2, 3, 4)}
         second = np.where(central[2] > 0, central[2], np.nan)
         parts = [
             (np.where(known.any(axis=0), total, np.nan), np.broadcast_to(widths[:, None], flux.shape)),
-            (center, offset / norm * steps),
+            (center, offset * scale),
             (np.sqrt(second), slopes[2] / (2.0 * np.sqrt(second))),
             (central[3] / second**1.5, slopes[3] / second**1.5 - 1.5 * central[3] / second**2.5 * slopes[2]),
             (central[4] / second**2, slopes[4] / second**2 - 2.0 * central[4] / second**3 * slopes[2]),
@@ -176,14 +180,19 @@ def compute_moment_maps(
     widths, flux_unit = find_widths(cube, waves)
     shape = cube.shape[1:]
     maps = np.full((2, 6, *shape), np.nan)
-    for rows, flux, error in read_pixels(cube, mask, progress):
+
+    def measure(flux: FloatArray, error: FloatArray) -> FloatArray:
         fit = fit_level(cube, line, flux, error, waves)
-        level, level_error = _levels(fit, cube.wave[waves], flux.shape[1])
+        level = _find_level(fit, cube.wave[waves], flux.shape[1])
         part, spread = flux[waves] - level, error[waves]
         if line.clip > 0:
             part = np.where(part >= line.clip * spread, part, np.nan)
         found = measure_moments(axis, widths, part, spread, fit, cube.wave[waves])
-        block = np.stack([np.vstack([found.values, _middle(level)]), np.vstack([found.errors, _middle(level_error)])])
+        middle = slice(len(level) // 2, len(level) // 2 + 1)
+        level_error = np.zeros((1, flux.shape[1])) if fit is None else fit.find_error(cube.wave[waves][middle])
+        return np.stack([np.vstack([found.values, level[middle]]), np.vstack([found.errors, level_error])])
+
+    for rows, block in _measure_blocks(read_pixels(cube, mask, progress), measure):
         maps[:, :, rows] = block.reshape(2, 6, -1, shape[1])
     with np.errstate(invalid="ignore"):
         faint = ~(maps[0, 0] >= line.least_snr * maps[1, 0])
@@ -231,14 +240,24 @@ def fit_level(cube: Cube, line: LineRange, flux: FloatArray, error: FloatArray, 
     return fit_continuum(cube.wave[use], flux[use], error[use], line.degree)
 
 
-def _levels(fit: ContinuumFit | None, wave: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
-    if fit is None:
-        return np.zeros((len(wave), count)), np.zeros((len(wave), count))
-    return fit.evaluate(wave), fit.find_error(wave)
+def _find_level(fit: ContinuumFit | None, wave: FloatArray, count: int) -> FloatArray:
+    return np.zeros((len(wave), count)) if fit is None else fit.evaluate(wave)
 
 
-def _middle(level: FloatArray) -> FloatArray:
-    return np.asarray(level[len(level) // 2])
+def _measure_blocks(
+    blocks: Iterator[tuple[slice, FloatArray, FloatArray]], measure: Callable[[FloatArray, FloatArray], FloatArray]
+) -> Iterator[tuple[slice, FloatArray]]:
+    """Measure blocks in threads, and give the results in order; few blocks are in memory at a time."""
+    threads = min(os.cpu_count() or 1, _MOST_THREADS)
+    waiting: deque[tuple[slice, Future[FloatArray]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for rows, flux, error in blocks:
+            waiting.append((rows, pool.submit(measure, flux, error)))
+            if len(waiting) > threads:
+                first, done = waiting.popleft()
+                yield first, done.result()
+        for first, done in waiting:
+            yield first, done.result()
 
 
 def find_axis(cube: Cube, line: LineRange, waves: slice) -> tuple[FloatArray, str]:
