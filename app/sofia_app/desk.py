@@ -417,11 +417,13 @@ class Desk(QtCore.QObject):
         if isinstance(event, Log):
             return [LogEntry(event.level, event.message, event.step, event.file, event.time)]
         if isinstance(event, InputSkipped):
-            return [LogEntry("warning", f"Skipped: {event.reason}", event.step, Path(event.file).name, event.time)]
+            name = Path(event.file).name
+            return [LogEntry("warning", f"Skipped: {event.reason}", event.step, name, event.time, event.file)]
         if isinstance(event, FileWritten):
-            return [LogEntry("info", f"Wrote {event.path}", event.step, Path(event.path).name, event.time)]
+            name = Path(event.path).name
+            return [LogEntry("info", f"Wrote {event.path}", event.step, name, event.time, event.path)]
         if isinstance(event, StepStarted):
-            return [LogEntry("info", f"{event.label} started", event.step, "", event.time)]
+            return [LogEntry("info", f"{event.label} started", event.step, time=event.time, starts=True)]
         if isinstance(event, StepFinished):
             how = "taken from the history" if event.cached else f"done in {event.seconds:.2f} s"
             return [LogEntry("info", f"{self._label(event.index)} {how}", event.step, "", event.time)]

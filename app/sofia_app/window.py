@@ -11,9 +11,10 @@ from sofia_app.actions import ACTIONS, MENUS
 from sofia_app.commands import Commands
 from sofia_app.desk import Desk, ErrorReport, return_memory
 from sofia_app.group_queue import GroupJob, GroupQueue
+from sofia_app.models.log import LogEntry
 from sofia_app.models.parameters import format_value
 from sofia_app.models.preferences import choose_output
-from sofia_app.models.products import OpenedState, open_state
+from sofia_app.models.products import OpenedState, open_product, open_state
 from sofia_app.models.viewer_kinds import VIEWERS, ViewerKind, choose_viewer
 from sofia_app.views.data_panel import DataPanel, dropped_paths
 from sofia_app.views.dialogs import ErrorDialog, SessionsDialog
@@ -260,7 +261,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.pipeline.state_activated.connect(desk.go)
         self.pipeline.problems_asked.connect(self._show_problems_of)
         self.parameters.edited.connect(self._renew_preview)
-        self.log.step_asked.connect(self._go_to_step)
+        self.log.line_asked.connect(self._go_to_line)
         self.problems.step_asked.connect(self._go_to_step)
         self.problems.count_changed.connect(self._count_problems)
         self.references.fetch_asked.connect(desk.fetch_references)
@@ -377,6 +378,29 @@ class MainWindow(QtWidgets.QMainWindow):
         if key in keys:
             self.pipeline.select_step(keys.index(key))
             self.bring_up("pipeline")
+
+    def _go_to_line(self, entry: LogEntry) -> None:
+        """Go to the file that a line of the log names, in the list or as a product; else to the line's step."""
+        record = self.desk.files.find_named(entry.path, entry.file, entry.message)
+        state = self.desk.reduction.find_state_of(entry.file)
+        if record is not None:
+            self.bring_up("data")
+            self.data.show_file(record.path)
+        elif state is not None:
+            self._look_at_product(state.key, entry.file)
+        elif entry.path.endswith(".fits"):
+            self._look_at_files([Path(entry.path)])
+        else:
+            self._go_to_step(entry.step)
+
+    def _look_at_product(self, key: str, name: str) -> None:
+        snapshot = self.desk.reduction.snapshot
+        self.desk.tasks.submit(
+            "look",
+            lambda: open_product(snapshot.session, snapshot.recipe, key, name),
+            self._show_asked,
+            lambda reason: self.report_problem("The product cannot be shown", reason),
+        )
 
     def _fill_recent(self) -> None:
         self.recent_menu.clear()

@@ -139,6 +139,21 @@ class TestFiles:
         assert path.exists()
 
 
+def make_log_of_two_steps() -> LogModel:
+    log = LogModel()
+    log.append(
+        [
+            LogEntry("info", "A started", "a", starts=True),
+            LogEntry("info", "a1", "a"),
+            LogEntry("info", "by hand"),
+            LogEntry("warning", "a2", "a"),
+            LogEntry("info", "B started", "b", starts=True),
+            LogEntry("info", "b1", "b"),
+        ]
+    )
+    return log
+
+
 class TestLog:
     def test_that_levels_words_and_steps_filter(self) -> None:
         log = LogModel()
@@ -169,6 +184,52 @@ class TestLog:
             sent += lines
             log.append(lines)
         assert log.shown == sent[-limit:]
+
+    def test_that_lines_of_a_step_fold_under_the_first_that_is_shown(self) -> None:
+        log = make_log_of_two_steps()
+        head = log.shown[0]
+        assert log.block_of(head).lines == 2
+        assert log.fold(log.shown[3], True) == 0
+        assert [entry.message for entry in log.shown] == ["A started", "by hand", "B started", "b1"]
+        assert log.is_folded(head)
+        assert log.block_of(head).level == "warning"
+        assert log.as_text().count("\n") == 6
+        log.fold(head, False)
+        assert len(log.shown) == 6
+        assert log.fold(next(entry for entry in log.shown if not entry.step), True) == -1
+
+    def test_that_all_steps_fold_and_new_lines_are_counted(self) -> None:
+        log = make_log_of_two_steps()
+        log.fold_all(True)
+        log.append([LogEntry("error", "b2", "b"), LogEntry("info", "A started", "a", starts=True)])
+        assert [entry.message for entry in log.shown] == ["A started", "by hand", "B started", "A started"]
+        head = log.shown[2]
+        assert (log.block_of(head).lines, log.block_of(head).level) == (2, "error")
+        assert log.block_of(log.shown[3]) is None
+        log.fold(head, False)
+        assert [entry.message for entry in log.shown[2:5]] == ["B started", "b1", "b2"]
+        log.set_filter(level="warning")
+        assert [entry.message for entry in log.shown] == ["a2", "b2"]
+
+    def test_that_the_search_unfolds_what_it_finds(self) -> None:
+        log = make_log_of_two_steps()
+        log.fold_all(True)
+        log.unfold_with("B1")
+        assert [entry.message for entry in log.shown] == ["A started", "by hand", "B started", "b1"]
+
+    @given(st.lists(st.tuples(st.sampled_from(["", "a", "b"]), st.booleans()), max_size=30), st.integers(1, 20))
+    def test_that_folding_shows_one_line_of_each_run_and_hides_no_other(
+        self, lines: list[tuple[str, bool]], limit: int
+    ) -> None:
+        log = LogModel(limit)
+        log.fold_all(True)
+        for step, starts in lines:
+            log.append([LogEntry("info", "x", step, starts=starts)])
+        folded = log.shown
+        blocks = [entry.block for entry in folded if entry.block]
+        assert len(blocks) == len(set(blocks))
+        hidden = sum(block.lines for entry in folded if (block := log.block_of(entry)) is not None)
+        assert len(folded) + hidden == len(log)
 
     def test_that_problems_are_kept_whatever_the_filter(self) -> None:
         log = LogModel()

@@ -16,7 +16,7 @@ from sofia_app.models.sparkline import DURATION, make_sparkline
 from sofia_app.models.table_text import format_table, write_rows
 from sofia_app.models.viewer_kinds import VIEWERS, choose_viewer
 from sofia_app.views.view_tabs import ViewTabs
-from sofia_engine.instruments import find_recipe
+from sofia_engine.instruments import all_recipes, find_recipe
 from sofia_engine.product import Product
 from sofia_engine.resources import manual_path
 from sofia_viewers.qt import QtWidgets
@@ -109,7 +109,7 @@ class TestManual:
         assert read_page("../pyproject.toml") == ""
         assert read_page("nonsense.md") == ""
 
-    @pytest.mark.parametrize("name", ["forcast-imaging", "forcast-grism"])
+    @pytest.mark.parametrize("name", [recipe.name for recipe in all_recipes()])
     def test_that_every_step_of_a_recipe_has_its_section(self, name: str) -> None:
         recipe = find_recipe(name)
         for step in recipe.steps:

@@ -18,6 +18,7 @@ pytest.importorskip("PySide6")
 from sofia_app.actions import ACTIONS
 from sofia_app.desk import Desk, ErrorReport
 from sofia_app.group_queue import choose_processes
+from sofia_app.models.log import LogEntry
 from sofia_app.models.parameters import ParameterForm
 from sofia_app.models.preferences import OpenSessions, Preferences
 from sofia_app.models.products import OpenedState
@@ -664,6 +665,56 @@ class TestLog:
         assert log.found.text() == "not found"
         log.level.setCurrentIndex(3)
         assert log.model.rowCount() == 0
+
+    def test_that_lines_of_a_step_are_folded_by_click_key_and_button(self, driver: Driver) -> None:
+        driver.run("reduce_all")
+        log = driver.window.log
+        count, rows = log.model.rowCount(), range(log.model.rowCount())
+        row = next(row for row in rows if log.model.entry(row).step == "add")
+        mark = log.model.index(row, 0)
+        assert mark.data() == "▾"
+        log.table.scrollTo(mark)
+        place = log.table.visualRect(mark).center()
+        driver.qtbot.mouseClick(log.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+        assert log.model.index(row, 0).data() == "▸"
+        assert "more line" in log.model.index(row, 4).data()
+        assert log.model.rowCount() < count
+        assert log.table.currentIndex().row() == row
+        log.fold_current(False)
+        assert log.model.rowCount() == count
+        log.fold.click()
+        steps = [log.model.entry(row).step for row in range(log.model.rowCount())]
+        assert len([step for step in steps if step]) == len({step for step in steps if step})
+        log.search.setText("Wrote")
+        log.find_next()
+        assert "Wrote" in log.model.entry(log.table.currentIndex().row()).message
+
+    def test_that_a_double_click_goes_to_the_file_of_a_line_or_to_its_step(
+        self, driver: Driver, files: list[Path]
+    ) -> None:
+        driver.run("reduce_all")
+        log, desk = driver.window.log, driver.desk
+        desk.log.append(
+            [LogEntry("warning", "odd", "add", "raw_0002.fits"), LogEntry("info", "See raw_0001.fits.", "work")]
+        )
+        driver.window.data.filter.setText("nothing_like_it")
+        driver.refresh()
+
+        def double_click(message: str) -> None:
+            entries = desk.log.shown
+            row = next(row for row, entry in enumerate(entries) if message in entry.message)
+            log.table.doubleClicked.emit(log.model.index(row, 4))
+
+        double_click("odd")
+        driver.refresh()
+        assert driver.window.data.selected_paths() == (files[1],)
+        double_click("See raw_0001")
+        assert driver.window.data.selected_paths() == (files[0],)
+        double_click("Work Hard started")
+        assert driver.form.form.step.key == "work"
+        double_click("_ADD_")
+        driver.wait(lambda: "_ADD_" in driver.window.shown.label)
+        assert [product.name for product in driver.window.shown.products] == [driver.window.shown.label]
 
     def test_that_lines_are_copied_and_saved(self, driver: Driver, tmp_path: Path) -> None:
         driver.run("reduce_all")

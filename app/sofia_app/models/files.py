@@ -218,6 +218,14 @@ class FileList:
         self._records.clear()
         self.changed.emit()
 
+    def find_named(self, path: str, name: str, text: str = "") -> FileRecord | None:
+        """Return the file with a path, or else with a name, or else the first whose name stands in a text."""
+        known = self._records.get(Path(path)) if path else None
+        if known is not None:
+            return known
+        words = {name} if name else {word.strip(".") for word in re.split(r"[^\w.+-]+", text)}
+        return next((record for record in self._records.values() if record.path.name in words), None)
+
     def set_filter(self, text: str) -> None:
         """Show only some files.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astropy.io import fits
@@ -12,7 +12,7 @@ from sofia_engine.instruments import find_recipe
 from sofia_engine.pipeline.session import SessionReader
 from sofia_engine.product import Product
 
-__all__ = ["Card", "OpenedState", "list_cards", "open_state", "search_cards"]
+__all__ = ["Card", "OpenedState", "list_cards", "open_product", "open_state", "search_cards"]
 
 _MOST_INPUTS = 40
 """Inputs shown at once; raw data are not in the session and have to be read from their files."""
@@ -80,6 +80,19 @@ def open_state(session: str, recipe: str, key: str, inputs: Sequence[str], label
         pictures=tuple(path for path in files if path.suffix == ".png"),
         regions=tuple(path for path in files if path.suffix == ".reg"),
     )
+
+
+def open_product(session: str, recipe: str, key: str, name: str) -> OpenedState:
+    """Open one product of a state by its name; all of them if none has it.
+
+    Raises
+    ------
+    SofiaDeskError
+        If it cannot be read.
+    """
+    opened = open_state(session, recipe, key, ())
+    named = tuple(product for product in opened.products if product.name == name)
+    return replace(opened, label=name, products=named or opened.products)
 
 
 def list_cards(header: fits.Header) -> tuple[Card, ...]:

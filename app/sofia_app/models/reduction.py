@@ -161,6 +161,13 @@ class ReductionModel:
             key = self._states[key].parent
         return tuple(reversed(path))
 
+    def find_state_of(self, product: str) -> StateRecord | None:
+        """Return the latest state whose step made a product of a name."""
+        for state in reversed(list(self._states.values())):
+            if any(made and name == product for name, made in zip(state.products, state.made, strict=False)):
+                return state
+        return None
+
     def find_result(self, step: int, key: str, value: Any, last: int) -> StateRecord | None:
         """Return the latest state of a step that was reached with a value of a parameter of an earlier step.
 

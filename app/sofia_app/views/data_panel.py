@@ -127,6 +127,17 @@ class DataPanel(QtWidgets.QWidget):
         flags = QtCore.QItemSelectionModel.SelectionFlag
         self.tree.selectionModel().select(selection, flags.ClearAndSelect | flags.Rows)
 
+    def show_file(self, path: Path) -> None:
+        """Select a file and scroll to it; a filter that hides it is taken away."""
+        if all(record.path != path for record in self._desk.files.visible):
+            self.filter.clear()
+        self.refresh()
+        self._select({path})
+        chosen = self.tree.selectionModel().selectedRows()
+        if chosen:
+            self.tree.setExpanded(chosen[0].parent(), True)
+            self.tree.scrollTo(chosen[0])
+
     # --- what the user does ---
 
     def selected_paths(self) -> tuple[Path, ...]:

@@ -311,7 +311,7 @@ class HistoryTree(QtCore.QAbstractItemModel):
         return None
 
 
-_LOG_COLUMNS = ("Time", "Level", "Step", "Message")
+_LOG_COLUMNS = ("", "Time", "Level", "Step", "Message")
 
 
 class LogTable(QtCore.QAbstractTableModel):
@@ -359,14 +359,30 @@ class LogTable(QtCore.QAbstractTableModel):
             return None
         entry = self._log.shown[index.row()]
         if role == _ROLE.DisplayRole:
-            message = (
-                f"{entry.file}: {entry.message}" if entry.file and entry.file not in entry.message else entry.message
-            )
-            return (entry.clock, entry.level, entry.step, message)[index.column()]
+            return (self._mark(entry), entry.clock, entry.level, entry.step, self._message(entry))[index.column()]
         if role == _ROLE.ToolTipRole:
             return entry.text
         if role == _ROLE.ForegroundRole:
             theme = current_theme()
             colors = {"debug": theme.muted, "warning": theme.warning, "error": theme.error}
-            return QtGui.QColor(colors[entry.level]) if entry.level in colors else None
+            level = self._level(entry)
+            return QtGui.QColor(colors[level]) if level in colors else None
         return None
+
+    def _mark(self, entry: LogEntry) -> str:
+        if self._log.block_of(entry) is None:
+            return ""
+        return "▸" if self._log.is_folded(entry) else "▾"
+
+    def _message(self, entry: LogEntry) -> str:
+        named = bool(entry.file) and entry.file not in entry.message
+        message = f"{entry.file}: {entry.message}" if named else entry.message
+        block = self._log.block_of(entry)
+        if block is None or not self._log.is_folded(entry):
+            return message
+        return f"{message}  ({block.lines} more line{'s' if block.lines > 1 else ''})"
+
+    def _level(self, entry: LogEntry) -> str:
+        """The level that colours a line: a folded step has that of its gravest line."""
+        block = self._log.block_of(entry)
+        return block.level if block is not None and self._log.is_folded(entry) else entry.level

@@ -10,10 +10,12 @@ from sofia_app.models.log import LEVELS, LogEntry
 from sofia_app.views.buttons import make_button
 from sofia_app.views.copying import TableCopier
 from sofia_app.views.item_models import Column, LogTable, RowTable
-from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
+from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from sofia_viewers.theme import current_theme
 
 __all__ = ["LogPanel", "ProblemsPanel"]
+
+_MARK_WIDTH = 22
 
 
 class LogPanel(QtWidgets.QWidget):
@@ -25,8 +27,8 @@ class LogPanel(QtWidgets.QWidget):
         Holds it.
     """
 
-    step_asked = Signal(str)
-    """Key of the step of a line that was double-clicked."""
+    line_asked = Signal(object)
+    """The line that was double-clicked (LogEntry)."""
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
@@ -39,13 +41,14 @@ class LogPanel(QtWidgets.QWidget):
         self.words = QtWidgets.QLineEdit(placeholderText="Show lines with these words")
         self.search = QtWidgets.QLineEdit(placeholderText="Find")
         self.found = QtWidgets.QLabel()
+        self.fold = make_button("Fold steps")
         self._set_up()
         self._lay_out()
         self._log.changed.connect(self.refresh)
 
     def _set_up(self) -> None:
         _set_up_table(self.table, self.model, "Log")
-        for section, width in enumerate((74, 66, 110)):
+        for section, width in enumerate((_MARK_WIDTH, 74, 66, 110)):
             self.table.setColumnWidth(section, width)
         self.level.addItems([level.capitalize() for level in LEVELS])
         self.level.setCurrentIndex(LEVELS.index(self._desk.preferences.log_level))
@@ -56,12 +59,25 @@ class LogPanel(QtWidgets.QWidget):
         self.step.activated.connect(lambda _index: self._log.set_filter(step=self.step.currentData()))
         self.words.textChanged.connect(lambda text: self._log.set_filter(words=text))
         self.search.returnPressed.connect(self.find_next)
-        self.table.doubleClicked.connect(lambda index: self.step_asked.emit(self.model.entry(index.row()).step))
+        self.table.clicked.connect(self._fold_clicked)
+        self.table.doubleClicked.connect(self._ask_for_line)
+        self._add_table_actions()
+
+    def _add_table_actions(self) -> None:
         copy = QtGui.QAction("Copy lines", self.table)
         copy.setShortcut(QtGui.QKeySequence.StandardKey.Copy)
         copy.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
         copy.triggered.connect(self.copy)
         self.table.addAction(copy)
+        for text, key, folded in (
+            ("Fold the lines of this step", Qt.Key.Key_Left, True),
+            ("Unfold the lines of this step", Qt.Key.Key_Right, False),
+        ):
+            action = QtGui.QAction(text, self.table)
+            action.setShortcut(QtGui.QKeySequence(key))
+            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+            action.triggered.connect(lambda _checked=False, folded=folded: self.fold_current(folded))
+            self.table.addAction(action)
         self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
 
     def _lay_out(self) -> None:
@@ -75,11 +91,15 @@ class LogPanel(QtWidgets.QWidget):
             widget.setAccessibleName(name)
             row.addWidget(widget)
         row.addWidget(self.found)
+        self.fold.setCheckable(True)
+        self.fold.toggled.connect(self._log.fold_all)
+        self.fold.setToolTip("Show one line of each step; the others unfold with a click on the mark before it")
+        row.addWidget(self.fold)
         for text, slot, symbol in (
             ("Find the line before", self.find_previous, "previous"),
             ("Find the next line", self.find_next, "next"),
             ("Copy the lines selected, or all", self.copy, "copy"),
-            ("Save the lines shown…", self.choose_file, "save"),
+            ("Save the lines…", self.choose_file, "save"),
             ("Clear", self._log.clear, "delete"),
         ):
             row.addWidget(make_button(text, slot, symbol))
@@ -93,12 +113,34 @@ class LogPanel(QtWidgets.QWidget):
         bar = self.table.verticalScrollBar()
         follows = bar.value() >= bar.maximum() - 2
         self.model.refresh(only_added)
+        self.table.viewport().update()  # folded steps count their lines
         if follows:
             self.table.scrollToBottom()
         known = [self.step.itemData(number) for number in range(1, self.step.count())]
         for key in self._log.steps:
             if key not in known:
                 self.step.addItem(key, key)
+
+    def fold_current(self, folded: bool) -> None:
+        """Fold or unfold the run of a step that the current line belongs to."""
+        row = self.table.currentIndex().row()
+        if 0 <= row < self.model.rowCount():
+            self._fold_row(row, folded)
+
+    def _fold_clicked(self, index: QtCore.QModelIndex) -> None:
+        entry = self.model.entry(index.row())
+        if index.column() == 0 and self._log.block_of(entry) is not None:
+            self._fold_row(index.row(), not self._log.is_folded(entry))
+
+    def _fold_row(self, row: int, folded: bool) -> None:
+        head = self._log.fold(self.model.entry(row), folded)
+        if head >= 0:
+            self.table.selectRow(head)
+            self.table.scrollTo(self.model.index(head, 0))
+
+    def _ask_for_line(self, index: QtCore.QModelIndex) -> None:
+        if index.column() > 0:
+            self.line_asked.emit(self.model.entry(index.row()))
 
     def find_next(self) -> None:
         """Go to the next line with the text."""
@@ -112,6 +154,7 @@ class LogPanel(QtWidgets.QWidget):
         words = self.search.text()
         if not words:
             return
+        self._log.unfold_with(words)
         row = self._log.find(words, self.table.currentIndex().row(), backwards=backwards)
         self.found.setText("" if row >= 0 else "not found")
         if row >= 0:
@@ -124,13 +167,13 @@ class LogPanel(QtWidgets.QWidget):
         QtGui.QGuiApplication.clipboard().setText(self._log.as_text(rows or None))
 
     def choose_file(self) -> None:
-        """Save the lines shown to a file."""
+        """Save the lines that pass the filter to a file."""
         path, _ = QtWidgets.QFileDialog.getSaveFileName(self, "Save the log", "sofia-desk.log", "Text (*.log *.txt)")
         if path:
             self.save(Path(path))
 
     def save(self, path: Path) -> None:
-        """Write the lines shown; a failure is logged."""
+        """Write the lines that pass the filter, folded or not; a failure is logged."""
         try:
             path.write_text(self._log.as_text(), encoding="utf-8")
         except OSError as error:
