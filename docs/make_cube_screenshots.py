@@ -151,7 +151,7 @@ def take_pictures(folder: Path, look: str, cube_path: Path) -> None:
         viewer.cut_tools.cut(show=True)
         photographer.shoot("cut")
         viewer.map_tools.clear()
-        viewer.lower.setCurrentIndex(0)
+        viewer.lower_views.setCurrentIndex(0)
         image, table = write_companions(viewer.cube, Path(place))
         viewer.link_tools.add_image(image)
         viewer.link_tools.add_catalog(table)

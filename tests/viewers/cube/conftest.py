@@ -104,15 +104,16 @@ def make_explorer(qtbot, tmp_path: Path) -> Iterator[Callable]:
     """Give the function that makes an explorer with files, shown, and waits until all is drawn."""
     from sofia_viewers.cube.viewer import CubeViewer
     from sofia_viewers.image.settings import SettingsStore
-    from sofia_viewers.qt import QtWidgets
-    from sofia_viewers.theme import apply_theme
+    from sofia_viewers.qt import QtCore, QtWidgets
+    from sofia_viewers.theme import apply_theme, current_theme
 
-    apply_theme(QtWidgets.QApplication.instance(), "light")
+    application = QtWidgets.QApplication.instance()
+    if current_theme().name != "light" or not application.styleSheet():
+        apply_theme(application, "light")
     made = []
 
     def make(*paths: Path, size: tuple[int, int] = (1100, 800)) -> CubeViewer:
         viewer = CubeViewer(store=SettingsStore(tmp_path / "settings", tmp_path / "old"))
-        qtbot.addWidget(viewer)
         viewer.resize(*size)
         viewer.show()
         made.append(viewer)
@@ -124,6 +125,8 @@ def make_explorer(qtbot, tmp_path: Path) -> Iterator[Callable]:
     yield make
     for viewer in made:
         viewer.close()
+        viewer.deleteLater()
+    application.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
 
 
 def settle(qtbot, viewer) -> None:

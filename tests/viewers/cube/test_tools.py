@@ -68,7 +68,7 @@ def test_that_the_button_computes_moments_with_velocities(qtbot, explorer, truth
 
 
 def test_that_all_pixels_are_fitted_inside_the_mask(qtbot, explorer, truth):
-    explorer.map_tools.panel.mask.setCurrentText("Inside the region")
+    explorer.map_tools.panel.mask_choice.setCurrentText("Inside the region")
     explorer.map_tools.fit_panel.fit.click()
     settle(qtbot, explorer)
     velocity = frame_of(explorer, "map Velocity cube 0").image
@@ -79,7 +79,7 @@ def test_that_all_pixels_are_fitted_inside_the_mask(qtbot, explorer, truth):
 
 
 def test_that_masks_by_level_compare_with_the_current_image(explorer):
-    explorer.map_tools.panel.mask.setCurrentText("Above the level")
+    explorer.map_tools.panel.mask_choice.setCurrentText("Above the level")
     explorer.map_tools.fit_panel.fit.click()
     assert "level" in explorer.images.status.text()
     explorer.map_tools.panel.level.setText("0.8")

@@ -109,7 +109,7 @@ class Cube:
     def samples(self, plane: str = "") -> Samples:
         """Return the numbers of a plane; of the first if none is named."""
         source = self.planes[plane] if plane else self.flux
-        samples: Any = source.array
+        samples: Samples = source.array  # type: ignore[assignment]
         return samples
 
     def error_of(self, plane: str = "") -> str | None:
@@ -294,7 +294,8 @@ def _read_axis(header: fits.Header, count: int) -> tuple[FloatArray, str] | None
     offset = np.arange(count) + 1.0 - (_as_number(header.get("CRPIX3"), 1.0))
     step *= _as_number(header.get("PC3_3"), 1.0)
     kind, unit = str(header.get("CTYPE3", "")).upper(), str(header.get("CUNIT3", "")).strip()
-    values = start * np.exp(offset * step / start) if kind.endswith("-LOG") else start + offset * step
+    log = kind.endswith("-LOG")
+    values = np.asarray(start * np.exp(offset * step / start) if log else start + offset * step, dtype=float)
     if not unit:
         unit = _guess_unit(kind, float(np.abs(values).max()))
     return values, unit

@@ -63,7 +63,7 @@ class CutTools(QtCore.QObject):
             self._last = what
             self._viewer.tasks.submit("cut", lambda: cut_along(cube, path.points, width=width), self._take)
         if show:
-            self._viewer.lower.setCurrentWidget(self.view)
+            self._viewer.lower_views.setCurrentWidget(self.view)
 
     def _follow(self) -> None:
         if self.panel.live.isChecked():

@@ -140,7 +140,7 @@ class _CroppedSamples(DerivedSamples):
         assert self.whole is not None
         given = key if isinstance(key, tuple) else (key,)
         given = (*given, *(slice(None),) * (3 - len(given)))
-        moved = []
+        moved: list[slice | int] = []
         for part, start, length in zip(given, self.start, self.extent, strict=True):
             if isinstance(part, slice):
                 first, stop, step = part.indices(length)
@@ -218,11 +218,11 @@ def combine_cubes(first: Cube, second: Cube, operator: Operator, key: str, name:
 
         def spread(_box: Key, x: NDArray[Any], y: NDArray[Any], dx: NDArray[Any], dy: NDArray[Any]) -> NDArray[Any]:
             if operator in "+-":
-                return np.hypot(dx, dy)
+                return np.asarray(np.hypot(dx, dy))
             if operator == "*":
-                return np.hypot(y * dx, x * dy)
+                return np.asarray(np.hypot(y * dx, x * dy))
             with np.errstate(divide="ignore", invalid="ignore"):
-                return np.hypot(dx / y, x * dy / (y * y))
+                return np.asarray(np.hypot(dx / y, x * dy / (y * y)))
 
         planes[errors[0]] = replace(first.planes[errors[0]], array=_derive((a, b, da, db), spread))  # type: ignore[arg-type]
     assert names

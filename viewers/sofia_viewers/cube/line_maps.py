@@ -311,7 +311,8 @@ def _collect_cells(fit: BatchFit, seeds: Sequence[tuple[float, float]]) -> tuple
         good = fit.converged & np.isfinite(center) & np.isfinite(fwhm) & (np.abs(flux) > 2.0 * spread)
     if not good.any():
         raise StepError("No cell holds a line that could be fitted: choose larger cells, or another range.")
-    return tuple(CellGuess(*seeds[i], (float(center[i]),), (float(fwhm[i]),)) for i in np.flatnonzero(good))
+    places = [int(place) for place in np.flatnonzero(good)]
+    return tuple(CellGuess(seeds[i][0], seeds[i][1], (float(center[i]),), (float(fwhm[i]),)) for i in places)
 
 
 def write_guesses(path: str | Path, guesses: Sequence[CellGuess]) -> Path:

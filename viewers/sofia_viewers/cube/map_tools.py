@@ -221,7 +221,7 @@ class MapTools(QtCore.QObject):
         StepError
             If no region is selected, or no level is given.
         """
-        kind = kind or self.panel.mask.currentText()
+        kind = kind or self.panel.mask_choice.currentText()
         cube = self._viewer.cube
         if kind == MASKS[0] or cube is None:
             return None

@@ -118,7 +118,7 @@ class MapsPanel(Panel):
         self.degree.setCurrentIndex(2)
         self.least = make_double(0.0, 1000.0, 3.0, 1, "Least signal-to-noise of the flux for velocity and width")
         self.clip = make_double(0.0, 100.0, 0.0, 1, "Leave out slices fainter than this many errors; 0: none")
-        self.mask = make_combo(list(MASKS), "Which pixels are measured")
+        self.mask_choice = make_combo(list(MASKS), "Which pixels are measured")
         self.level = LimitEdit("Level of the current image")
         self.level.setPlaceholderText("level")
         self.moments = make_button("Moments 0–4", "Flux, velocity, dispersion, skewness, kurtosis, with errors")
@@ -132,7 +132,7 @@ class MapsPanel(Panel):
         self.add("Continuum", self.degree)
         self.add("Least S/N", self.least)
         self.add("Clip below", self.clip)
-        self.add("Mask", self.mask, self.level)
+        self.add("Mask", self.mask_choice, self.level)
         self.add("", self.moments)
         self.add("", self.channels, self.count)
         self.add("", self.save, self.clear)
@@ -247,7 +247,7 @@ class EditPanel(Panel):
     def __init__(self) -> None:
         super().__init__()
         self.crop = make_button("Crop", "To the selected range of wavelengths and the box around the selected region")
-        self.mask = make_button("Mask", "Blank what the mask of the maps leaves out")
+        self.mask_button = make_button("Mask", "Blank what the mask of the maps leaves out")
         self.subtract = make_button("Subtract continuum", "The polynomial of each pixel beside the line")
         self.operator = make_combo(list(OPERATORS), "Operation")
         self.other = make_combo([], "Other cube")
@@ -263,7 +263,7 @@ class EditPanel(Panel):
         self.footprints = make_button("Footprints …", "Draw the pixels of FIFI-LS files before resampling on the image")
         self.save = make_button("Save cube …", "Write the current cube as FITS")
         self.close_button = make_button("Close cube", "Remove the current cube")
-        self.add("Cut out", self.crop, self.mask)
+        self.add("Cut out", self.crop, self.mask_button)
         self.add("", self.subtract)
         self.add("Combine", self.operator, self.other, self.combine)
         self.add("Telluric", self.telluric, self.correct)
@@ -271,7 +271,7 @@ class EditPanel(Panel):
         self.add("", self.psf, self.footprints)
         self.add("", self.save, self.close_button)
         for button, signal in (
-            (self.crop, self.crop_requested), (self.mask, self.mask_requested), (self.psf, self.psf_requested),
+            (self.crop, self.crop_requested), (self.mask_button, self.mask_requested), (self.psf, self.psf_requested),
             (self.subtract, self.subtract_requested), (self.save, self.save_requested),
             (self.close_button, self.close_requested), (self.footprints, self.footprints_requested),
         ):  # fmt: skip

@@ -38,7 +38,7 @@ def expected_fwhm(wave: float) -> float:
     return 1.029 * wave * 1e-6 / _MIRROR * _ARCSEC
 
 
-def measure_width(image: NDArray[np.floating], aperture: Aperture) -> SourceWidth:  # type: ignore[type-arg]
+def measure_width(image: NDArray[np.floating], aperture: Aperture) -> SourceWidth:
     """Fit an elliptical Gaussian on a constant to the pixels of an aperture.
 
     Parameters

@@ -91,7 +91,7 @@ class CubeViewer(QtWidgets.QWidget):
         self.live = LiveSpectra(self.images, self.spectra.session, self.tasks)
         self.marker = WaveMarker(self.spectra.area)
         self.jobs = JobBar(self.tasks)
-        self.lower = QtWidgets.QTabWidget()
+        self.lower_views = QtWidgets.QTabWidget()
         self.link_tools = LinkTools(self)
         self.map_tools = MapTools(self)
         self.cut_tools = CutTools(self)
@@ -227,7 +227,7 @@ class CubeViewer(QtWidgets.QWidget):
         """Hide tools, panels and tool bars: images and spectra fill the window, as in exported pictures."""
         self.images.show_area_only()
         for part in (self.tools, self.commands.tool_bar, self.slices, self.spectra.tool_bar, self.spectra.status,
-                     self.spectra.overlays.cursor, self.lower.tabBar()):  # fmt: skip
+                     self.spectra.overlays.cursor, self.lower_views.tabBar()):  # fmt: skip
             part.hide()
 
     def add_cube(self, cube: Cube) -> None:
@@ -307,11 +307,11 @@ class CubeViewer(QtWidgets.QWidget):
         column.addWidget(self.images, 1)
         column.addWidget(self.slices)
         column.addWidget(self.jobs)
-        self.lower.addTab(self.spectra, "Spectra")
-        self.lower.addTab(self.cut_tools.view, "Cut")
-        self.lower.setDocumentMode(True)
+        self.lower_views.addTab(self.spectra, "Spectra")
+        self.lower_views.addTab(self.cut_tools.view, "Cut")
+        self.lower_views.setDocumentMode(True)
         self.views.addWidget(upper)
-        self.views.addWidget(self.lower)
+        self.views.addWidget(self.lower_views)
         self.views.setStretchFactor(0, 3)
         self.views.setStretchFactor(1, 2)
         self.views.setChildrenCollapsible(False)
@@ -325,7 +325,7 @@ class CubeViewer(QtWidgets.QWidget):
         ):  # fmt: skip
             self.tools.addTab(panel, name)
         self.tools.setMinimumWidth(_TOOLS_WIDTH)
-        for tabs in (self.tools, self.lower):
+        for tabs in (self.tools, self.lower_views):
             tabs.tabBar().setDrawBase(False)
         self.whole = QtWidgets.QSplitter(Qt.Orientation.Horizontal)
         self.whole.addWidget(self.views)
