@@ -32,6 +32,15 @@ def test_that_all_files_are_reported_at_their_places_and_the_outlier_is_found(ni
     }
 
 
+@pytest.fixture
+def no_process_is_left():
+    """Make sure that a test leaves no process behind, whatever others have left."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    assert not set(psutil.Process().children(recursive=True)) - before
+
+
+@pytest.mark.usefixtures("no_process_is_left")
 def test_that_processes_give_the_same_rows_as_threads(night, monkeypatch):
     paths = sorted(night.iterdir())[:4]
     threads = measure(paths, jobs=2)
@@ -39,7 +48,6 @@ def test_that_processes_give_the_same_rows_as_threads(night, monkeypatch):
     monkeypatch.setattr(measuring, "measure_file", None)  # of no use to the processes
     assert [row.values for row in measure(paths, jobs=2)] == [row.values for row in threads]
     assert not any(row.problem for row in threads)
-    assert not psutil.Process().children(recursive=True)
 
 
 @pytest.mark.parametrize("program", [["/no/such/program"], [sys.executable, "-c", ""]], ids=["none", "ends at once"])
@@ -74,6 +82,7 @@ def test_that_a_file_that_takes_for_ever_is_named_and_the_others_are_measured(ni
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.usefixtures("no_process_is_left")
 def test_that_cancelling_does_not_wait_for_a_process(night, frozen):
     cancelled = threading.Event()
     timer = threading.Timer(2.0, cancelled.set)
@@ -81,7 +90,6 @@ def test_that_cancelling_does_not_wait_for_a_process(night, frozen):
     assert measure(sorted(night.iterdir())[:2], jobs=1, cancelled=cancelled) == []
     timer.join(10)
     assert not [thread for thread in threading.enumerate() if thread.name == "measure"]
-    assert not psutil.Process().children(recursive=True)
 
 
 def test_that_a_file_is_measured_again_only_when_it_has_changed(night, tmp_path, monkeypatch):
