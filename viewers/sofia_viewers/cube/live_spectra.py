@@ -9,6 +9,7 @@ from typing import Literal
 
 from sofia_viewers.cube.cube import Cube
 from sofia_viewers.cube.extraction import Aperture, Statistic, find_aperture, make_spectrum_file, spectra_of
+from sofia_viewers.cube.kept_pages import KeptPages
 from sofia_viewers.image.regions import Region
 from sofia_viewers.image.viewer import ImageViewer
 from sofia_viewers.qt import QtCore, Signal
@@ -21,6 +22,9 @@ __all__ = ["APERTURE", "CURSOR", "LiveSpectra"]
 APERTURE = "aperture:"
 CURSOR = "cursor:"
 _BRIGHTEST = "brightest pixel"
+_SECONDS_KEPT = 2.0
+"""How long pages of cubes stay in memory after the last spectrum."""
+
 Kernel = Literal[0, 1, 5, 9]
 
 _OFFSETS: dict[int, tuple[tuple[int, int], ...]] = {
@@ -54,12 +58,18 @@ class LiveSpectra(QtCore.QObject):
         self._cubes: Mapping[str, Cube] = {}
         self._asked: dict[str, tuple[object, ...]] = {}
         self._last_cursor: tuple[str, float, float] | None = None
+        self._pages = KeptPages()
+        self._pause = QtCore.QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(round(1000 * _SECONDS_KEPT))
+        self._pause.timeout.connect(self._pages.release)
         images.regions.changed.connect(self.refresh)
         images.area.view_added.connect(self._follow_view)
 
     def set_cubes(self, cubes: Mapping[str, Cube]) -> None:
         """Take other cubes, by the keys of their frames."""
         self._cubes = dict(cubes)
+        self._pages.release()
         self._asked.clear()
         self.refresh()
 
@@ -106,7 +116,7 @@ class LiveSpectra(QtCore.QObject):
             return
         self._asked[key] = what
         title = self._title(region.name or name, cube)
-        work = partial(_extract, cube, region, key, title, self.statistic, self.planes)
+        work = partial(_extract, cube, region, key, title, self.statistic, self.planes, self._pages)
         self.tasks.submit(key, work, self._take, self._miss(key))
 
     def _ask_brightest(self, frame_key: str, cube: Cube) -> str:
@@ -125,6 +135,7 @@ class LiveSpectra(QtCore.QObject):
     def _take(self, file: SpectrumFile) -> None:
         if file.key not in self._asked and not file.key.startswith(CURSOR):
             return
+        self._pause.start()
         self.session.add_files([file])
         if file.key.startswith(APERTURE):
             self.images.regions.recolor(file.key.split(":")[1], self.session.color_of(file.key))
@@ -183,8 +194,17 @@ def _extract_brightest(cube: Cube, number: int, key: str, title: str, planes: tu
 
 
 def _extract(
-    cube: Cube, region: Region, key: str, title: str, statistic: Statistic, planes: tuple[str, ...]
+    cube: Cube,
+    region: Region,
+    key: str,
+    title: str,
+    statistic: Statistic,
+    planes: tuple[str, ...],
+    pages: KeptPages | None = None,
 ) -> SpectrumFile:
     aperture = find_aperture(region, cube.shape[1:])
     known = tuple(plane for plane in planes if plane in cube.planes)
-    return make_spectrum_file(cube, key, title, spectra_of(cube, aperture, statistic, known))
+    read = dict.fromkeys((cube.flux.name, *known))
+    read |= dict.fromkeys(error for name in tuple(read) if (error := cube.error_of(name)))
+    keep = pages is not None and pages.keep(cube, aperture.rows, tuple(read))
+    return make_spectrum_file(cube, key, title, spectra_of(cube, aperture, statistic, known, keep_pages=keep))

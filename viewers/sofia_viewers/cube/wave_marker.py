@@ -85,15 +85,12 @@ class WaveMarker(QtCore.QObject):
 def wave_in_pane(view: PaneView, wave: float, unit: str) -> float:
     """Return where a wavelength lies on the x axis of a pane; NaN if it has no place there."""
     state, content = view.state, view.content
-    if (
-        state.x_field != "wavepos"
-        or not content.curves
-        or content.x_unit == ""
-        or (content.x_unit == PIXEL) != (unit == PIXEL)
-    ):
+    if state.x_field != "wavepos" or not content.curves or content.x_unit == "":
         return math.nan
     if content.x_unit == unit:
         return wave
+    if PIXEL in (content.x_unit, unit):
+        return math.nan
     try:
         return float(convert_wave(np.array([wave]), unit, replace(state.axis, unit=content.x_unit))[0])
     except ParameterError:
