@@ -503,6 +503,16 @@ class TestParameters:
         form.edit("method", "nonsense")
         assert form.field("smoothing").obstacle, "a value that is not allowed decides nothing"
 
+    def test_that_parameters_without_effect_on_the_data_are_grey_and_say_why(
+        self, empty: Driver, make_file: Callable[..., Path]
+    ) -> None:
+        empty.open([make_file(OBJECT="PLAIN")])
+        empty.select(ADD)
+        row = empty.form.rows["text"]
+        assert not row.editor.isEnabled()
+        assert "no effect on these data. There is no text." in row.editor.toolTip()
+        assert empty.form.rows["amount"].editor.isEnabled()
+
     def test_that_groups_without_a_match_are_hidden(self, driver: Driver) -> None:
         driver.select(ADD)
         assert driver.form.groups["Details"].isVisible()

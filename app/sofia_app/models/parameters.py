@@ -197,6 +197,8 @@ class ParameterForm:
         )
 
     def _find_obstacle(self, info: ParameterInfo) -> str:
+        if info.name in self._record.obstacles:
+            return f"It has no effect on these data. {self._record.obstacles[info.name]}"
         if not info.applies_when:
             return ""
         values = dict(self._record.values)

@@ -58,12 +58,14 @@ def _describe_state(state: State) -> StateRecord:
 
 
 def _describe_step(reduction: Reduction, index: int) -> StepRecord:
-    infos = reduction.settings.infos(index)
+    infos, step = reduction.settings.infos(index), reduction.recipe.steps[index]
+    obstacles = reduction.obstacles.get(step.key, {})
     return StepRecord(
-        key=reduction.recipe.steps[index].key,
+        key=step.key,
         values=_by_name(reduction.parameters(index)),
         origins={info.name: reduction.settings.origin(index, info.name) for info in infos},
         defaults=_by_name(reduction.settings.defaults(index)),
+        obstacles={step.parameters.info(key).name: reason for key, reason in obstacles.items()},
     )
 
 

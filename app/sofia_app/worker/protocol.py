@@ -203,6 +203,8 @@ class StepRecord:
     values: Mapping[str, Any]
     origins: Mapping[str, str]
     defaults: Mapping[str, Any]
+    obstacles: Mapping[str, str] = field(default_factory=dict)
+    """Why parameters have no effect on these data, by name."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,10 @@ def _no_defaults(_header: fits.Header) -> Mapping[str, Mapping[str, Any]]:
     return {}
 
 
+def _no_obstacles(_header: fits.Header) -> Mapping[str, Mapping[str, str]]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Recipe:
     """An ordered list of steps for one kind of observation.
@@ -48,6 +52,9 @@ class Recipe:
         Defaults that depend on the data: values by parameter key, by step key, from the header of the first input.
     columns : tuple of str
         Header keywords that a list of files shows.
+    obstacles : callable
+        Why parameters have no effect on an observation: reasons, each a sentence, by parameter key, by step key, from
+        the header of the first input. Forms grey these parameters; their values are kept.
     """
 
     name: str
@@ -62,6 +69,7 @@ class Recipe:
     columns: tuple[str, ...] = ()
     old_types: Mapping[str, str] = field(default_factory=dict)
     """Product types (PRODTYPE, lower case) of old files, with those of today."""
+    obstacles: Callable[[fits.Header], Mapping[str, Mapping[str, str]]] = _no_obstacles
 
     def __post_init__(self) -> None:
         keys = [step.key for step in self.steps]

@@ -105,6 +105,8 @@ class Reduction:
         header = read_header(self.inputs[0])
         self._start = recipe.first_step(header)
         self.settings.set_defaults(recipe.defaults(header))
+        self.obstacles = recipe.obstacles(header)
+        """Why parameters have no effect on these data, by parameter key, by step key."""
         self._root = State(
             key=root_key(recipe.name, self._records),
             index=self._start - 1,

@@ -6,6 +6,7 @@ import pytest
 from sofia_engine.errors import HeaderError, StepError
 from sofia_engine.header.celestial import read_tangent_plane
 from sofia_engine.instruments.forcast.configuration import configure
+from sofia_engine.instruments.forcast.imaging import find_imaging_obstacles
 from sofia_engine.instruments.forcast.merge import (
     MergeRule,
     align_peaks,
@@ -152,6 +153,31 @@ def test_that_some_observations_are_never_shifted(drive, observe, cards):
     assert merged.header["CORMERGE"] == "NOSHIFT"
     assert "SHIFTORD" not in merged.header
     assert merged.header["NEXP"] == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "cards"),
+    [
+        ("NMC", {}),
+        ("NPC", {}),
+        ("NPC", {"C2NC2": 1, "INSTMODE": "C2", "SKYMODE": "C2NC4"}),
+        ("NMC", {"SLIT": "FOR_LS24"}),
+        ("NPC", {"INSTMODE": "STARE", "SKYMODE": "STARE"}),
+    ],
+    ids=["NMC", "NPC", "C2NC4", "slit", "stare"],
+)
+def test_that_parameters_called_without_effect_on_the_data_have_none(drive, observe, mode, cards):
+    image = observe(mode, **cards)
+    obstacles = find_imaging_obstacles(image.header).get("merge", {})
+    base = {"cormerge": "Header shifts"}
+    first = drive(merge, image, base)[0]
+    for key, value in (("cormerge", "No shift"), ("exact_norm", True)):
+        other = drive(merge, image, base | {key: value})[0]
+        same = all(
+            first[name].shape == other[name].shape and np.array_equal(first[name], other[name], equal_nan=True)
+            for name in ("FLUX", "ERROR", "EXPOSURE")
+        )
+        assert same == (key in obstacles), key
 
 
 def test_that_a_failed_centroid_falls_back_to_the_header_with_a_warning(drive, observe, make_stacked):

@@ -8,7 +8,14 @@ from astropy.io import fits
 
 from sofia_engine.errors import InputError
 from sofia_engine.instruments import recipe_for, recipes_of
-from sofia_engine.instruments.forcast.imaging import COLUMNS, IMAGING, RECIPES, find_imaging_defaults
+from sofia_engine.instruments.forcast.imaging import (
+    COLUMNS,
+    IMAGING,
+    RECIPES,
+    SLIT_IMAGE,
+    find_imaging_defaults,
+    find_imaging_obstacles,
+)
 
 PARAMETERS = [
     pytest.param(step, info, id=f"{recipe.name}-{step.key}-{info.key}")
@@ -73,6 +80,26 @@ def test_that_the_first_steps_are_those_observers_know():
 )
 def test_that_the_header_decides_the_recipe(make_header, cards, name):
     assert recipe_for(make_header(**cards)).name == name
+
+
+@pytest.mark.parametrize(
+    ("cards", "keys"),
+    [
+        ({"INSTMODE": "C2N", "SKYMODE": "NMC"}, set()),
+        ({"INSTMODE": "C2N", "SKYMODE": "NPC"}, {"exact_norm"}),
+        ({"INSTMODE": "C2", "SKYMODE": "C2NC4", "C2NC2": 1}, {"cormerge", "exact_norm"}),
+        ({"INSTMODE": "C2N", "SKYMODE": "NMC", "SLIT": "FOR_LS24"}, {"cormerge", "exact_norm"}),
+    ],
+    ids=["NMC", "NPC", "C2NC4", "slit"],
+)
+def test_that_the_observation_takes_the_effect_from_parameters(make_header, cards, keys):
+    obstacles = find_imaging_obstacles(make_header(**cards))
+    assert set(obstacles.get("merge", {})) == keys
+    assert all(reason.endswith(".") for reasons in obstacles.values() for reason in reasons.values())
+    for recipe in (IMAGING, SLIT_IMAGE):
+        assert recipe.obstacles(make_header(**cards)) == obstacles
+        step = recipe.steps[recipe.index("merge")]
+        assert {step.parameters.info(key).key for key in keys} == keys
 
 
 @pytest.mark.parametrize("slit", ["NONE", "FOR_SS24"])

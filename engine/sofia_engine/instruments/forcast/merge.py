@@ -40,6 +40,7 @@ from sofia_engine.pipeline.step import step
 from sofia_engine.product import Plane, Product
 
 __all__ = [
+    "UNSHIFTED",
     "MergeParameters",
     "MergeRule",
     "MergedImage",

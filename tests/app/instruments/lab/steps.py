@@ -112,5 +112,6 @@ LAB = Recipe(
     output_name=name_output,
     load=load,
     defaults=lambda header: {"add": {"addamount": 2.0}} if header.get("OBJECT") == "BRIGHT" else {},
+    obstacles=lambda header: {"add": {"text": "There is no text."}} if header.get("OBJECT") == "PLAIN" else {},
     columns=("OBJECT", "FILTER", "EXPTIME"),
 )
