@@ -690,7 +690,9 @@ class TestLog:
         assert "more line" in log.model.index(row, 4).data()
         assert log.model.rowCount() < count
         assert log.table.currentIndex().row() == row
-        log.fold_current(False)
+        driver.window.bring_up("log")
+        log.table.setFocus()
+        driver.qtbot.keyClick(log.table, Qt.Key.Key_Right)
         assert log.model.rowCount() == count
         log.fold.click()
         steps = [log.model.entry(row).step for row in range(log.model.rowCount())]

@@ -18,6 +18,20 @@ __all__ = ["LogPanel", "ProblemsPanel"]
 _MARK_WIDTH = 22
 
 
+class LogLines(QtWidgets.QTableView):
+    """The lines of the log; the keys left and right fold and unfold, as in a tree."""
+
+    fold_asked = Signal(bool)
+
+    def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802
+        """Fold or unfold; other keys move the selection."""
+        folds = {Qt.Key.Key_Left: True, Qt.Key.Key_Right: False}
+        if event.key() in folds and not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
+            self.fold_asked.emit(folds[event.key()])
+        else:
+            super().keyPressEvent(event)
+
+
 class LogPanel(QtWidgets.QWidget):
     """Shows the log.
 
@@ -35,7 +49,7 @@ class LogPanel(QtWidgets.QWidget):
         self._desk = desk
         self._log = desk.log
         self.model = LogTable(desk.log, self)
-        self.table = QtWidgets.QTableView()
+        self.table = LogLines()
         self.level = QtWidgets.QComboBox()
         self.step = QtWidgets.QComboBox()
         self.words = QtWidgets.QLineEdit(placeholderText="Show lines with these words")
@@ -69,13 +83,9 @@ class LogPanel(QtWidgets.QWidget):
         copy.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
         copy.triggered.connect(self.copy)
         self.table.addAction(copy)
-        for text, key, folded in (
-            ("Fold the lines of this step", Qt.Key.Key_Left, True),
-            ("Unfold the lines of this step", Qt.Key.Key_Right, False),
-        ):
+        self.table.fold_asked.connect(self.fold_current)
+        for text, folded in (("Fold the lines of this step", True), ("Unfold the lines of this step", False)):
             action = QtGui.QAction(text, self.table)
-            action.setShortcut(QtGui.QKeySequence(key))
-            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
             action.triggered.connect(lambda _checked=False, folded=folded: self.fold_current(folded))
             self.table.addAction(action)
         self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
