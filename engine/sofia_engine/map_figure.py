@@ -48,7 +48,9 @@ SMALLEST_TURN = 0.5
 """Degrees; maps turned by more have a grid always."""
 EDGE_SAMPLES = 49
 
-_FILTER_NONE, _FILTER_UP, _TRUE_COLOR = 0, 2, 2
+_FILTER_UP, _TRUE_COLOR = 2, 2
+_BAND = 64
+"""Rows that are encoded at once."""
 _COMPRESSION = 2
 """Level from 1 to 9."""
 
@@ -434,19 +436,32 @@ def encode_png(pixels: NDArray[np.uint8], resolution: float) -> bytes:
     W3C 2025, sections 9 and 11).
     """
     rows, columns = pixels.shape[:2]
-    flat = pixels.reshape(rows, columns * 3)
-    lines = np.empty((rows, columns * 3 + 1), dtype=np.uint8)
-    lines[0, 0], lines[1:, 0] = _FILTER_NONE, _FILTER_UP
-    lines[0, 1:] = flat[0]
-    np.subtract(flat[1:], flat[:-1], out=lines[1:, 1:])
     per_metre = round(resolution / 0.0254)
     chunks = (
         (b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, _TRUE_COLOR, 0, 0, 0)),
         (b"pHYs", struct.pack(">IIB", per_metre, per_metre, 1)),
-        (b"IDAT", zlib.compress(lines.data, _COMPRESSION)),
+        (b"IDAT", _pack_rows(pixels)),
         (b"IEND", b""),
     )
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
         for kind, content in chunks
     )
+
+
+def _pack_rows(pixels: NDArray[np.uint8]) -> bytes:
+    """Compress differences of rows, some rows at a time: all at once would take twice the memory of the image."""
+    rows, columns = pixels.shape[:2]
+    packer = zlib.compressobj(_COMPRESSION)
+    packed = []
+    above = np.zeros(columns * 3, dtype=np.uint8)
+    for start in range(0, rows, _BAND):
+        flat = pixels[start : start + _BAND].reshape(-1, columns * 3)
+        lines = np.empty((len(flat), columns * 3 + 1), dtype=np.uint8)
+        lines[:, 0] = _FILTER_UP
+        np.subtract(flat[0], above, out=lines[0, 1:])
+        np.subtract(flat[1:], flat[:-1], out=lines[1:, 1:])
+        above = flat[-1].copy()
+        packed.append(packer.compress(lines.data))
+    packed.append(packer.flush())
+    return b"".join(packed)

@@ -1,31 +1,18 @@
-"""Quick-look figures of spectra: the image above, the spectrum with error and transmission below."""
+"""Quick-look figures of spectra: the parameters that say how they are shown.
+
+The drawing itself is in `sofia_engine.spectral_figure`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
 from pydantic import field_validator
 
-from sofia_engine.errors import InputError
-from sofia_engine.map_figure import FIGURE_SIZE, RESOLUTION, ImageMap, draw_panel, encode_figure
+from sofia_engine.painter import draw
 from sofia_engine.pipeline.parameters import parameter
 from sofia_engine.quicklook import MapLook
+from sofia_engine.spectral_figure import SpectralLook, SpectralMap, SpectrumCurve, render_spectral_figure
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from sofia_engine.numerics.arrays import FloatArray
-
-__all__ = ["SpectralMap", "SpectralMapParameters", "SpectrumCurve", "render_spectral_map"]
-
-IMAGE_PANEL = (0.26, 0.545, 0.48, 0.335)
-SPECTRUM_PANEL = (0.125, 0.11, 0.775, 0.335)
-LONE_PANEL = (0.125, 0.13, 0.775, 0.70)
-LONE_HEIGHT = 5.0
-LARGEST_LEGEND = 15
+__all__ = ["SpectralMap", "SpectralMapParameters", "SpectrumCurve", "draw_spectral_map", "render_spectral_map"]
 
 
 class SpectralMapParameters(MapLook):
@@ -82,6 +69,10 @@ class SpectralMapParameters(MapLook):
         parse_point(text)
         return text
 
+    def as_spectral_look(self) -> SpectralLook:
+        """Return these parameters as the plain values that drawing takes."""
+        return SpectralLook(self.as_look(), self.ignore_outer, self.atran_plot, self.error_plot, self.spec_scale)
+
 
 def parse_point(text: str) -> tuple[int, int] | None:
     """Return the pixel in a text ``x,y``; None if it is empty.
@@ -97,44 +88,6 @@ def parse_point(text: str) -> tuple[int, int] | None:
     if len(words) != 2 or not all(word.isdigit() for word in words):
         raise ValueError("two whole numbers x,y from 0, or empty")
     return int(words[0]), int(words[1])
-
-
-@dataclass(frozen=True, eq=False)
-class SpectrumCurve:
-    """A spectrum: wavelengths, flux, error and transmission (nw), and its name in the legend."""
-
-    wavelength: FloatArray
-    flux: FloatArray
-    error: FloatArray | None = None
-    transmission: FloatArray | None = None
-    name: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class SpectralMap:
-    """What a spectral figure shows.
-
-    Attributes
-    ----------
-    curves : tuple of SpectrumCurve
-        The spectra.
-    title, subtitle : str
-        Lines above the figure, and above the spectrum.
-    x_label, y_label : str
-        Of the spectrum.
-    image : ImageMap or None
-        Above the spectrum.
-    mark : float or None
-        Wavelength at which the spectrum is marked.
-    """
-
-    curves: tuple[SpectrumCurve, ...]
-    title: str = ""
-    subtitle: str = ""
-    x_label: str = "Wavelength (um)"
-    y_label: str = "Spectral flux"
-    image: ImageMap | None = None
-    mark: float | None = None
 
 
 def render_spectral_map(content: SpectralMap, look: SpectralMapParameters | None = None) -> bytes:
@@ -157,92 +110,9 @@ def render_spectral_map(content: SpectralMap, look: SpectralMapParameters | None
     InputError
         If there is no finite flux.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    look = look or SpectralMapParameters()
-    if not any(np.isfinite(curve.flux).any() for curve in content.curves):
-        raise InputError(f"{content.title or 'The spectrum'}: there is no finite flux to show.")
-    height = FIGURE_SIZE if content.image is not None else LONE_HEIGHT
-    figure = Figure(figsize=(FIGURE_SIZE, height), dpi=RESOLUTION)
-    canvas = FigureCanvasAgg(figure)
-    figure.text(0.5, 0.96, content.title, ha="center", va="bottom", fontsize=13, parse_math=False)
-    if content.image is not None:
-        beam = content.image.beam is not None
-        draw_panel(figure, content.image, look.as_look(), IMAGE_PANEL, crop=content.image.axes is None, beam=beam)
-    _draw_spectrum(figure, content, look)
-    return encode_figure(canvas)
+    return render_spectral_figure(content, (look or SpectralMapParameters()).as_spectral_look())
 
 
-def _draw_spectrum(figure: Figure, content: SpectralMap, look: SpectralMapParameters) -> None:
-    axes = figure.add_axes(SPECTRUM_PANEL if content.image is not None else LONE_PANEL)
-    axes.set_title(content.subtitle, fontsize=10, parse_math=False)
-    colors = _choose_colors(len(content.curves), look)
-    curves = [_cut(curve, look.ignore_outer) for curve in content.curves]
-    for curve, color in zip(curves, colors, strict=True):
-        axes.step(curve.wavelength, curve.flux, where="mid", color=color, linewidth=1.2, label=curve.name or None)
-        if look.error_plot and curve.error is not None:
-            axes.fill_between(
-                curve.wavelength, curve.flux - curve.error, curve.flux + curve.error,
-                step="mid", color=color, alpha=0.25, linewidth=0,
-            )  # fmt: skip
-    _set_range(axes, curves, look)
-    axes.set_xlabel(content.x_label)
-    axes.set_ylabel(content.y_label)
-    if content.mark is not None:
-        first = curves[0]
-        place = int(np.nanargmin(np.abs(first.wavelength - content.mark)))
-        axes.plot(first.wavelength[place], first.flux[place], marker="x", color="gray", linestyle="none")
-    if len(curves) > 1:
-        handles, names = axes.get_legend_handles_labels()
-        axes.legend(handles[:LARGEST_LEGEND], names[:LARGEST_LEGEND], fontsize=7)
-    if look.atran_plot:
-        _draw_transmission(axes, curves)
-
-
-def _choose_colors(count: int, look: SpectralMapParameters) -> list[object]:
-    from matplotlib import colormaps
-
-    table = colormaps[look.colormap] if look.colormap in colormaps else colormaps["plasma"]
-    return [table(position) for position in np.linspace(0.0, 0.85, max(count, 2))[:count]]
-
-
-def _cut(curve: SpectrumCurve, fraction: float) -> SpectrumCurve:
-    """Leave out a fraction of the columns at each end."""
-    count = curve.wavelength.size
-    lost = int(fraction * count)
-    inner = slice(lost, count - lost)
-    return SpectrumCurve(
-        curve.wavelength[inner],
-        curve.flux[inner],
-        None if curve.error is None else curve.error[inner],
-        None if curve.transmission is None else curve.transmission[inner],
-        curve.name,
-    )
-
-
-def _set_range(axes: Axes, curves: list[SpectrumCurve], look: SpectralMapParameters) -> None:
-    if look.spec_scale == (0.0, 100.0):
-        # the range of the spectra: wide errors at the ends would hide them
-        values = np.concatenate([curve.flux for curve in curves])
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    else:
-        values = np.concatenate([curve.flux[np.isfinite(curve.flux)] for curve in curves])
-        low, high = (float(value) for value in np.percentile(values, look.spec_scale))
-    margin = 0.04 * (high - low) or 0.5
-    axes.set_ylim(low - margin, high + margin)
-
-
-def _draw_transmission(axes: Axes, curves: list[SpectrumCurve]) -> None:
-    drawn = [
-        (curve.wavelength, curve.transmission)
-        for curve in curves
-        if curve.transmission is not None and np.isfinite(curve.transmission).any()
-    ]
-    if not drawn:
-        return
-    second = axes.twinx()
-    for wavelength, transmission in drawn:
-        second.plot(wavelength, transmission, color="gray", linestyle=":", linewidth=0.6)
-    second.set_ylabel("Atmospheric Transmission", color="gray")
-    second.tick_params(axis="y", labelcolor="gray", color="gray")
+def draw_spectral_map(content: SpectralMap, look: SpectralMapParameters) -> bytes:
+    """Draw a spectral figure as `render_spectral_map` does, in the drawing process if there is one."""
+    return draw(render_spectral_figure, content, look.as_spectral_look())

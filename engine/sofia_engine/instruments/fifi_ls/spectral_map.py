@@ -13,7 +13,6 @@ from sofia_engine.map_figure import Beam, ImageMap, LinearAxes
 from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.numerics.sky_ticks import label_angle
 from sofia_engine.numerics.tangent_plane import TangentPlane
-from sofia_engine.painter import draw
 from sofia_engine.pipeline.parameters import parameter
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
@@ -22,8 +21,8 @@ from sofia_engine.spectral_quicklook import (
     SpectralMap,
     SpectralMapParameters,
     SpectrumCurve,
+    draw_spectral_map,
     parse_point,
-    render_spectral_map,
 )
 
 __all__ = ["CubeMapParameters", "describe_cube_map", "find_peak", "specmap"]
@@ -93,7 +92,7 @@ def specmap(cube: Product, p: CubeMapParameters, run: Run) -> Product:
         return cube
     content = describe_cube_map(cube, p)
     name = PurePath(cube.name.removesuffix(".gz")).with_suffix(".png").name
-    run.attach(name, draw(render_spectral_map, content, p.look))
+    run.attach(name, draw_spectral_map(content, p.look))
     run.log(f"Made the map {name}")
     return cube
 

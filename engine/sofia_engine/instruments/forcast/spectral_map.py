@@ -12,7 +12,6 @@ from sofia_engine.map_figure import ImageMap, LinearAxes
 from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.numerics.sky_ticks import label_angle
 from sofia_engine.numerics.tangent_plane import TangentPlane
-from sofia_engine.painter import draw
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
 from sofia_engine.product import Product
@@ -20,8 +19,8 @@ from sofia_engine.spectral_quicklook import (
     SpectralMap,
     SpectralMapParameters,
     SpectrumCurve,
+    draw_spectral_map,
     parse_point,
-    render_spectral_map,
 )
 
 __all__ = ["describe_spectral_map", "specmap"]
@@ -35,7 +34,7 @@ def specmap(image: Product, p: SpectralMapParameters, run: Run) -> Product:
     """Draw image and spectrum, as a PNG with the name of the product; the data are not changed."""
     content = describe_spectral_map(image, p)
     name = PurePath(image.name.removesuffix(".gz")).with_suffix(".png").name
-    run.attach(name, draw(render_spectral_map, content, p))
+    run.attach(name, draw_spectral_map(content, p))
     run.log(f"Made the map {name}")
     return image
 

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from sofia_engine.numerics.resampling.kernel_cache import KernelCache
+
 __all__ = ["Checks", "Distances", "Fits", "Samples", "regress"]
 
 NONE, DISTRIBUTION, ELLIPSOID, BOX, RANGE = range(5)
@@ -985,3 +987,6 @@ def regress(points, first, samples, distances, checks, fits, outputs):  # type: 
             _fit_set(checks, fits, scratch, algebra, count, result)
             for c in range(result.size):
                 outputs[c, s, first + m] = result[c]
+
+
+KernelCache.attach(regress)
