@@ -43,12 +43,15 @@ def test_that_spectra_are_the_same_with_and_without_kept_pages(galaxy):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts pages as Linux does")
 def test_that_pages_of_a_dragged_aperture_are_given_back_after_it(qtbot, make_explorer, tmp_path):
     data = np.ones((200, 300, 300), np.float32)
-    viewer = make_explorer(write_cube(tmp_path / "wide.fits", data, make_header((300, 300), 200, 1e-3, 1.0)))
+    viewer = make_explorer(write_cube(tmp_path / "wide.fits", data, make_header((300, 300), 200, 1e-3, 1.0), None))
+    viewer.live.pause.setInterval(500)
+    viewer.live.pause.start()
+    qtbot.wait(1000)
     before = resident_mapped()
     name = viewer.images.regions.add(Region("circle", ((150.0, 150.0),), (70.0,)), "cube 0")
     settle(qtbot, viewer)
     region = viewer.images.regions.named()[name]
     viewer.images.regions.edit(name, region.moved(1.0, 0.0), "cube 0")
     settle(qtbot, viewer)
-    assert resident_mapped() > before + 30
-    qtbot.waitUntil(lambda: resident_mapped() < before + 20, timeout=20000)
+    assert resident_mapped() > before + 15
+    qtbot.waitUntil(lambda: resident_mapped() < before + 8, timeout=20000)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from sofia_viewers.cube.wave_marker import wave_in_pane
 from sofia_viewers.image.regions import Region
 
-from .conftest import make_header, settle, write_cube
+from .conftest import make_header, settle, simulate, write_cube
 
 
 def test_that_a_region_shows_its_spectrum_and_follows_a_drag(qtbot, make_explorer, galaxy_path, galaxy):
@@ -85,7 +86,7 @@ def test_that_cubes_without_values_or_coordinates_are_shown_empty(qtbot, make_ex
 
 
 def test_that_two_cubes_show_the_same_wavelength_and_region(qtbot, make_explorer, galaxy_path, tmp_path, truth):
-    from .conftest import make_truth, simulate
+    from .conftest import make_truth
 
     finer = make_truth((30, 30), 160, 0.005)
     other = write_cube(
@@ -101,3 +102,14 @@ def test_that_two_cubes_show_the_same_wavelength_and_region(qtbot, make_explorer
     assert on_other.sizes[0] == pytest.approx(3.0, rel=1e-3)
     assert on_other.center == pytest.approx((14.5, 14.5), abs=0.01)
     assert len(viewer.spectra.session.files) == 2
+
+
+def test_that_the_slice_is_marked_in_spectra_without_wavelengths(qtbot, make_explorer, tmp_path, truth):
+    header = make_header(CTYPE3="", CRVAL3=0.0, CD3_3=0.0)
+    viewer = make_explorer(write_cube(tmp_path / "plain.fits", simulate(truth), header))
+    assert viewer.cube.wave_unit == "pixel"
+    viewer.choose_slice(33)
+    settle(qtbot, viewer)
+    view = next(iter(viewer.spectra.area.views.values()))
+    assert wave_in_pane(view, 33.0, "pixel") == 33.0
+    assert np.isnan(wave_in_pane(view, 157.0, "um"))

@@ -62,7 +62,7 @@ def test_that_keys_over_the_image_change_the_slice_and_closing_ends_the_program(
     while not window and time.monotonic() < end:
         assert process.poll() is None, process.stderr.read()
         window = call(environment, "search", "--onlyvisible", "--name", "Cubes").partition("\n")[0]
-        time.sleep(0.2)
+        time.sleep(0.1)
     assert window, "the window did not come"
 
     def colors() -> int:
@@ -70,7 +70,7 @@ def test_that_keys_over_the_image_change_the_slice_and_closing_ends_the_program(
         return len(np.unique(picture[120:500, 60:700].reshape(-1, 3), axis=0))
 
     while colors() < 60 and time.monotonic() < end:
-        time.sleep(0.3)
+        time.sleep(0.1)
     assert colors() >= 60, "the cube was not drawn"
     call(environment, "mousemove", "--sync", "330", "280")
     call(environment, "windowfocus", "--sync", window)
@@ -80,7 +80,7 @@ def test_that_keys_over_the_image_change_the_slice_and_closing_ends_the_program(
     changed = 0
     while changed < 500 and time.monotonic() < end:
         call(environment, "key", "period", "period", "period")
-        time.sleep(0.5)
+        time.sleep(0.2)
         after = take_picture(environment, tmp_path / "after.rgb")
         changed = int((before != after).any(axis=2).sum())
     assert changed >= 500, "the slice did not change"

@@ -14,7 +14,7 @@ from sofia_viewers.image.regions import Region
 from sofia_viewers.image.viewer import ImageViewer
 from sofia_viewers.qt import QtCore, Signal
 from sofia_viewers.spectrum.session import SpectrumSession
-from sofia_viewers.spectrum.spectrum import SpectrumFile
+from sofia_viewers.spectrum.spectrum import Spectrum, SpectrumFile
 from sofia_viewers.tasks import Tasks
 
 __all__ = ["APERTURE", "CURSOR", "LiveSpectra"]
@@ -59,10 +59,10 @@ class LiveSpectra(QtCore.QObject):
         self._asked: dict[str, tuple[object, ...]] = {}
         self._last_cursor: tuple[str, float, float] | None = None
         self._pages = KeptPages()
-        self._pause = QtCore.QTimer(self)
-        self._pause.setSingleShot(True)
-        self._pause.setInterval(round(1000 * _SECONDS_KEPT))
-        self._pause.timeout.connect(self._pages.release)
+        self.pause = QtCore.QTimer(self)
+        self.pause.setSingleShot(True)
+        self.pause.setInterval(round(1000 * _SECONDS_KEPT))
+        self.pause.timeout.connect(self._pages.release)
         images.regions.changed.connect(self.refresh)
         images.area.view_added.connect(self._follow_view)
 
@@ -125,7 +125,8 @@ class LiveSpectra(QtCore.QObject):
         number = next((e.frame.slice_number for e in self.images.frames.entries if e.key == frame_key), 0)
         if key not in self._asked:
             self._asked[key] = (cube, self.planes)
-            work = partial(_extract_brightest, cube, number, key, self._title(_BRIGHTEST, cube), self.planes)
+            title = self._title(_BRIGHTEST, cube)
+            work = partial(_extract_brightest, cube, number, key, title, self.planes, self._pages)
             self.tasks.submit(key, work, self._take, self._miss(key))
         return key
 
@@ -135,7 +136,7 @@ class LiveSpectra(QtCore.QObject):
     def _take(self, file: SpectrumFile) -> None:
         if file.key not in self._asked and not file.key.startswith(CURSOR):
             return
-        self._pause.start()
+        self.pause.start()
         self.session.add_files([file])
         if file.key.startswith(APERTURE):
             self.images.regions.recolor(file.key.split(":")[1], self.session.color_of(file.key))
@@ -164,7 +165,8 @@ class LiveSpectra(QtCore.QObject):
         key = f"{CURSOR}{frame_key}"
 
         def work() -> SpectrumFile:
-            return make_spectrum_file(cube, key, self._title("cursor", cube), spectra_of(cube, aperture, "mean"))
+            spectrum = _read_spectrum(cube, aperture, "mean", (), self._pages)
+            return make_spectrum_file(cube, key, self._title("cursor", cube), spectrum)
 
         self.tasks.submit(key, work, self._take, lambda _: None)
 
@@ -185,12 +187,14 @@ def find_kernel(kernel: int, x: float, y: float, shape: tuple[int, int]) -> Aper
     return Aperture(rows, columns, cut)
 
 
-def _extract_brightest(cube: Cube, number: int, key: str, title: str, planes: tuple[str, ...]) -> SpectrumFile:
+def _extract_brightest(
+    cube: Cube, number: int, key: str, title: str, planes: tuple[str, ...], pages: KeptPages
+) -> SpectrumFile:
     import numpy as np
 
     image = np.nan_to_num(cube.samples()[number], nan=-np.inf, posinf=-np.inf)
     row, column = divmod(int(image.argmax()), image.shape[1])
-    return _extract(cube, Region("point", ((float(column), float(row)),)), key, title, "mean", planes)
+    return _extract(cube, Region("point", ((float(column), float(row)),)), key, title, "mean", planes, pages)
 
 
 def _extract(
@@ -200,11 +204,19 @@ def _extract(
     title: str,
     statistic: Statistic,
     planes: tuple[str, ...],
-    pages: KeptPages | None = None,
+    pages: KeptPages,
 ) -> SpectrumFile:
-    aperture = find_aperture(region, cube.shape[1:])
     known = tuple(plane for plane in planes if plane in cube.planes)
-    read = dict.fromkeys((cube.flux.name, *known))
-    read |= dict.fromkeys(error for name in tuple(read) if (error := cube.error_of(name)))
-    keep = pages is not None and pages.keep(cube, aperture.rows, tuple(read))
-    return make_spectrum_file(cube, key, title, spectra_of(cube, aperture, statistic, known, keep_pages=keep))
+    spectrum = _read_spectrum(cube, find_aperture(region, cube.shape[1:]), statistic, known, pages)
+    return make_spectrum_file(cube, key, title, spectrum)
+
+
+def _read_spectrum(
+    cube: Cube, aperture: Aperture, statistic: Statistic, planes: tuple[str, ...], pages: KeptPages
+) -> Spectrum:
+    """Extract a spectrum; what it was read from stays in memory if it is not too much."""
+    names = (cube.flux.name, *planes)
+    errors = (cube.error_of(name) for name in names)
+    read = dict.fromkeys((*names, *(error for error in errors if error)))
+    keep = pages.keep(cube, aperture.rows, tuple(read))
+    return spectra_of(cube, aperture, statistic, planes, keep_pages=keep)
