@@ -395,6 +395,8 @@ class MainWindow(QtWidgets.QMainWindow):
 
     def _look_at_product(self, key: str, name: str) -> None:
         snapshot = self.desk.reduction.snapshot
+        if snapshot is None:  # closed meanwhile
+            return
         self.desk.tasks.submit(
             "look",
             lambda: open_product(snapshot.session, snapshot.recipe, key, name),

@@ -25,7 +25,7 @@ class LogLines(QtWidgets.QTableView):
 
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:  # noqa: N802
         """Fold or unfold; other keys move the selection."""
-        folds = {Qt.Key.Key_Left: True, Qt.Key.Key_Right: False}
+        folds: dict[int, bool] = {Qt.Key.Key_Left: True, Qt.Key.Key_Right: False}
         if event.key() in folds and not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
             self.fold_asked.emit(folds[event.key()])
         else:
