@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sofia_engine.errors import ReferenceDataError
-from sofia_engine.simulate.fifi_ls_tables import Curve
+from sofia_engine.simulate.curves import Curve
 
 if TYPE_CHECKING:
     from sofia_engine.simulate.fifi_ls_options import FifiLs

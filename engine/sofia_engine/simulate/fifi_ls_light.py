@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sofia_engine.errors import ParameterError
+from sofia_engine.simulate.curves import Curve
 from sofia_engine.simulate.fifi_ls_geometry import LIGHT_UM_S, Dispersion, spaxel_side, turn_to_detector
 from sofia_engine.simulate.fifi_ls_sources import SIGMA_PER_FWHM, PointCloud
-from sofia_engine.simulate.fifi_ls_tables import ChannelTables, Curve
+from sofia_engine.simulate.fifi_ls_tables import ChannelTables
 
 __all__ = ["GratingView", "LineShape"]
 

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sofia_engine.errors import ReferenceDataError
+from sofia_engine.simulate.curves import Curve
 from sofia_engine.simulate.options import compact_date
 
 if TYPE_CHECKING:
     from sofia_engine.simulate.fifi_ls_options import FifiLs
 
-__all__ = ["ChannelTables", "Curve", "DeltaVector", "GratingCoefficients", "load_tables", "make_nominal_tables"]
+__all__ = ["ChannelTables", "DeltaVector", "GratingCoefficients", "load_tables", "make_nominal_tables"]
 
 FloatArray = NDArray[np.float64]
 N_SPEXEL, N_SPAXEL = 16, 25
@@ -71,27 +72,6 @@ class DeltaVector:
     constant: tuple[float, float]
     slope: tuple[float, float]
     center: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Curve:
-    """
-    A tabulated function of wavelength.
-
-    Parameters
-    ----------
-    wavelength
-        Micrometres, rising.
-    values
-        Finite.
-    """
-
-    wavelength: FloatArray
-    values: FloatArray
-
-    def at(self, wavelength: FloatArray) -> FloatArray:
-        """Interpolate linearly; outside the table its first and last value hold."""
-        return np.asarray(np.interp(wavelength, self.wavelength, self.values))
 
 
 @dataclass(frozen=True)

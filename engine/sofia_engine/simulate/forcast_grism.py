@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sofia_engine.errors import ParameterError
+from sofia_engine.simulate.curves import Curve
 from sofia_engine.simulate.forcast_detector import BadPixels
-from sofia_engine.simulate.forcast_grism_files import Curve, GrismReference, load_grism_reference
+from sofia_engine.simulate.forcast_grism_files import GrismReference, load_grism_reference
 from sofia_engine.simulate.forcast_grism_options import ForcastGrism
 from sofia_engine.simulate.forcast_grism_truth import (
     SPECTRUM_FILE,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sofia_engine.errors import ReferenceDataError
+from sofia_engine.simulate.curves import Curve
 from sofia_engine.simulate.forcast_detector import DETECTOR_SHAPE
 from sofia_engine.simulate.forcast_grism_options import GRISMS, SLIT_WIDTHS
 from sofia_engine.simulate.forcast_reference import fetch_reference
@@ -17,7 +18,7 @@ from sofia_engine.simulate.forcast_reference import fetch_reference
 if TYPE_CHECKING:
     from sofia_engine.simulate.forcast_grism_options import ForcastGrism
 
-__all__ = ["Curve", "GrismReference", "SlitGeometry", "load_grism_reference"]
+__all__ = ["GrismReference", "SlitGeometry", "load_grism_reference"]
 
 FloatArray = NDArray[np.float64]
 _SLIT_HEIGHT_ARCSEC = 194.304
@@ -72,27 +73,6 @@ class SlitGeometry:
         """First and last wavelength in the order."""
         inside = self.lit & np.isfinite(self.wavelength) & np.isfinite(self.position)
         return float(self.wavelength[inside].min()), float(self.wavelength[inside].max())
-
-
-@dataclass(frozen=True)
-class Curve:
-    """
-    A tabulated function of wavelength.
-
-    Parameters
-    ----------
-    wavelength
-        Micrometres, rising.
-    values
-        Finite.
-    """
-
-    wavelength: FloatArray
-    values: FloatArray
-
-    def at(self, wavelength: FloatArray) -> FloatArray:
-        """Interpolate linearly; outside the table its first and last value hold."""
-        return np.asarray(np.interp(wavelength, self.wavelength, self.values))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from sofia_engine.simulate.forcast_grism_files import Curve, SlitGeometry
+    from sofia_engine.simulate.curves import Curve
+    from sofia_engine.simulate.forcast_grism_files import SlitGeometry
     from sofia_engine.simulate.sources import Brightness
 
 __all__ = ["SlitProfile", "collect_profile", "disperse"]

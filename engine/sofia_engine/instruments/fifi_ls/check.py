@@ -5,13 +5,13 @@ from datetime import datetime
 
 from astropy.io import fits
 
-from sofia_engine.errors import HeaderError, InputError
+from sofia_engine.errors import InputError
 from sofia_engine.header.cards import Card
-from sofia_engine.header.requirements import Violation, check_header, list_violations
+from sofia_engine.header.requirements import Violation, check_header
 from sofia_engine.instruments.fifi_ls.headers import complete_header, find_requirements
 from sofia_engine.instruments.fifi_ls.mode import read_number, read_text
 from sofia_engine.instruments.fifi_ls.raw import is_raw, read_channel_bit
-from sofia_engine.pipeline.parameters import Parameters, parameter
+from sofia_engine.instruments.header_check import CheckParameters, leave_out_invalid
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
 from sofia_engine.product import Product
@@ -22,17 +22,6 @@ EPOCH = "1970-01-01"
 """Day that a glitch of the clock has written to some files."""
 
 
-class CheckParameters(Parameters):
-    """Parameters of Check Headers."""
-
-    abort: bool = parameter(
-        True,
-        label="Abort reduction for invalid headers",
-        help="Leave out files in which a keyword is missing or has a value that is not allowed, and stop if no file is "
-        "left; otherwise only warn and use them all the same.",
-    )
-
-
 @step("checkhead", label="Check Headers")
 def checkhead(files: Sequence[Product], p: CheckParameters, run: Run) -> tuple[Product, ...]:
     """Check the headers of the raw files against the requirements, and make them complete.
@@ -40,7 +29,7 @@ def checkhead(files: Sequence[Product], p: CheckParameters, run: Run) -> tuple[P
     All keywords that are wrong are told for all files at once. Missing keywords of processed data are added, and the
     channel is found from the first readout where the header does not say.
     """
-    usable = _leave_out_invalid(files, p, run)
+    usable = leave_out_invalid(files, p, run, find_violations)
     return tuple(_complete(file, run) for file in usable)
 
 
@@ -63,27 +52,6 @@ def _is_date(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _leave_out_invalid(files: Sequence[Product], p: CheckParameters, run: Run) -> list[Product]:
-    """Return the files that may be used; say what is wrong with all others."""
-    found = [find_violations(file) for file in files]
-    errors = [[violation for violation in violations if violation.severity == "error"] for violations in found]
-    minor = [violation for violations in found for violation in violations if violation.severity == "warning"]
-    if minor:
-        run.warn(f"Keywords that may be needed later:\n{list_violations(minor)}")
-    if any(errors):
-        table = f"Invalid headers:\n{list_violations(violation for violations in errors for violation in violations)}"
-        if not p.abort:
-            run.warn(table)
-            return list(files)
-        if all(errors):
-            raise HeaderError(f"{table}\nCorrect the files, or go on at your own risk with checkhead.abort = False.")
-    for file, violations in zip(files, errors, strict=True):
-        if violations:
-            problems = "; ".join(f"{violation.keyword} {violation.problem}" for violation in violations)
-            run.set_aside(file.name, f"its header is invalid: {problems}")
-    return [file for file, violations in zip(files, errors, strict=True) if not violations]
 
 
 def _complete(file: Product, run: Run) -> Product:

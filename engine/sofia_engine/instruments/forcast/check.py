@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from sofia_engine.errors import HeaderError, InputError
-from sofia_engine.header.requirements import Violation, check_header, list_violations
+from sofia_engine.errors import InputError
+from sofia_engine.header.requirements import Violation, check_header
 from sofia_engine.instruments.forcast.configuration import configure, find_requirements
 from sofia_engine.instruments.forcast.loading import is_loaded, load_raw, needs_pairing, pair_nod_beams
 from sofia_engine.instruments.forcast.mode import find_sky_mode, read_text
 from sofia_engine.instruments.forcast.stacking import PLANES_NEEDED, find_rule
-from sofia_engine.pipeline.parameters import Parameters, parameter
+from sofia_engine.instruments.header_check import CheckParameters, leave_out_invalid
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
 from sofia_engine.product import Product
@@ -25,17 +24,6 @@ SAME_OBSERVATION = ("OBJECT", "OBSTYPE", "INSTCFG", "SKYMODE", "BORESITE", "DICH
 """Keywords in which the files of one observation agree."""
 
 
-class CheckParameters(Parameters):
-    """Parameters of Check Headers."""
-
-    abort: bool = parameter(
-        True,
-        label="Abort reduction for invalid headers",
-        help="Leave out files in which a keyword is missing or has a value that is not allowed, and stop if no file is "
-        "left; otherwise only warn and use them all the same.",
-    )
-
-
 @step("checkhead", label="Check Headers")
 def checkhead(images: Sequence[Product], p: CheckParameters, run: Run) -> tuple[Product, ...]:
     """Check the headers of the raw files against the requirements of their date, and load the data.
@@ -44,7 +32,7 @@ def checkhead(images: Sequence[Product], p: CheckParameters, run: Run) -> tuple[
     pointing for the deflection by the filter in observations before 8 July 2015, and joins the nod beams of old C2NC2
     observations.
     """
-    loaded = _load(_leave_out_invalid(images, p, run), run)
+    loaded = _load(leave_out_invalid(images, p, run, find_violations), run)
     _compare_observations(loaded, run)
     single_beams = [image for image in loaded if needs_pairing(image)]
     if not single_beams:
@@ -86,28 +74,6 @@ def _begins_with_day(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _leave_out_invalid(images: Sequence[Product], p: CheckParameters, run: Run) -> Sequence[Product]:
-    """Return the files that may be used; say what is wrong with all others."""
-    found = [find_violations(image) for image in images]
-    errors = [[violation for violation in violations if violation.severity == "error"] for violations in found]
-    minor = [violation for violations in found for violation in violations if violation.severity == "warning"]
-    if minor:
-        run.warn(f"Headers that may make trouble later:\n{list_violations(minor)}")
-    if not any(errors):
-        return images
-    table = f"Invalid headers:\n{list_violations(itertools.chain(*errors))}"
-    if not p.abort:
-        run.warn(table)
-        return images
-    if all(errors):
-        raise HeaderError(f"{table}\nCorrect the files, or go on at your own risk with checkhead.abort = False.")
-    for image, violations in zip(images, errors, strict=True):
-        if violations:
-            problems = "; ".join(f"{violation.keyword} {violation.problem}" for violation in violations)
-            run.set_aside(image.name, f"its header is invalid: {problems}")
-    return [image for image, violations in zip(images, errors, strict=True) if not violations]
 
 
 def _load(images: Sequence[Product], run: Run) -> tuple[Product, ...]:
