@@ -11,6 +11,7 @@ from sofia_engine.numerics.resampling import (
     fill_image,
     resample_rows,
 )
+from sofia_engine.numerics.resampling.samples import CellIndex
 
 
 def test_that_the_tabulated_windows_are_estimated():
@@ -109,3 +110,15 @@ def test_that_a_whole_image_stays_as_it_is_and_bad_shapes_are_refused():
         fill_image(scene, np.ones((2, 2)))
     with pytest.raises(ValueError, match="no sample is usable"):
         fill_image(np.full((5, 5), np.nan))
+
+
+@pytest.mark.parametrize("half_width", [0.9, 0.01, 0.0004])
+def test_that_samples_of_a_cell_adjoin_in_their_first_order_however_many_cells_there_are(half_width):
+    coordinates = np.random.default_rng(4).random((2, 5000))
+    index = CellIndex.sort(coordinates, np.full(2, half_width))
+    places = np.minimum((index.coordinates / index.size[:, np.newaxis]).astype(int), index.cells[:, np.newaxis] - 1)
+    cell = places[0] * index.cells[1] + places[1]
+    assert (np.diff(cell) >= 0).all()
+    assert (np.diff(index.order)[np.diff(cell) == 0] > 0).all()
+    assert (index.starts[cell] <= np.arange(5000)).all() and (np.arange(5000) < index.starts[cell + 1]).all()
+    np.testing.assert_array_equal(np.sort(index.order), np.arange(5000))

@@ -165,7 +165,7 @@ class CellIndex:
         for line, count, step in zip(scaled, cells, size, strict=True):
             number *= count
             number += np.minimum((line / step).astype(np.int64), count - 1)
-        order = np.argsort(number, kind="stable")
+        order = _sort_cells(number, int(np.prod(cells)))
         starts = np.zeros(int(np.prod(cells)) + 1, dtype=np.int64)
         np.cumsum(np.bincount(number, minlength=len(starts) - 1), out=starts[1:])
         return cls(np.take(scaled, order, axis=1), order, starts, cells, size, origin, window, extent)
@@ -179,6 +179,15 @@ class CellIndex:
         dimensions, count = self.coordinates.shape
         share = unit_ball_volume(dimensions) / np.prod(np.maximum(self.extent, 1.0))
         return float(count * min(share, 1.0))
+
+
+def _sort_cells(number: IndexArray, cells: int) -> IndexArray:
+    """Order of samples by the number of their cell, in linear time: numpy sorts 16 bits by counting, 64 by comparing."""
+    order = np.argsort(number.astype(np.uint16), kind="stable")
+    for shift in range(16, cells.bit_length(), 16):
+        digit = (number >> shift).astype(np.uint16)
+        order = order[np.argsort(digit[order], kind="stable")]
+    return order
 
 
 def _choose_cells(extent: FloatArray, count: int) -> tuple[IndexArray, FloatArray]:
