@@ -120,5 +120,6 @@ def test_that_samples_of_a_cell_adjoin_in_their_first_order_however_many_cells_t
     cell = places[0] * index.cells[1] + places[1]
     assert (np.diff(cell) >= 0).all()
     assert (np.diff(index.order)[np.diff(cell) == 0] > 0).all()
-    assert (index.starts[cell] <= np.arange(5000)).all() and (np.arange(5000) < index.starts[cell + 1]).all()
+    assert (index.starts[cell] <= np.arange(5000)).all()
+    assert (np.arange(5000) < index.starts[cell + 1]).all()
     np.testing.assert_array_equal(np.sort(index.order), np.arange(5000))

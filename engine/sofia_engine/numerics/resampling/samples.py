@@ -182,7 +182,7 @@ class CellIndex:
 
 
 def _sort_cells(number: IndexArray, cells: int) -> IndexArray:
-    """Order of samples by the number of their cell, in linear time: numpy sorts 16 bits by counting, 64 by comparing."""
+    """Order of samples by the number of their cell, in linear time: numpy sorts 16 bits by counting, 64 not."""
     order = np.argsort(number.astype(np.uint16), kind="stable")
     for shift in range(16, cells.bit_length(), 16):
         digit = (number >> shift).astype(np.uint16)
