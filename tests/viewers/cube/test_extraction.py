@@ -46,6 +46,35 @@ def test_that_pixels_are_combined_as_numpy_does(order, statistic):
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["noise", "ties", "a few outliers", "hardly any", "sorted"])
+@pytest.mark.parametrize("stored", ["native", "swapped", "a part"])
+def test_that_large_apertures_are_combined_as_numpy_does(kind, stored):
+    rng = np.random.default_rng(4)
+    values = rng.normal(3.0, 1.0, (400, 80, 90)).astype(np.float32)
+    if kind == "ties":
+        values = np.round(values)
+    elif kind == "a few outliers":
+        values[rng.random(values.shape) < 0.01] = 1e6
+    elif kind == "hardly any":
+        values[rng.random(values.shape) < 0.97] = np.nan
+    elif kind == "sorted":
+        values = np.sort(values, axis=2)
+    samples = {
+        "native": Samples(values),
+        "swapped": Samples(values.astype(">f4")),
+        "a part": Samples(np.pad(values, ((0, 0), (0, 0), (4, 7))).astype(">f4")[:, :, 4:-7]),
+    }[stored]
+    aperture = find_aperture(Region("circle", ((44.0, 40.0),), (38.0,)), (80, 90))
+    plain = np.asarray(values, dtype=float)[:, aperture.rows, aperture.columns][:, aperture.mask]
+    errors = Samples(values)
+    for statistic, expected in (("sum", np.nansum(plain, axis=1)), ("median", np.nanmedian(plain, axis=1))):
+        found, spread = extract_spectrum(samples, aperture, statistic, errors)
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-9)
+    count = np.isfinite(plain).sum(axis=1)
+    expected = np.sqrt(np.nansum(plain**2, axis=1)) / count * (np.pi / 2) ** 0.5
+    np.testing.assert_allclose(spread, expected, rtol=1e-11)
+
+
 @pytest.mark.parametrize(("statistic", "factor"), [("sum", 42**0.5), ("mean", 42**-0.5), ("median", 42**-0.5 * 1.2533)])
 def test_that_errors_follow_from_those_of_the_pixels(statistic, factor):
     noise = np.random.default_rng(3).normal(0.0, 2.0, (4000, 6, 7)).astype(np.float32)

@@ -60,7 +60,7 @@ class DerivedSamples(Samples):
         return int(np.prod(self.shape))
 
     @property
-    def swapped_words(self) -> None:
+    def words(self) -> None:
         """None: the numbers are not stored."""
         return
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -36,6 +40,10 @@ _MEDIAN_ERROR = math.sqrt(math.pi / 2.0)
 
 _SLICES_AT_A_TIME = 128
 """After so many slices the pages of a mapped file are given back: systems map large pieces around what is read."""
+
+_N_THREADS = min(os.cpu_count() or 1, 4)
+_WORTH_A_THREAD = 2_000_000
+"""A plane is divided among threads if it has so many values to combine."""
 
 _FIELDS = {
     "FLUX": "spectral_flux", "ERROR": "spectral_error", "STDDEV": "spectral_error",
@@ -130,46 +138,80 @@ def extract_spectrum(
     (ndarray, ndarray or None)
         (n_wave,) values and errors; NaN where no pixel is good.
     """
-    with ThreadPoolExecutor(1) as pool:
-        squared = pool.submit(_combine, errors, aperture, "squares", keep_pages) if errors is not None else None
-        values, count = _combine(samples, aperture, "median" if statistic == "median" else "sum", keep_pages)
-    known = count > 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if statistic == "mean":
-            values = values / count
-        values = np.where(known, values, np.nan)
-        if squared is None:
-            return values, None
-        squares, count = squared.result()
-        spread = np.sqrt(np.where(count > 0, squares, np.nan))
-        if statistic != "sum":
-            spread = spread / count
-        if statistic == "median":
-            spread = np.where(count > 2, spread * _MEDIAN_ERROR, spread)
+    with ThreadPoolExecutor(_N_THREADS) as pool:
+        found = _combine(pool, samples, aperture, "median" if statistic == "median" else "sum", keep_pages)
+        squared = None if errors is None else _combine(pool, errors, aperture, "squares", keep_pages)
+        values, count = found()
+        known = count > 0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if statistic == "mean":
+                values = values / count
+            values = np.where(known, values, np.nan)
+            if squared is None:
+                return values, None
+            squares, count = squared()
+            spread = np.sqrt(np.where(count > 0, squares, np.nan))
+            if statistic != "sum":
+                spread = spread / count
+            if statistic == "median":
+                spread = np.where(count > 2, spread * _MEDIAN_ERROR, spread)
     return values, spread
 
 
-def _combine(samples: Samples, aperture: Aperture, how: str, keep_pages: bool) -> tuple[FloatArray, FloatArray]:
-    """Combine the pixels of each slice, a block of slices at a time."""
-    from sofia_viewers.cube import _spectra_kernel
+def _combine(
+    pool: ThreadPoolExecutor, samples: Samples, aperture: Aperture, how: str, keep_pages: bool
+) -> Callable[[], tuple[FloatArray, FloatArray]]:
+    """Begin to combine the pixels of each slice, and return what waits for the result and gives it.
 
+    Each thread takes a part of the slices, a block at a time.
+    """
     n_wave = samples.shape[0]
     result, count = np.empty(n_wave), np.empty(n_wave)
-    words = samples.swapped_words if how != "median" else None
     spans = _find_spans(aperture)
+    parts = _N_THREADS if n_wave * aperture.n_pixels > _WORTH_A_THREAD else 1
+    edges = np.linspace(0, n_wave, parts + 1).astype(int)
+    work = partial(_combine_slices, samples, aperture, spans, how, keep_pages)
+    running = [pool.submit(work, slice(a, b), result[a:b], count[a:b]) for a, b in pairwise(edges.tolist())]
+
+    def wait() -> tuple[FloatArray, FloatArray]:
+        for each in running:
+            each.result()
+        return result, count
+
+    return wait
+
+
+def _combine_slices(
+    samples: Samples,
+    aperture: Aperture,
+    spans: NDArray[np.int64],
+    how: str,
+    keep_pages: bool,
+    waves: slice,
+    result: FloatArray,
+    count: FloatArray,
+) -> None:
+    """Combine the pixels of each slice of a part of a cube."""
+    from sofia_viewers.cube import _spectra_kernel
+
+    stored = samples.words
     length = min(find_block_length(4 * aperture.mask.size), _SLICES_AT_A_TIME)
-    for first in range(0, n_wave, length):
-        waves = slice(first, min(first + length, n_wave))
-        box = (waves, aperture.rows, aperture.columns)
-        if words is not None:
-            _spectra_kernel.sum_swapped_spans(words[box], spans, result[waves], count[waves], how == "squares")
-        elif how == "median":
-            _spectra_kernel.median_pixels(samples[box], aperture.mask, result[waves], count[waves])
+    corner = np.array([aperture.rows.start, aperture.columns.start, aperture.columns.start])
+    for first in range(waves.start, waves.stop, length):
+        block = slice(first, min(first + length, waves.stop))
+        filled = slice(block.start - waves.start, block.stop - waves.start)
+        if stored is not None:
+            (words, swapped), start, places = stored, first, spans + corner
         else:
-            _spectra_kernel.sum_spans(samples[box], spans, result[waves], count[waves], how == "squares")
+            box = np.ascontiguousarray(samples[block, aperture.rows, aperture.columns])
+            words, swapped, start, places = box.view(np.uint32), False, 0, spans
+        if how == "median":
+            _spectra_kernel.median_of_words(words, places, result[filled], count[filled], start, swapped)
+        else:
+            squared = how == "squares"
+            _spectra_kernel.sum_words(words, places, result[filled], count[filled], start, swapped, squared)
         if not keep_pages:
             samples.release()
-    return result, count
 
 
 def _find_spans(aperture: Aperture) -> NDArray[np.int64]:

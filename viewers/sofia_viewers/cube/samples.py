@@ -56,11 +56,11 @@ class Samples:
         return self.raw
 
     @property
-    def swapped_words(self) -> NDArray[np.uint32] | None:
-        """The cube as words of four bytes in the other byte order, if that and no scaling is how it is stored."""
+    def words(self) -> tuple[NDArray[np.uint32], bool] | None:
+        """The cube as words of four bytes, and whether they are in the other byte order; None if not stored so."""
         plain = self.scale == 1.0 and self.zero == 0.0 and self.blank is None
-        if plain and self.raw.dtype == np.dtype(np.float32).newbyteorder():
-            return np.asarray(self.raw).view(np.uint32)
+        if plain and self.raw.dtype.kind == "f" and self.raw.itemsize == 4 and self.raw.flags.c_contiguous:
+            return np.asarray(self.raw).view(np.uint32), not self.raw.dtype.isnative
         return None
 
     def __getitem__(self, key: Any) -> NDArray[np.float32]:
