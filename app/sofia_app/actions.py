@@ -81,7 +81,7 @@ ACTIONS = (
     Action("revert_parameters", "Revert edits", "Parameters", "Ctrl+Shift+Backspace", ("edited",), "undo", "Forget the edits that are not applied"),
     Action("restore_defaults", "Restore defaults of the step", "Parameters", "Ctrl+Shift+B", ("selected step", "idle"), "reset", "Put the defaults for these data into all fields of the step"),
     Action("restore_all_defaults", "Restore defaults of all steps", "Parameters", "", _IDLE, "", "Take back all values set by you or by a file"),
-    Action("preview_step", "Preview", "Parameters", "F7", ("selected step", "idle"), "image", "Try the edited values on one input; nothing is kept"),
+    Action("preview_step", "Preview", "Parameters", "F7", ("selected step", "idle"), "image", "Try the edited values on one file or a part of the image; nothing is kept"),
     Action("toggle_live_preview", "Preview while editing", "Parameters", "Shift+F7", (), "", "Renew the preview whenever a value is edited", checkable=True),
     Action("toggle_expert", "Show expert parameters", "Parameters", "Ctrl+Shift+E", (), "", "Show also what is seldom changed", checkable=True),
     Action("load_parameters", "Load parameter file…", "Parameters", "Ctrl+L", _IDLE, "open", "Take values from a parameter file (TOML, or the old INI form)", separated=True),

@@ -205,11 +205,10 @@ class Commands:
 
     def preview_step(self) -> None:
         """Try the edited values."""
-        self._window.preview()
+        self._window.previewer.preview()
 
     def toggle_live_preview(self) -> None:
-        """Renew the preview at every edit, or not."""
-        self._desk.preferences.live_preview = self._window.qactions["toggle_live_preview"].isChecked()
+        """Renew the preview at every edit, or not: the previewer hears of the switch itself."""
 
     def toggle_expert(self) -> None:
         """Show expert parameters, or not."""

@@ -30,6 +30,7 @@ from sofia_app.worker.protocol import (
     Message,
     Move,
     OpenReduction,
+    Part,
     Preview,
     PreviewFinished,
     ReferencesListed,
@@ -350,11 +351,11 @@ class Desk(QtCore.QObject):
         """Fetch those that are missing."""
         self._send(FetchReferences())
 
-    def preview(self, step: int, values: Mapping[str, Any]) -> None:
-        """Try values; a preview that still runs is stopped."""
+    def preview(self, step: int, values: Mapping[str, Any], product: int = 0, part: Part | None = None) -> None:
+        """Try values on one input, or a part of it; a preview that still runs is stopped."""
         if any(isinstance(command, Preview) for command in self._pending.values()):
             self.bridge.client.cancel()
-        self._send(Preview(step, dict(values)))
+        self._send(Preview(step, dict(values), product, part))
 
     def sweep(self, step: int, name: str, values: Sequence[Any], last: int) -> None:
         """Run with one value after the other."""

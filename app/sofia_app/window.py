@@ -24,6 +24,7 @@ from sofia_app.views.parameter_panel import ParameterPanel
 from sofia_app.views.picture_view import PictureView
 from sofia_app.views.pipeline_panel import PipelinePanel
 from sofia_app.views.postponed import Postponed
+from sofia_app.views.previewer import Previewer
 from sofia_app.views.progress_bar import RunProgress
 from sofia_app.views.quality_page import QualityPage
 from sofia_app.views.queue_panel import QueuePanel
@@ -44,8 +45,6 @@ _SIZE = (1440, 900)
 _STATUS_TIME = 8000
 _TRIM_DELAY = 2000
 """Milliseconds after a view was closed until its memory is given back."""
-_PREVIEW_DELAY = 300
-"""Milliseconds without an edit before the preview is renewed."""
 
 
 class MainWindow(QtWidgets.QMainWindow):
@@ -75,8 +74,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self._make_menus()
         self._make_panels()
         self._make_status_bar()
-        self._preview_timer = QtCore.QTimer(self, singleShot=True, interval=_PREVIEW_DELAY)
-        self._preview_timer.timeout.connect(self._preview_if_valid)
+        self.previewer = Previewer(self)
         self._trim_timer = QtCore.QTimer(self, singleShot=True, interval=_TRIM_DELAY)
         self._trim_timer.timeout.connect(lambda: desk.tasks.submit("memory", return_memory, lambda _nothing: None))
         self.keeper = ViewKeeper(self)
@@ -252,7 +250,6 @@ class MainWindow(QtWidgets.QMainWindow):
         desk.forms_changed.connect(lambda: self.show_step(desk.selection["step"]))
         desk.reduction_opened.connect(self._welcome_reduction)
         desk.reduction_closing.connect(self.keeper.keep)
-        desk.preview_finished.connect(self._show_preview)
         desk.references_listed.connect(self._warn_of_missing)
         desk.command_finished.connect(self._show_sweep)
         self.data.dropped.connect(desk.open_paths)
@@ -260,7 +257,6 @@ class MainWindow(QtWidgets.QMainWindow):
         self.pipeline.step_selected.connect(self.show_step)
         self.pipeline.state_activated.connect(desk.go)
         self.pipeline.problems_asked.connect(self._show_problems_of)
-        self.parameters.edited.connect(self._renew_preview)
         self.log.line_asked.connect(self._go_to_line)
         self.problems.step_asked.connect(self._go_to_step)
         self.problems.count_changed.connect(self._count_problems)
@@ -417,7 +413,10 @@ class MainWindow(QtWidgets.QMainWindow):
     # --- products, comparison, preview ---
 
     def save_shown(self, folder: Path) -> None:
-        """Write the products shown to a folder, in a thread."""
+        """Write the products shown to a folder, in a thread; previews are not products."""
+        if self.previewer.is_shown:
+            self.desk.status.emit("A preview is not saved; apply the values and do the step.")
+            return
         products = self.shown.products
 
         def write() -> int:
@@ -506,35 +505,6 @@ class MainWindow(QtWidgets.QMainWindow):
         self.desk.status.emit(f"{done} of {len(jobs)} groups are reduced.")
         for job in jobs:
             self.desk.log_line("info" if job.state == "done" else "error", f"Queue: {job.text}")
-
-    def preview(self) -> None:
-        """Try the edited values of the selected step."""
-        form, index = self.parameters.form, self.desk.selection["step"]
-        if form is None:
-            return
-        if not form.is_valid:
-            self.desk.status.emit("A value is not allowed; there is nothing to preview.")
-            return
-        changes = form.changes()
-        self.desk.preview(index, {form.step.parameters.info(name).key: value for name, value in changes.items()})
-
-    def _renew_preview(self) -> None:
-        if self.desk.preferences.live_preview and self.parameters.form is not None and self.parameters.form.is_edited:
-            self._preview_timer.start()
-
-    def _preview_if_valid(self) -> None:
-        running = [type(command).__name__ for command in self.desk.pending_commands]
-        if self.parameters.form is not None and self.parameters.form.is_valid and set(running) <= {"Preview"}:
-            self.preview()
-
-    def _show_preview(self, message: Any) -> None:
-        from sofia_engine.product import Product
-
-        self.desk.tasks.submit(
-            "preview",
-            lambda: OpenedState("preview", f"PREVIEW of {message.name}", (Product.read(message.path),), "preview"),
-            self.show_state,
-        )
 
     def _look_at_files(self, paths: list[Path]) -> None:
         from sofia_engine.product import Product

@@ -44,6 +44,8 @@ class Preferences:
     """Inputs worked on side by side; 0 for as many as there are processors."""
     show_expert: bool = False
     live_preview: bool = False
+    preview_of: Literal["file", "view", "rectangle"] = "file"
+    """What previews are made of: one file, the visible part of the image, or a rectangle drawn in it."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     check_updates: bool = False
     """Look for a new version when the program starts."""
@@ -90,6 +92,7 @@ class Preferences:
 _CHOICES: dict[str, tuple[str, ...]] = {
     "theme": ("system", "dark", "light"),
     "output_rule": ("beside", "fixed", "ask"),
+    "preview_of": ("file", "view", "rectangle"),
     "log_level": ("debug", "info", "warning", "error"),
 }
 

@@ -7,6 +7,7 @@ from sofia_app.models.parameters import ORIGINS, FieldState, ParameterForm
 from sofia_app.views.buttons import IconButton
 from sofia_app.views.parameter_fields import FieldEditor, TextEditor, make_editor
 from sofia_app.views.postponed import Postponed
+from sofia_app.views.preview_bar import PreviewBar
 from sofia_engine.pipeline.parameters import ParameterInfo
 from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
 from sofia_viewers.theme import current_theme
@@ -111,6 +112,7 @@ class ParameterPanel(QtWidgets.QWidget):
         self.rerun = QtWidgets.QPushButton("Run again from here")
         self.scroller = QtWidgets.QScrollArea()
         self.summary = QtWidgets.QLabel()
+        self.preview_bar = PreviewBar(desk.preferences)
         self._lay_out(actions)
         self.search.textChanged.connect(lambda _text: self._filter())
         self.search.returnPressed.connect(self._focus_first)
@@ -140,7 +142,7 @@ class ParameterPanel(QtWidgets.QWidget):
         buttons.addStretch()
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(6, 2, 4, 4)
-        for widget in (self.title, self.search, self.banner, self.rerun, self.scroller, self.summary):
+        for widget in (self.title, self.search, self.banner, self.rerun, self.scroller, self.summary, self.preview_bar):
             layout.addWidget(widget)
         layout.setStretchFactor(self.scroller, 1)
         layout.addLayout(buttons)

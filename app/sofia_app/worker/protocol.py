@@ -21,6 +21,7 @@ __all__ = [
     "Message",
     "Move",
     "OpenReduction",
+    "Part",
     "Preview",
     "PreviewFinished",
     "ReferenceRow",
@@ -142,12 +143,31 @@ class FetchReferences(Command):
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of an image: what lies between its corners.
+
+    Parameters
+    ----------
+    pixels : tuple of (float, float)
+        Corners x, y in the whole image, from 0.
+    sky : tuple of (float, float)
+        Longitude and latitude of the same corners in the coordinates of the image, degrees; empty if it has none.
+    """
+
+    pixels: tuple[tuple[float, float], ...]
+    sky: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Preview(Command):
-    """Do one step on one input with other values; nothing is kept."""
+    """Do one step on one input, or a part of it, with other values; nothing is kept."""
 
     step: int
     values: Mapping[str, Any]
     product: int = 0
+    """Position of the input."""
+    part: Part | None = None
+    """Part of the input; None for all of it."""
 
 
 @dataclass(frozen=True)
@@ -283,6 +303,10 @@ class PreviewFinished(Message):
     quality: Mapping[str, float]
     warnings: tuple[str, ...]
     number: int
+    note: str = ""
+    """Which part is shown, or why the whole is."""
+    corner: tuple[int, int] | None = None
+    """First pixel (x, y) of the part in the whole image; None if the whole is shown."""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ class Surroundings:
     cancel: Cancel = field(default_factory=Cancel)
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Inputs worked on side by side."""
+    place: tuple[int, int] | None = None
+    """Where only one of the inputs is given: its position among them, and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def _map(
 ) -> tuple[list[_Call], list[tuple[str, str]]]:
     def call(position: int) -> _Call | SofiaDeskError:
         product = products[position]
-        run = _make_run(step, product, around, position=position, count=len(products))
+        place, count = around.place or (position, len(products))
+        run = _make_run(step, product, around, position=place, count=count)
         try:
             return _describe_call((product,), _call(step, product, (product,), parameters, run), run)
         except CancelledError:

@@ -14,6 +14,7 @@ from sofia_engine.pipeline.parameters import Parameters, SavedOutput
 from sofia_engine.product import Product
 
 if TYPE_CHECKING:
+    from sofia_engine.pipeline.cutout import Cutout
     from sofia_engine.pipeline.run import Wanted
 
 __all__ = ["Defaults", "References", "Step", "step"]
@@ -65,6 +66,8 @@ class Step:
     version: int = 1
     maps: bool = field(default=True)
     """Applied to each input by itself (True), or to all of them together (False)."""
+    cutout: Cutout | str | None = None
+    """How it can be previewed on a part of an image, or why not (a clause); None for steps that take whole files."""
 
     @property
     def makes_products(self) -> bool:
@@ -87,6 +90,7 @@ def step(
     saved: bool = False,
     references: References | None = None,
     version: int = 1,
+    cutout: Cutout | str | None = None,
 ) -> Callable[[Callable[..., Any]], Step]:
     """Declare a function ``f(product or products, parameters, run)`` as a step.
 
@@ -95,7 +99,7 @@ def step(
 
     Parameters
     ----------
-    key, label, code, product_type, level, saved, references, version
+    key, label, code, product_type, level, saved, references, version, cutout
         As in `Step`.
     """
 
@@ -114,6 +118,7 @@ def step(
             references=references,
             version=version,
             maps=hints[names[0]] is Product,
+            cutout=cutout,
         )
 
     return declare

@@ -25,6 +25,9 @@ __all__ = ["RegionPanel", "RegionStore"]
 
 _FILTER = "DS9 regions (*.reg);;All files (*)"
 _SYSTEMS = ("icrs", "fk5", "galactic", "image")
+_SAME_FIELD = 2.0
+"""A region that would move by more than so many sizes of the image belongs to another field."""
+_NO_MOVE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,20 @@ class RegionStore(QtCore.QObject):
         self.selected = ""
         self.changed.emit()
 
+    def follow(self, old: Mapping[str, Frame], new: Mapping[str, Frame]) -> None:
+        """Keep regions at their place of the sky when the frames they were drawn on are replaced.
+
+        Parameters
+        ----------
+        old, new : mapping of str to Frame
+            The frames before and after, by key. Where there are no coordinates, or the new frame shows another field,
+            regions keep their pixels.
+        """
+        for name, item in self._items.items():
+            before, after = old.get(item.home), new.get(item.home)
+            if before is not None and after is not None and before is not after:
+                self._items[name] = replace(item, region=_follow_sky(item.region, before, after, self._lock))
+
     def change_selected(self, **values: Any) -> None:
         """Change name or colour of the selected region."""
         item = self._items.get(self.selected)
@@ -169,6 +186,17 @@ class RegionStore(QtCore.QObject):
     @property
     def _lock(self) -> Any:
         return "wcs" if self._viewer.frames.lock == "wcs" else "image"
+
+
+def _follow_sky(region: Region, old: Frame, new: Frame, lock: Any) -> Region:
+    """Return a region at the same place of the sky in another frame of the same field."""
+    affine = map_locally(region.center, old, new, lock)
+    if affine is None:
+        return region
+    moved = np.subtract(affine.map(*region.center), region.center)
+    is_far = np.hypot(*moved) > _SAME_FIELD * max(*old.shape, *new.shape)
+    is_here = np.hypot(*moved) < _NO_MOVE and abs(affine.scale - 1.0) < _NO_MOVE
+    return region if is_far or is_here else region.transformed(affine)
 
 
 def linear_axes(frame: Frame) -> Affine | None:

@@ -16,6 +16,7 @@ from sofia_viewers.image.code_sample import write_code
 from sofia_viewers.image.display import DisplayState, LimitsRule
 from sofia_viewers.image.display_panel import DisplayPanel
 from sofia_viewers.image.examine import Examiner
+from sofia_viewers.image.frame import Frame
 from sofia_viewers.image.frames import Arrangement, Compare, FrameEntry, FrameSet, combine_frames
 from sofia_viewers.image.geometry import Lock, ViewState
 from sofia_viewers.image.loading import Loaded, Request, load, measure_entry, warm_up
@@ -229,6 +230,32 @@ class ImageViewer(ViewerShell):
     def restore_view(self, state: Mapping[str, Any]) -> None:
         """Show the next products as `view_state` says; what makes no sense is passed over."""
         self._saved_view = read_view(state)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether whole frames are shown, as the user has neither zoomed nor moved them since."""
+        return self._is_fitted
+
+    def outline_view(self) -> tuple[tuple[float, float], ...]:
+        """Return the corners of the part of the current frame that is in view, pixels from 0; none if nothing is."""
+        view, entry = self._current_view(), self.frames.entry
+        if view is None or entry is None:
+            return ()
+        width, height = view.width(), view.height()
+        seen = [view.pixel_at(QtCore.QPointF(x, y)) for x in (0, width) for y in (0, height)]
+        rows, columns = entry.frame.shape
+        x0, x1 = _overlap([x for x, _ in seen], columns)
+        y0, y1 = _overlap([y for _, y in seen], rows)
+        return ((x0, y0), (x1, y0), (x1, y1), (x0, y1)) if x0 < x1 and y0 < y1 else ()
+
+    def outline_rectangle(self) -> tuple[tuple[float, float], ...]:
+        """Return the corners, in pixels of the current frame, of the box that is selected, or else drawn last."""
+        entry = self.frames.entry
+        boxes = {name: r for name, r in self.regions.on_frame(entry.key if entry else "").items() if r.shape == "box"}
+        if not boxes:
+            return ()
+        chosen = boxes.get(self.regions.selected) or list(boxes.values())[-1]
+        return tuple((float(x), float(y)) for x, y in chosen.outlines()[0][:-1])
 
     def show_area_only(self) -> None:
         """Hide panels and tool bars: the frames fill the window, as in exported pictures."""
@@ -494,6 +521,7 @@ class ImageViewer(ViewerShell):
                 return
         entries = (*self.frames.entries, *loaded.entries) if add else loaded.entries
         keep = bool(self.frames.entries) and _same_kind(self.frames.entries, entries)
+        self.regions.follow(_frames_by_key(self.frames.entries), _frames_by_key(entries))
         current = min(self.frames.current, max(len(entries) - 1, 0)) if keep else 0
         self._set_frames(replace(self.frames, entries=tuple(entries), current=current), keep_views=keep)
         if not keep and self.display_settings.zoom_fit and self._saved_view is None:
@@ -774,6 +802,15 @@ class ImageViewer(ViewerShell):
         if self.code_window is not None:
             self.code_window.close()
         super().shut_down()
+
+
+def _overlap(seen: Sequence[float], size: int) -> tuple[float, float]:
+    """Return the range of pixels, edges included, that is in view along an axis."""
+    return max(min(seen), -0.5), min(max(seen), size - 0.5)
+
+
+def _frames_by_key(entries: Sequence[FrameEntry]) -> dict[str, Frame]:
+    return {entry.key: entry.frame for entry in entries}
 
 
 def _same_kind(old: Sequence[FrameEntry], new: Sequence[FrameEntry]) -> bool:

@@ -94,7 +94,15 @@ def wanted_mask(header: fits.Header, p: CleanParameters) -> Mapping[str, Wanted]
     return {"bad_pixel_mask": Wanted(request_reference(header, "bad_pixel_mask", "bad pixel map"), p.bad_pixel_file)}
 
 
-@step("clean", label="Clean Images", code="CLN", product_type="cleaned", level="LEVEL_2", references=wanted_mask)
+@step(
+    "clean",
+    label="Clean Images",
+    code="CLN",
+    product_type="cleaned",
+    level="LEVEL_2",
+    references=wanted_mask,
+    cutout="its bad pixel map is that of the whole detector",
+)
 def clean(image: Product, p: CleanParameters, run: Run) -> Product:
     """Take back displacements by the readout, and mask bad pixels or fill them from their neighbours."""
     flux, error = image["FLUX"], image["ERROR"]

@@ -133,6 +133,7 @@ def _want_tables(header: fits.Header, p: CoaddParameters) -> Mapping[str, Wanted
     level="LEVEL_2",
     saved=True,
     references=_want_tables,
+    cutout="the pixels of the mosaic begin at the outermost pixel of all images",
 )
 def coadd(images: Sequence[Product], p: CoaddParameters, run: Run) -> tuple[Product, ...]:
     """Combine registered images to one, with north up and east to the left.

@@ -7,6 +7,7 @@ import numpy as np
 from sofia_engine.errors import InputError
 from sofia_engine.instruments.forcast.configuration import configure
 from sofia_engine.numerics.arrays import FloatArray
+from sofia_engine.pipeline.cutout import Cutout
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
@@ -28,7 +29,14 @@ class DroopParameters(SavedOutput):
     )
 
 
-@step("droop", label="Correct Droop", code="DRP", product_type="drooped", level="LEVEL_2")
+@step(
+    "droop",
+    label="Correct Droop",
+    code="DRP",
+    product_type="drooped",
+    level="LEVEL_2",
+    cutout=Cutout(whole_rows=True),
+)
 def droop(image: Product, p: DroopParameters, run: Run) -> Product:
     """Add to each pixel the fraction of the signal of its readout group by which it is too low."""
     configuration = configure(image.header)

@@ -12,6 +12,7 @@ from sofia_engine.instruments.forcast.standards import StandardPhotometry, measu
 from sofia_engine.instruments.imaging_calibration import load_tables, want_tables
 from sofia_engine.photometry.calibration import ImagingCalibration
 from sofia_engine.photometry.flux_calibration import beam_keywords, calibration_keywords, compare_with_model
+from sofia_engine.pipeline.cutout import Cutout
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run, Wanted
 from sofia_engine.pipeline.step import step
@@ -78,6 +79,11 @@ def _want_tables(header: fits.Header, _p: FluxCalibrationParameters) -> Mapping[
     return want_tables(header)
 
 
+def _refuse_part(header: fits.Header, p: FluxCalibrationParameters) -> str:
+    again = p.rerun_photometry and is_flux_standard(header)
+    return "it measures the flux standard in the whole image" if again else ""
+
+
 @step(
     "fluxcal",
     label="Flux Calibrate",
@@ -86,6 +92,7 @@ def _want_tables(header: fits.Header, _p: FluxCalibrationParameters) -> Mapping[
     level="LEVEL_3",
     saved=True,
     references=_want_tables,
+    cutout=Cutout(refuse=_refuse_part),
 )
 def fluxcal(image: Product, p: FluxCalibrationParameters, run: Run) -> Product:
     """Divide the flux by the calibration factor of the filter, so that it is in Jy per pixel.

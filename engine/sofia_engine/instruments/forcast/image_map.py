@@ -15,7 +15,7 @@ BEAM_PIXELS = 5.0
 """Width of the beam where the header has none."""
 
 
-@step("imgmap", label="Make Image Map", code="IMP")
+@step("imgmap", label="Make Image Map", code="IMP", cutout="it draws whole images")
 def imgmap(image: Product, p: MapParameters, run: Run) -> Product:
     """Draw a map of each image, as a PNG with the name of the image; the data are not changed."""
     header = image.header

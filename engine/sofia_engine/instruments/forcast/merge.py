@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from astropy.io import fits
 
 from sofia_engine.errors import StepError
 from sofia_engine.header.cards import Card
@@ -34,6 +35,7 @@ from sofia_engine.numerics.geometry import (
 from sofia_engine.numerics.interpolation import Interpolation, interpolate_image, interpolate_planes
 from sofia_engine.numerics.peaks import Peak, PeakSearch, find_peaks
 from sofia_engine.numerics.registration import Registration, measure_shift
+from sofia_engine.pipeline.cutout import Cutout
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
@@ -276,7 +278,23 @@ def rotate_merged(merged: MergedImage, angle: float, center: tuple[float, float]
     return MergedImage(flux[box], error, np.nan_to_num(norm), merged.origin), crop_geometry(geometry, box)
 
 
-@step("merge", label="Merge Chops/Nods", code="MRG", product_type="merged", level="LEVEL_2", saved=True)
+def _refuse_part(header: fits.Header, p: MergeParameters) -> str:
+    if p.method != "No shift" and _shifts_images(header, find_sky_mode(header)):
+        return "it adds images of the source from other places"
+    if not p.skip_rotation and _angle_to_north(header) % 90:
+        return "it turns north up, which gives a part pixels of its own (with 'Skip rotation' it would not)"
+    return ""
+
+
+@step(
+    "merge",
+    label="Merge Chops/Nods",
+    code="MRG",
+    product_type="merged",
+    level="LEVEL_2",
+    saved=True,
+    cutout=Cutout(refuse=_refuse_part),
+)
 def merge(image: Product, p: MergeParameters, run: Run) -> Product:
     """Add up the images of a source in the chop and nod positions, turn north up, and make the exposure map.
 
@@ -314,7 +332,7 @@ class MergePlan:
 def plan_merge(image: Product, method: Method, mode: str, run: Run) -> MergePlan:
     """Find the shifts of the copies; if a measurement fails, those of the header, with a warning."""
     header = image.header
-    if method != "No shift" and (mode in UNSHIFTED or slit_is_in(header)):
+    if method != "No shift" and not _shifts_images(header, mode):
         run.log(
             f"Images are not shifted in mode {mode}." if mode in UNSHIFTED else "Images through a slit are not shifted."
         )
@@ -331,6 +349,15 @@ def plan_merge(image: Product, method: Method, mode: str, run: Run) -> MergePlan
         run.warn(f"Merging with {method.lower()} failed: {error}; the shifts of the header are used.")
         method = "Header shifts"
     return _describe_plan(method, throws.copies(matched=mode == "NMC"), (throws.chop, throws.nod))
+
+
+def _shifts_images(header: fits.Header, mode: str) -> bool:
+    return mode not in UNSHIFTED and not slit_is_in(header)
+
+
+def _angle_to_north(header: fits.Header) -> float:
+    """Degrees by which an image is to be turned clockwise so that north is up."""
+    return 180.0 - float(header.get("SKY_ANGL", 180.0))
 
 
 def _plan_centroid(image: Product, mode: str, throws: Throws, run: Run) -> MergePlan:
@@ -375,7 +402,7 @@ def _finish(image: Product, merged: MergedImage, plan: MergePlan, p: MergeParame
     header = image.header.copy()
     run.history(f"Merge: method {plan.method}", *(_describe_copy(copy) for copy in plan.copies))
     if not p.skip_rotation:
-        angle = 180.0 - float(header.get("SKY_ANGL", 180.0))
+        angle = _angle_to_north(header)
         merged, geometry = rotate_merged(merged, angle, reference)
         reference = _place(geometry, reference)
         source = None if source is None else _place(geometry, source)

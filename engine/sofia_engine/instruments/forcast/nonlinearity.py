@@ -32,7 +32,14 @@ class NonlinearityParameters(SavedOutput):
     size: PixelPair = section_size()
 
 
-@step("nonlin", label="Correct Nonlinearity", code="LNZ", product_type="linearized", level="LEVEL_2")
+@step(
+    "nonlin",
+    label="Correct Nonlinearity",
+    code="LNZ",
+    product_type="linearized",
+    level="LEVEL_2",
+    cutout="it measures the background in a section of the whole detector",
+)
 def nonlin(image: Product, p: NonlinearityParameters, run: Run) -> Product:
     """Divide each plane by the response of the detector at the level of its background."""
     configuration = configure(image.header)

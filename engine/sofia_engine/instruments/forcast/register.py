@@ -160,7 +160,14 @@ def parse_offsets(text: str, count: int, largest: float) -> list[Shift]:
     return [(pair[0], pair[1]) for pair in kept]
 
 
-@step("register", label="Register Images", code="REG", product_type="registered", level="LEVEL_2")
+@step(
+    "register",
+    label="Register Images",
+    code="REG",
+    product_type="registered",
+    level="LEVEL_2",
+    cutout="it changes the coordinates of whole images, no pixels",
+)
 def register(images: Sequence[Product], p: RegisterParameters, run: Run) -> tuple[Product, ...]:
     """Correct the world coordinates of the images so that they agree with each other; no image is moved.
 

@@ -6,6 +6,7 @@ import math
 from typing import Literal
 
 import numpy as np
+from astropy.io import fits
 
 from sofia_engine.errors import HeaderError, InputError, StepError
 from sofia_engine.header.cards import Card
@@ -27,6 +28,7 @@ from sofia_engine.numerics.filtering import (
     remove_row_pattern_by_median,
 )
 from sofia_engine.numerics.statistics import find_most_frequent_value, median_of_section, select_section
+from sofia_engine.pipeline.cutout import Cutout
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
@@ -84,7 +86,22 @@ class StackParameters(SavedOutput):
     )
 
 
-@step("stack", label="Stack Chops/Nods", code="STK", product_type="stacked", level="LEVEL_2")
+def _refuse_part(_header: fits.Header, p: StackParameters) -> str:
+    if not p.add_frames and (p.subtract_background or p.scale_background):
+        return "it measures the background in a section of the whole detector"
+    if p.clean_jailbars and p.jailbar_baseline == "Dark rows":
+        return "it measures stripes in rows of the whole detector"
+    return ""
+
+
+@step(
+    "stack",
+    label="Stack Chops/Nods",
+    code="STK",
+    product_type="stacked",
+    level="LEVEL_2",
+    cutout=Cutout(whole_rows=True, refuse=_refuse_part),
+)
 def stack(image: Product, p: StackParameters, run: Run) -> Product:
     """Subtract chop and nod positions from each other, remove readout stripes, and convert counts to Me/s."""
     mode = "STARE" if p.add_frames else find_sky_mode(image.header, planes=len(image["FLUX"]))

@@ -15,6 +15,7 @@ from sofia_engine.instruments.forcast.rejection import (
     robust_switch,
 )
 from sofia_engine.numerics.coadd import combine_stack
+from sofia_engine.pipeline.cutout import Cutout
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run
 from sofia_engine.pipeline.step import step
@@ -48,6 +49,7 @@ class DitherParameters(SavedOutput):
     product_type="dithers_stacked",
     level="LEVEL_2",
     saved=True,
+    cutout=Cutout(),
 )
 def stack_dithers(images: Sequence[Product], p: DitherParameters, run: Run) -> tuple[Product, ...]:
     """Combine images of the same dither position; images that have no partner are passed on."""

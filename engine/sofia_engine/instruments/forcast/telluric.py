@@ -9,6 +9,7 @@ from sofia_engine.instruments.forcast.frame import is_flux_standard
 from sofia_engine.instruments.forcast.standards import StandardPhotometry, measure_standard
 from sofia_engine.instruments.imaging_calibration import load_tables, want_tables
 from sofia_engine.photometry.telluric import correct_telluric
+from sofia_engine.pipeline.cutout import Cutout
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run, Wanted
 from sofia_engine.pipeline.step import step
@@ -32,6 +33,10 @@ def _want_tables(header: fits.Header, _p: TelluricParameters) -> Mapping[str, Wa
     return want_tables(header)
 
 
+def _refuse_part(header: fits.Header, _p: TelluricParameters) -> str:
+    return "it measures the flux standard in the whole image" if is_flux_standard(header) else ""
+
+
 @step(
     "tellcor",
     label="Telluric Correct",
@@ -40,6 +45,7 @@ def _want_tables(header: fits.Header, _p: TelluricParameters) -> Mapping[str, Wa
     level="LEVEL_2",
     saved=True,
     references=_want_tables,
+    cutout=Cutout(refuse=_refuse_part),
 )
 def tellcor(image: Product, p: TelluricParameters, run: Run) -> Product:
     """Correct the flux for the absorption of the atmosphere, relative to a reference zenith angle and altitude.

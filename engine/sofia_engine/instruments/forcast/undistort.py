@@ -257,6 +257,7 @@ def _request_pinholes(header: fits.Header, p: UndistortParameters) -> Mapping[st
     level="LEVEL_2",
     saved=True,
     references=_request_pinholes,
+    cutout="it straightens the image of the whole detector",
 )
 def undistort(image: Product, p: UndistortParameters, run: Run) -> Product:
     """Correct the optical distortion, make the pixels square and give the image a border.

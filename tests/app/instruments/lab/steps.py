@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from sofia_engine.errors import StepError
+from sofia_engine.pipeline.cutout import Cutout
 from sofia_engine.pipeline.parameters import Parameters, SavedOutput, parameter
 from sofia_engine.pipeline.recipe import Recipe
 from sofia_engine.pipeline.run import Run
@@ -51,7 +52,19 @@ def check(image: Product, p: CheckParameters, run: Run) -> Product:
     return image
 
 
-@step("add", label="Add Amount", code="ADD", product_type="added", level="LEVEL_2", saved=True)
+def refuse_part(header, p: AddParameters) -> str:
+    return "the median is that of the whole image" if p.method == "median" else ""
+
+
+@step(
+    "add",
+    label="Add Amount",
+    code="ADD",
+    product_type="added",
+    level="LEVEL_2",
+    saved=True,
+    cutout=Cutout(refuse=refuse_part),
+)
 def add(image: Product, p: AddParameters, run: Run) -> Product:
     """Add an amount to all pixels."""
     run.history("Add: done")
