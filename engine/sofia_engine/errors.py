@@ -6,6 +6,7 @@ __all__ = [
     "CancelledError",
     "HeaderError",
     "InputError",
+    "NotEnoughMemoryError",
     "ParameterError",
     "ReferenceDataError",
     "SessionError",
@@ -36,6 +37,10 @@ class ReferenceDataError(SofiaDeskError):
 
 class StepError(SofiaDeskError):
     """A step cannot do its work on otherwise valid data (nothing found, fit did not converge)."""
+
+
+class NotEnoughMemoryError(StepError):
+    """A step would need more memory than there is; it was not begun."""
 
 
 class SessionError(SofiaDeskError):

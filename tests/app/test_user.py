@@ -126,7 +126,8 @@ class User:
         return json.loads((self.session / "session.json").read_text())
 
     def states(self, step: str) -> list[dict]:
-        nodes = [json.loads(path.read_text()) for path in self.session.glob("nodes/*/node.json")]
+        """Return the finished states of a step; those being written have a name with a dot."""
+        nodes = [json.loads(path.read_text()) for path in self.session.glob("nodes/[!.]*/node.json")]
         return [node for node in nodes if node["step"] == step]
 
     def is_open(self) -> bool:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from sofia_engine.errors import CancelledError, SofiaDeskError, StepError
+from sofia_engine.errors import CancelledError, SessionError, SofiaDeskError, StepError
 from sofia_engine.pipeline.events import InputSkipped, Progress, Sink, ignore
+from sofia_engine.pipeline.memory_guard import forget_pages
 from sofia_engine.pipeline.parameters import Parameters
 from sofia_engine.pipeline.recipe import Recipe
 from sofia_engine.pipeline.references import wanted_by
@@ -34,6 +35,8 @@ class Surroundings:
     cancel: Cancel = field(default_factory=Cancel)
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Inputs worked on side by side."""
+    storage: Callable[[Product], Product] | None = None
+    """Where results go as soon as they are made, if memory is short; they come back mapped from disk."""
     place: tuple[int, int] | None = None
     """Where only one of the inputs is given: its position among them, and how many there are."""
 
@@ -103,8 +106,8 @@ def _map(
         place, count = around.place or (position, len(products))
         run = _make_run(step, product, around, position=place, count=count)
         try:
-            return _describe_call((product,), _call(step, product, (product,), parameters, run), run)
-        except CancelledError:
+            return _release(_describe_call((product,), _call(step, product, (product,), parameters, run), run))
+        except (CancelledError, SessionError):
             raise
         except SofiaDeskError as error:
             return error
@@ -131,7 +134,7 @@ def _map(
 def _call_all(step: Step, products: Sequence[Product], parameters: Parameters, around: Surroundings) -> _Call:
     inputs = tuple(products)
     run = _make_run(step, inputs[0], around)
-    return _describe_call(inputs, _call(step, inputs, inputs, parameters, run), run)
+    return _release(_describe_call(inputs, _call(step, inputs, inputs, parameters, run), run))
 
 
 def _call(
@@ -162,6 +165,16 @@ def _describe_call(inputs: tuple[Product, ...], outputs: tuple[Product, ...], ru
     return _Call(inputs, outputs, run, tuple(numbers | told for numbers in measured))
 
 
+def _release(call: _Call) -> _Call:
+    """Let what a call made leave memory, and what it read, if memory is short."""
+    if call.run.storage is None:
+        return call
+    outputs = tuple(output if _passes_on(call, output) else call.run.release(output) for output in call.outputs)
+    for product in call.inputs:
+        forget_pages(product)
+    return replace(call, outputs=outputs)
+
+
 def _make_run(step: Step, product: Product, around: Surroundings, *, position: int = 0, count: int = 1) -> Run:
     return Run(
         step=step.key,
@@ -171,6 +184,7 @@ def _make_run(step: Step, product: Product, around: Surroundings, *, position: i
         store=around.store,
         sink=around.sink,
         cancel=around.cancel,
+        storage=around.storage,
     )
 
 

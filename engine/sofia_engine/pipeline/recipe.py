@@ -10,6 +10,7 @@ from typing import Any
 from astropy.io import fits
 
 from sofia_engine.errors import InputError, ParameterError
+from sofia_engine.pipeline.memory_guard import MemoryNeed
 from sofia_engine.pipeline.parameters import suggest
 from sofia_engine.pipeline.step import Step
 from sofia_engine.product import Product
@@ -70,6 +71,8 @@ class Recipe:
     old_types: Mapping[str, str] = field(default_factory=dict)
     """Product types (PRODTYPE, lower case) of old files, with those of today."""
     obstacles: Callable[[fits.Header], Mapping[str, Mapping[str, str]]] = _no_obstacles
+    memory: Mapping[str, MemoryNeed] = field(default_factory=dict)
+    """How much memory steps take, by step key, where it is not the usual (see `memory_need`)."""
 
     def __post_init__(self) -> None:
         keys = [step.key for step in self.steps]
@@ -113,6 +116,10 @@ class Recipe:
                     raise InputError(f"A {product_type} product is the last of {self.name}: there is nothing to do.")
                 return position + 1
         return 0
+
+    def memory_need(self, step: Step) -> MemoryNeed:
+        """Return how much memory a step takes."""
+        return self.memory.get(step.key, MemoryNeed())
 
     def cut_after(self, step: str) -> Recipe:
         """Return the recipe up to a step."""

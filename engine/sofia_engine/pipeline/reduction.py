@@ -12,8 +12,16 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from sofia_engine._version import __version__
-from sofia_engine.errors import CancelledError, InputError, SessionError, SofiaDeskError, StepError
+from sofia_engine.errors import (
+    CancelledError,
+    InputError,
+    NotEnoughMemoryError,
+    SessionError,
+    SofiaDeskError,
+    StepError,
+)
 from sofia_engine.instruments import find_recipe
+from sofia_engine.memory import memory_limit
 from sofia_engine.pipeline.detection import Group, Inspection, inspect_files, read_header
 from sofia_engine.pipeline.events import (
     FileWritten,
@@ -27,6 +35,7 @@ from sofia_engine.pipeline.events import (
     one_at_a_time,
 )
 from sofia_engine.pipeline.execution import Outcome, Surroundings, execute
+from sofia_engine.pipeline.memory_guard import plan_inputs, plan_step, size_of
 from sofia_engine.pipeline.parameters import Parameters, Setting
 from sofia_engine.pipeline.provenance import add_provenance, describe_run, provenance_lines
 from sofia_engine.pipeline.recipe import Recipe
@@ -498,8 +507,9 @@ class Reduction:
     def _execute(self, step: Step, index: int, key: str, products: Sequence[Product], parameters: Parameters) -> State:
         started = time.time()
         around = Surroundings(self.references, self.sink, self.cancel)
-        if self._jobs:
-            around = replace(around, jobs=self._jobs)
+        need, jobs = self.recipe.memory_need(step), self._jobs or around.jobs
+        plan = plan_step(step, need, products, jobs, memory_limit(), self.log)
+        around = replace(around, jobs=plan.jobs, storage=self.session.release if plan.on_disk else None)
         outcome = execute(step, self.recipe, products, parameters, around)
         state = State(
             key=key,
@@ -526,6 +536,7 @@ class Reduction:
         self.session.write_state(state, outcome.products, outcome.attachments)
         self._states[state.key] = state
         self._live = (state.key, self.session.map_products(state, outcome.products))
+        self.session.discard_released()
 
     def cancel_point(self) -> None:
         """Stop here if the user asked to."""
@@ -603,12 +614,19 @@ class Reduction:
     def _load_inputs(self) -> tuple[Product, ...]:
         loaded: list[Product] = []
         reasons: list[str] = []
+        room = plan_inputs(memory_limit())
         for path in self.inputs:
             try:
-                loaded.append(_named(_checked(self.recipe.load(path), path), path))
+                product = _named(_checked(self.recipe.load(path), path), path)
+                room -= size_of(product)
+                loaded.append(product if room >= 0 else self.session.release(product))
             except InputError as error:
                 reasons.append(str(error))
                 self.sink(InputSkipped("", str(path), str(error)))
+            except MemoryError:
+                raise NotEnoughMemoryError(
+                    f"There is not enough memory to load {path}: close other programs or reduce fewer files at once."
+                ) from None
         if not loaded:
             raise InputError("None of the inputs can be read.\n" + "\n".join(reasons))
         self._live = (self._root.key, tuple(loaded))

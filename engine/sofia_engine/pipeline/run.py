@@ -13,6 +13,8 @@ from sofia_engine.pipeline.events import InputSkipped, Log, LogLevel, Progress, 
 from sofia_engine.product import write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sofia_engine.product import Product
     from sofia_engine.reference import ReferenceRequest, ReferenceStore
 
@@ -146,6 +148,8 @@ class Run:
     """Inputs that the step has set aside, each with the reason."""
     quality: dict[str, float] = field(default_factory=dict)
     """Numbers that tell the quality of the result, by name (noise, fwhm, ...)."""
+    storage: Callable[[Product], Product] | None = None
+    """Where results are kept that are to leave memory."""
 
     def log(self, message: str, level: LogLevel = "info") -> None:
         """Write a line to the log."""
@@ -201,6 +205,16 @@ class Run:
     def made_of(self, position: int, names: Sequence[str]) -> None:
         """Tell which inputs went into an output, if not all did; its file name says so then."""
         self.sources[position] = tuple(names)
+
+    def release(self, product: Product) -> Product:
+        """Let a finished result leave memory if memory is short; for steps that make several, one after the other.
+
+        Returns
+        -------
+        Product
+            The same content; its planes may be mapped from disk now.
+        """
+        return product if self.storage is None else self.storage(product)
 
     def want(self, role: str, wanted: Wanted) -> None:
         """Ask for a reference file that could not be declared, because which one depends on the data."""

@@ -8,6 +8,7 @@ name is whole, however the program ended.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -28,6 +29,7 @@ from astropy.io import fits
 from sofia_engine.errors import SessionError
 from sofia_engine.header.cards import FrozenHeader, freeze, header_text, quiet_fits, seal
 from sofia_engine.pipeline.lock import FolderLock
+from sofia_engine.pipeline.memory_guard import find_map
 from sofia_engine.pipeline.run import Attachment
 from sofia_engine.pipeline.state import State
 from sofia_engine.product import Plane, Product, Table, rename_patiently, write_atomically
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["Session", "SessionReader", "list_sessions", "sessions_folder"]
 
 _FORMAT = 1
+_MOST_FILES = 10_000
+"""Open files to ask the system for; macOS gives no more than 10 240."""
 
 
 def sessions_folder() -> Path:
@@ -77,6 +81,7 @@ class SessionReader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        _allow_many_files()
 
     def read_settings(self) -> dict[str, Any]:
         """Return what `write_settings` stored.
@@ -169,7 +174,8 @@ class Session(SessionReader):
         super().__init__(folder)
         with _explained(f"The session folder {folder} cannot be written"):
             (folder / "nodes").mkdir(parents=True, exist_ok=True)
-        self._stored = _StoredArrays()
+        self._stored = _StoredParts()
+        self._released = (folder / "released", itertools.count(1))
         self._lock = FolderLock(folder / ".lock")
         self._lock.acquire()
         self._discard_unfinished()
@@ -186,6 +192,7 @@ class Session(SessionReader):
 
     def close(self) -> None:
         """Let go of the folder, so that it can be opened again."""
+        self.discard_released()
         self._lock.release()
 
     def delete(self) -> None:
@@ -234,6 +241,29 @@ class Session(SessionReader):
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
+    def release(self, product: Product) -> Product:
+        """Put planes and tables on disk that are not part of a state yet, and return the product mapped from there.
+
+        `write_state` gives their files one more name and copies nothing.
+
+        Raises
+        ------
+        SessionError
+            If they cannot be written (no space left, ...).
+        """
+        if all(find_map(extension.data) is not None for extension in product.extensions.values()):
+            return product
+        root, numbers = self._released
+        folder = root / f"{next(numbers):06d}"
+        with _explained(f"A result of {product.name} cannot be stored in {self.folder}"), quiet_fits():
+            root.mkdir(exist_ok=True)
+            _write_product(product, folder, self._stored)
+            return _map_planes(product, folder, self._stored, tables=True)
+
+    def discard_released(self) -> None:
+        """Forget what was released; what is mapped from there stays readable."""
+        shutil.rmtree(self._released[0], ignore_errors=True)
+
     def map_products(self, state: State, products: Sequence[Product]) -> tuple[Product, ...]:
         """Return products that were stored just now with their planes mapped from disk.
 
@@ -249,31 +279,45 @@ class Session(SessionReader):
             raise _damaged(state, node, error) from error
 
     def _discard_unfinished(self) -> None:
+        self.discard_released()
         for node in (self.folder / "nodes").iterdir():
             if not (node / ".done").exists() or node.name.startswith("."):
                 shutil.rmtree(node, ignore_errors=True)
 
 
-class _StoredArrays:
-    """Which files hold the arrays mapped from them: a plane that a step leaves as it is, is not written again."""
+class _StoredParts:
+    """Which files hold the arrays and tables mapped from them: what a step leaves as it is, is not written again."""
 
     def __init__(self) -> None:
-        self._files: dict[int, tuple[weakref.ref[NDArray[Any]], Path]] = {}
+        self._files: dict[int, tuple[weakref.ref[NDArray[Any] | Table], Path]] = {}
 
-    def remember(self, array: NDArray[Any], path: Path) -> None:
-        key = id(array)
-        self._files[key] = (weakref.ref(array, lambda _gone: self._files.pop(key, None)), path)
+    def remember(self, part: NDArray[Any] | Table, path: Path) -> None:
+        key = id(part)
+        self._files[key] = (weakref.ref(part, lambda _gone: self._files.pop(key, None)), path)
 
-    def link(self, array: NDArray[Any], path: Path) -> bool:
-        """Give the file of an array one more name; False if there is none, or the file system has no links."""
-        known, file = self._files.get(id(array), (None, None))
-        if file is None or known is None or known() is not array:
+    def link(self, part: NDArray[Any] | Table, path: Path) -> bool:
+        """Give the file of a part one more name; False if there is none, or the file system has no links."""
+        known, file = self._files.get(id(part), (None, None))
+        if file is None or known is None or known() is not part:
             return False
         try:
             os.link(file, path)
         except OSError:
             return False
         return True
+
+
+def _allow_many_files() -> None:
+    """Let this process open as many files as the system allows: each mapped plane takes one; usual are 256 to 1024."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(_MOST_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 _DAMAGE = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError)
@@ -293,7 +337,7 @@ def _explained(what: str) -> Iterator[None]:
         raise SessionError(f"{what}: {reason}. Make room or set SOFIA_DESK_SESSIONS to another folder.") from error
 
 
-def _write_product(product: Product, folder: Path, stored: _StoredArrays) -> None:
+def _write_product(product: Product, folder: Path, stored: _StoredParts) -> None:
     folder.mkdir()
     planes: list[dict[str, Any]] = []
     for number, (name, extension) in enumerate(product.extensions.items()):
@@ -303,7 +347,7 @@ def _write_product(product: Product, folder: Path, stored: _StoredArrays) -> Non
             if not stored.link(extension.data, file):
                 _write_array(file, extension.data)
             entry |= {"unit": extension.unit, "cards": header_text(extension.cards), "inherits": extension.inherits_wcs}
-        else:
+        elif not stored.link(extension, folder / f"{number}.fits"):
             extension.to_hdu().writeto(folder / f"{number}.fits")
         planes.append(entry)
     content = {
@@ -332,7 +376,7 @@ def _read_array(path: Path) -> np.ndarray[Any, Any]:
     return np.memmap(path, dtype, "r", start, shape)
 
 
-def _map_planes(product: Product, folder: Path, stored: _StoredArrays) -> Product:
+def _map_planes(product: Product, folder: Path, stored: _StoredParts, *, tables: bool = False) -> Product:
     mapped: dict[str, Plane | Table] = {}
     for number, (name, extension) in enumerate(product.extensions.items()):
         if isinstance(extension, Plane):
@@ -341,8 +385,20 @@ def _map_planes(product: Product, folder: Path, stored: _StoredArrays) -> Produc
             stored.remember(array, file)
             mapped[name] = replace(extension, data=array)
         else:
-            mapped[name] = extension
+            file = folder / f"{number}.fits"
+            table = _map_table(file, extension) if tables and find_map(extension.data) is None else extension
+            stored.remember(table, file)
+            mapped[name] = table
     return replace(product, extensions=MappingProxyType(mapped))
+
+
+def _map_table(path: Path, table: Table) -> Table:
+    """Return a table with its rows mapped from disk; one with rows of varying length stays in memory."""
+    binary = table.cards.get("XTENSION") == "BINTABLE"
+    if not binary or any(set("PQ") & set(str(form)) for form in table.data.columns.formats):
+        return table
+    with fits.open(path, memmap=True) as hdus:
+        return replace(table, data=hdus[1].data)
 
 
 def _read_product(folder: Path) -> Product:

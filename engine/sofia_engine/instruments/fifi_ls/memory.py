@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 
 from sofia_engine.errors import StepError
+from sofia_engine.memory import available_memory, memory_limit
 
 __all__ = ["find_free_memory", "require_memory"]
 
@@ -16,17 +16,9 @@ _BYTES = 8
 
 
 def find_free_memory() -> float:
-    """Return the bytes of memory that can be had; infinity where the system does not say."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as stream:  # noqa: PTH123 - not a file of anybody's
-            lines = dict(line.split(":", 1) for line in stream)
-        return float(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError, IndexError):
-        pass
-    try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, OSError, ValueError):
-        return math.inf
+    """Return the bytes of memory that can be had; infinity where the system does not say or the user wants no limit."""
+    limit = memory_limit()
+    return math.inf if limit == math.inf else available_memory(limit)
 
 
 def require_memory(shape: tuple[int, ...], samples: int) -> None:

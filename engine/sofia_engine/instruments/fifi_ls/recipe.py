@@ -24,6 +24,7 @@ from sofia_engine.instruments.fifi_ls.spectral_map import specmap
 from sofia_engine.instruments.fifi_ls.split_grating_and_chop import split_grating_and_chop
 from sofia_engine.instruments.fifi_ls.subtract_chops import subtract_chops
 from sofia_engine.instruments.fifi_ls.telluric_correct import telluric_correct
+from sofia_engine.pipeline.memory_guard import MemoryNeed
 from sofia_engine.pipeline.recipe import Recipe
 
 __all__ = ["COLUMNS", "CUBE", "RECIPES", "find_cube_defaults", "name_product"]
@@ -95,6 +96,8 @@ def _accepts(header: fits.Header) -> bool:
     return True
 
 
+_MEMORY = {"checkhead": MemoryNeed(1, one_by_one=True), "specmap": MemoryNeed(14)}
+"""As `tests/benchmarks/memory.py` measured it, rounded up; the cube itself is guarded by `require_memory`."""
 CUBE = Recipe(
     name="fifi-ls-cube",
     instrument="FIFI-LS",
@@ -106,5 +109,6 @@ CUBE = Recipe(
     defaults=find_cube_defaults,
     columns=COLUMNS,
     old_types=OLD_TYPES,
+    memory=_MEMORY,
 )
 RECIPES = (CUBE,)

@@ -82,7 +82,7 @@ def _load(images: Sequence[Product], run: Run) -> tuple[Product, ...]:
     failures: list[tuple[str, str]] = []
     for image in images:
         try:
-            loaded.append(image if is_loaded(image) else _load_one(image, run))
+            loaded.append(image if is_loaded(image) else run.release(_load_one(image, run)))
         except InputError as error:
             failures.append((image.name, str(error)))
     if not loaded:

@@ -31,6 +31,7 @@ from sofia_engine.instruments.forcast.stack import stack
 from sofia_engine.instruments.forcast.stack_dithers import stack_dithers
 from sofia_engine.instruments.forcast.subtract_background import subtract_background
 from sofia_engine.instruments.forcast.trace_continuum import trace_continuum
+from sofia_engine.pipeline.memory_guard import MemoryNeed
 from sofia_engine.pipeline.recipe import Recipe
 
 __all__ = ["COLUMNS", "PREPARATION", "RECIPES", "RESPONSE", "SPECTRAL_MAP", "SPECTROSCOPY", "find_grism_defaults"]
@@ -118,6 +119,8 @@ def _can_be_reduced(header: fits.Header) -> bool:
     return True
 
 
+_MEMORY = {"checkhead": MemoryNeed(4, one_by_one=True), "make_profiles": MemoryNeed(28)}
+"""As `tests/benchmarks/memory.py` measured it, rounded up."""
 SPECTROSCOPY = Recipe(
     name="forcast-grism",
     instrument="FORCAST",
@@ -130,6 +133,7 @@ SPECTROSCOPY = Recipe(
     defaults=find_grism_defaults,
     columns=COLUMNS,
     old_types=LEGACY_TYPES,
+    memory=_MEMORY,
 )
 RESPONSE = replace(
     SPECTROSCOPY,

@@ -31,6 +31,7 @@ from sofia_engine.instruments.forcast.register import register
 from sofia_engine.instruments.forcast.stack import stack
 from sofia_engine.instruments.forcast.telluric import tellcor
 from sofia_engine.instruments.forcast.undistort import undistort
+from sofia_engine.pipeline.memory_guard import MemoryNeed
 from sofia_engine.pipeline.recipe import Recipe
 
 __all__ = ["COLUMNS", "IMAGING", "MOSAIC", "RECIPES", "SLIT_IMAGE", "find_imaging_defaults", "find_imaging_obstacles"]
@@ -102,6 +103,13 @@ def _is_open_image(header: fits.Header) -> bool:
     return _is_image(header) and not is_slit_image(header) and not _is_calibrated(header)
 
 
+_MEMORY = {
+    "checkhead": MemoryNeed(4, one_by_one=True),
+    "undistort": MemoryNeed(20),
+    "merge": MemoryNeed(35),
+    "coadd": MemoryNeed(8),
+}
+"""As `tests/benchmarks/memory.py` measured it, rounded up."""
 IMAGING = Recipe(
     name="forcast-imaging",
     instrument="FORCAST",
@@ -113,6 +121,7 @@ IMAGING = Recipe(
     defaults=find_imaging_defaults,
     obstacles=find_imaging_obstacles,
     columns=COLUMNS,
+    memory=_MEMORY,
 )
 SLIT_IMAGE = Recipe(
     name="forcast-slit-image",
@@ -125,6 +134,7 @@ SLIT_IMAGE = Recipe(
     defaults=find_imaging_defaults,
     obstacles=find_imaging_obstacles,
     columns=COLUMNS,
+    memory=_MEMORY,
 )
 MOSAIC = Recipe(
     name="forcast-mosaic",
@@ -141,5 +151,6 @@ MOSAIC = Recipe(
     output_name=_name_product,
     defaults=find_imaging_defaults,
     columns=COLUMNS,
+    memory=_MEMORY,
 )
 RECIPES = (IMAGING, SLIT_IMAGE, MOSAIC)
