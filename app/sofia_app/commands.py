@@ -121,6 +121,7 @@ class Commands:
         dialog = PreferencesDialog(self._window, self._desk.preferences)
         if dialog.exec():
             self._window.apply_preferences()
+            self._desk.apply_memory()
             self._desk.save_preferences()
 
     def quit_program(self) -> None:

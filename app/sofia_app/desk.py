@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,6 +37,7 @@ from sofia_app.worker.protocol import (
     ReferencesListed,
     ResumeReduction,
     RunSteps,
+    SetMemory,
     SetOutput,
     SetParameters,
     Snapshot,
@@ -48,6 +50,7 @@ from sofia_app.worker.protocol import (
 )
 from sofia_engine.errors import ParameterError
 from sofia_engine.instruments import find_recipe
+from sofia_engine.memory import LIMIT_VARIABLE
 from sofia_engine.pipeline.events import FileWritten, InputSkipped, Log, StepFailed, StepFinished, StepStarted
 from sofia_engine.pipeline.recipe import Recipe
 from sofia_viewers.qt import QtCore, Signal
@@ -84,6 +87,8 @@ class ErrorReport:
     step: int = -1
     """Position of the step, if it was one."""
     details: str = ""
+    kind: str = ""
+    """Class of the error."""
 
     @property
     def text(self) -> str:
@@ -154,6 +159,8 @@ class Desk(QtCore.QObject):
         sys.setswitchinterval(_SWITCH_INTERVAL)
         settle_memory()
         self.bridge.start()
+        if self.preferences.memory:
+            self.apply_memory()
 
     # --- what holds ---
 
@@ -286,6 +293,21 @@ class Desk(QtCore.QObject):
     def step(self) -> None:
         """Do the next step, with the edits applied."""
         self._run(RunSteps("next"), [self.reduction.next_index])
+
+    def step_without_guard(self) -> None:
+        """Do the next step whatever memory it needs."""
+        self._send(SetMemory("unlimited"))
+        self.step()
+        self._send(SetMemory(self.memory_limit))
+
+    @property
+    def memory_limit(self) -> str:
+        """Most memory for steps: what the preferences say, or the environment."""
+        return self.preferences.memory or os.environ.get(LIMIT_VARIABLE, "")
+
+    def apply_memory(self) -> None:
+        """Let the engine know the limit of the preferences."""
+        self._send(SetMemory(self.memory_limit))
 
     def run_to(self, index: int) -> None:
         """Do all steps up to one, with the edits applied."""
@@ -508,7 +530,9 @@ class Desk(QtCore.QObject):
         if message.error and message.kind != "WorkerLost":
             step = self.reduction.failure.index if self.reduction.failure is not None else -1
             title = f"{self._label(step)} could not be done" if step >= 0 else _TITLES.get(message.command, "")
-            self.failed.emit(ErrorReport(title or "This could not be done", message.error, step, message.details))
+            self.failed.emit(
+                ErrorReport(title or "This could not be done", message.error, step, message.details, message.kind)
+            )
             known = isinstance(command, RunSteps | Sweep) and step >= 0
             return [] if known else [LogEntry("error", message.error, time=time.time())]
         if isinstance(command, RunSteps):
@@ -548,6 +572,8 @@ class Desk(QtCore.QObject):
         if message.error:
             self.failed.emit(ErrorReport("The engine could not go on", message.error))
             return [LogEntry("error", message.error, time=time.time())]
+        if self.preferences.memory:
+            self.apply_memory()
         text = "The engine runs again" + (", at the last finished step." if message.session else ".")
         self.status.emit(text)
         return [LogEntry("info", text, time=time.time())]

@@ -21,8 +21,10 @@ from sofia_app.worker.protocol import (
     Message,
     OpenReduction,
     RunSteps,
+    SetMemory,
     Snapshot,
 )
+from sofia_engine.memory import available_memory, share_memory
 from sofia_engine.pipeline.events import InputSkipped, Log, Progress, StepStarted
 from sofia_viewers.qt import Qt, QtCore, Signal
 
@@ -91,25 +93,23 @@ def choose_processes(n_groups: int, wanted: int = 0) -> int:
         Most processors to use; 0 for all.
     """
     processors = wanted or os.cpu_count() or 1
-    return max(1, min(n_groups, processors, int(_free_memory() // _MEMORY_EACH)))
-
-
-def _free_memory() -> float:
-    try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):  # not on this system: the processors alone decide
-        return float("inf")
+    free = available_memory()
+    fitting = n_groups if free == float("inf") else int(free // _MEMORY_EACH)
+    return max(1, min(n_groups, processors, fitting))
 
 
 class _Slot:
     """A process that reduces one group after the other."""
 
-    def __init__(self, tell: Callable[[_Slot, Message], None], folders: Sequence[Path | str], jobs: int) -> None:
+    def __init__(
+        self, tell: Callable[[_Slot, Message], None], folders: Sequence[Path | str], jobs: int, memory: str
+    ) -> None:
         self.job: GroupJob | None = None
         self.number = 0
         self._jobs = jobs
         self.client = EngineClient(partial(tell, self), folders)
         self.client.start()
+        self.client.send(SetMemory(memory))
 
     def begin(self, job: GroupJob) -> None:
         """Start a reduction."""
@@ -183,7 +183,8 @@ class GroupQueue(QtCore.QObject):
         self._started = time.monotonic()
         count = choose_processes(len(self.jobs), processors)
         each = max(1, (processors or os.cpu_count() or 1) // count)
-        self._slots = [_Slot(self._tell, self._folders, each) for _ in range(count)]
+        memory = share_memory(count)
+        self._slots = [_Slot(self._tell, self._folders, each, memory) for _ in range(count)]
         for slot in tuple(self._slots):
             self._next(slot)
 

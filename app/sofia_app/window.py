@@ -35,6 +35,7 @@ from sofia_app.views.view_keeper import ViewKeeper
 from sofia_app.views.view_tabs import ViewTabs
 from sofia_app.views.viewer_page import ImageArea, ViewerPage
 from sofia_app.worker.protocol import Sweep
+from sofia_engine.memory import limited_memory
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets
 from sofia_viewers.theme import apply_theme, icon, theme_events
 
@@ -334,7 +335,8 @@ class MainWindow(QtWidgets.QMainWindow):
         can_retry = report.step >= 0 and self.desk.reduction.can_step
         retry = self.desk.step if can_retry else None
         edit = (lambda: self._edit_step(report.step)) if report.step >= 0 else None
-        ErrorDialog(self, report, retry, edit).open()
+        insist = self.desk.step_without_guard if can_retry and report.kind == "NotEnoughMemoryError" else None
+        ErrorDialog(self, report, retry, edit, insist).open()
 
     def report_problem(self, title: str, cause: str) -> None:
         """Say what went wrong, in log and dialog."""
@@ -497,7 +499,8 @@ class MainWindow(QtWidgets.QMainWindow):
             return
         first = groups[0].records[0].path
         folder = Path(choose_output(self.desk.preferences, [first]) or first.parent / "reduced")
-        self.queue.start(groups, folder, self.desk.preferences.jobs)
+        with limited_memory(self.desk.memory_limit):
+            self.queue.start(groups, folder, self.desk.preferences.jobs)
         self.bring_up("queue")
 
     def _report_groups(self, jobs: list[GroupJob]) -> None:

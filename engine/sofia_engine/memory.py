@@ -6,12 +6,20 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sofia_engine.errors import ParameterError
 
-__all__ = ["LIMIT_VARIABLE", "available_memory", "format_size", "memory_limit", "parse_size"]
+__all__ = [
+    "LIMIT_VARIABLE",
+    "available_memory",
+    "format_size",
+    "limited_memory",
+    "memory_limit",
+    "parse_size",
+    "share_memory",
+]
 
 LIMIT_VARIABLE = "SOFIA_DESK_MEMORY"
 """Environment variable with the limit: a size such as 4G, or ``unlimited``."""
@@ -67,6 +75,30 @@ def memory_limit() -> float | None:
         return parse_size(os.environ.get(LIMIT_VARIABLE, ""))
     except ParameterError as error:
         raise ParameterError(f"{LIMIT_VARIABLE}: {error}") from None
+
+
+@contextmanager
+def limited_memory(text: str) -> Iterator[None]:
+    """Set the limit for a while; an empty text leaves the one that the environment sets."""
+    before = os.environ.get(LIMIT_VARIABLE)
+    if text:
+        os.environ[LIMIT_VARIABLE] = text
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[LIMIT_VARIABLE] = before
+        elif text:
+            del os.environ[LIMIT_VARIABLE]
+
+
+def share_memory(parts: int) -> str:
+    """Return the limit for each of several processes that work side by side, as a text for `limited_memory`."""
+    limit = memory_limit()
+    if limit == float("inf"):
+        return "unlimited"
+    free = available_memory() if limit is None else min(available_memory(), limit)
+    return "" if free == float("inf") else f"{max(free / parts, 1):.0f}"
 
 
 def available_memory(limit: float | None = None) -> float:

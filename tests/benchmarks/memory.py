@@ -3,6 +3,9 @@
 Run it as ``python tests/benchmarks/memory.py [SET ...]``, where SET is a folder of raw files that belong together. For
 each step the most memory that one call took beyond what was there before (heap, not files mapped from disk) is told in
 MB and as a multiple of its input: of one file for steps that are applied to each, of all for the others.
+
+``--growth SIZE`` tells instead how the heap of a whole reduction grows with the number of files when the memory is
+limited to SIZE (such as 300M, or ``unlimited``): a quarter of the set, then all of it.
 """
 
 import argparse
@@ -12,10 +15,12 @@ import gzip
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from sofia_engine.errors import NotEnoughMemoryError
 from sofia_engine.pipeline.execution import Surroundings, execute
 from sofia_engine.pipeline.reduction import Reduction
 from sofia_engine.product import Product
@@ -94,6 +99,32 @@ def open_reduction(files: list[Path], folder: Path, session: str) -> Reduction:
     return reduction
 
 
+def measure_growth(files: list[Path], folder: Path, tell: Callable[[int, dict[str, float], float], None]) -> None:
+    with open_reduction(files[:2], folder, "warm") as warm:
+        warm.reduce()
+    for count in (len(files) // 4, len(files)):
+        peaks: dict[str, float] = {}
+        started = time.monotonic()
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+        before = read_heap()
+        with open_reduction(files[:count], folder, f"of{count}") as reduction:
+            while (step := reduction.next_step) is not None:
+                try:
+                    with PeakMeter() as meter:
+                        reduction.step()
+                except NotEnoughMemoryError as error:
+                    print(error)
+                    break
+                peaks[step.key] = meter.peak - before
+        tell(count, peaks, time.monotonic() - started)
+
+
+def tell_growth(count: int, peaks: dict[str, float], seconds: float) -> None:
+    steps = ", ".join(f"{key} {peak / MB:.0f}" for key, peak in peaks.items())
+    print(f"{count} files, {seconds:.1f} s; most heap in MB: {steps}", flush=True)
+
+
 def tell_line(recipe: str, step: Any, count: int, given: float, made: float, growth: float) -> None:
     kind = "each" if step.maps else f"all {count}"
     print(
@@ -105,12 +136,18 @@ def tell_line(recipe: str, step: Any, count: int, given: float, made: float, gro
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="*", type=Path)
+    parser.add_argument("--growth", metavar="SIZE")
     os.environ.setdefault("SOFIA_DESK_OFFLINE", "1")
-    for folder in parser.parse_args().sets or sorted(GOLDEN.glob("f*")):
+    arguments = parser.parse_args()
+    for folder in arguments.sets or sorted(GOLDEN.glob("f*")):
         raw = folder / "raw" if (folder / "raw").is_dir() else folder
         files = sorted(path for path in raw.iterdir() if ".fits" in path.name)
         with tempfile.TemporaryDirectory() as scratch:
-            measure_steps(files, Path(scratch), tell_line)
+            if arguments.growth:
+                os.environ["SOFIA_DESK_MEMORY"] = arguments.growth
+                measure_growth(files, Path(scratch), tell_growth)
+            else:
+                measure_steps(files, Path(scratch), tell_line)
 
 
 if __name__ == "__main__":

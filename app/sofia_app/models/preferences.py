@@ -42,6 +42,8 @@ class Preferences:
     """Empty for that of the system."""
     jobs: int = 0
     """Inputs worked on side by side; 0 for as many as there are processors."""
+    memory: str = ""
+    """Most memory for steps: a size, or ``unlimited``; empty for what is free, or what the environment says."""
     show_expert: bool = False
     live_preview: bool = False
     preview_of: Literal["file", "view", "rectangle"] = "file"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class ErrorDialog(QtWidgets.QDialog):
         The window.
     report : ErrorReport
         What is said.
-    retry, edit : callable, optional
+    retry, edit, insist : callable, optional
         What the buttons do; a button without function is not shown.
     """
 
@@ -49,6 +49,7 @@ class ErrorDialog(QtWidgets.QDialog):
         report: ErrorReport,
         retry: Callable[[], None] | None = None,
         edit: Callable[[], None] | None = None,
+        insist: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(parent)
         self.report = report
@@ -59,7 +60,7 @@ class ErrorDialog(QtWidgets.QDialog):
         self.details = QtWidgets.QPlainTextEdit(report.details)
         self.buttons = QtWidgets.QDialogButtonBox()
         self._lay_out()
-        self._add_buttons(retry, edit)
+        self._add_buttons({"Change parameters": edit, "Run all the same": insist, "Retry": retry})
 
     def _lay_out(self) -> None:
         title = QtWidgets.QLabel(self.report.title)
@@ -85,11 +86,11 @@ class ErrorDialog(QtWidgets.QDialog):
         grid.addWidget(self.buttons, 3, 0, 1, 2)
         grid.setColumnStretch(1, 1)
 
-    def _add_buttons(self, retry: Callable[[], None] | None, edit: Callable[[], None] | None) -> None:
+    def _add_buttons(self, functions: Mapping[str, Callable[[], None] | None]) -> None:
         role = QtWidgets.QDialogButtonBox.ButtonRole
         copy = self.buttons.addButton("Copy", role.ActionRole)
         copy.clicked.connect(lambda: QtGui.QGuiApplication.clipboard().setText(self.report.text))
-        for text, function in (("Change parameters", edit), ("Retry", retry)):
+        for text, function in functions.items():
             if function is not None:
                 button = self.buttons.addButton(text, role.AcceptRole)
                 button.clicked.connect(self.accept)
@@ -145,6 +146,7 @@ class PreferencesDialog(QtWidgets.QDialog):
         self.sessions.setPlaceholderText("as the system; counts from the next start on")
         self.jobs = QtWidgets.QSpinBox(minimum=0, maximum=256, value=preferences.jobs)
         self.jobs.setSpecialValueText("all processors")
+        self.memory = _combo(_list_memory(preferences.memory), preferences.memory)
         self.updates = QtWidgets.QCheckBox("at the start; asks the package index, nothing else is sent")
         self.updates.setChecked(preferences.check_updates)
         self._lay_out()
@@ -159,6 +161,7 @@ class PreferencesDialog(QtWidgets.QDialog):
             ("The one folder for products", self.folder),
             ("Folder of sessions", self.sessions),
             ("Inputs worked on side by side", self.jobs),
+            ("Memory for a step", self.memory),
             ("Look for a new version", self.updates),
         ):
             form.addRow(label, widget)
@@ -180,8 +183,16 @@ class PreferencesDialog(QtWidgets.QDialog):
         preferences.output_folder = self.folder.text().strip()
         preferences.session_folder = self.sessions.text().strip()
         preferences.jobs = self.jobs.value()
+        preferences.memory = self.memory.currentData()
         preferences.check_updates = self.updates.isChecked()
         super().accept()
+
+
+def _list_memory(chosen: str) -> dict[str, str]:
+    """Return the limits one can choose, with the one that is set in any case."""
+    sizes = {f"{size}G": f"At most {size} GB" for size in (2, 4, 8, 16, 32, 64)}
+    known = {"": "What is free", **sizes, "unlimited": "No limit, steps run whatever they need"}
+    return known if chosen in known else {**known, chosen: f"At most {chosen}"}
 
 
 def _combo(choices: dict[str, str], chosen: str) -> QtWidgets.QComboBox:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -24,12 +25,14 @@ from sofia_app.worker.protocol import (
     ReferencesListed,
     ResumeReduction,
     RunSteps,
+    SetMemory,
     SetOutput,
     SetParameters,
     Sweep,
     UnsetParameters,
 )
 from sofia_engine.errors import CancelledError, SofiaDeskError, StepError
+from sofia_engine.memory import LIMIT_VARIABLE
 from sofia_engine.pipeline.events import Event, Log, Progress, StepFinished, StepStarted
 from sofia_engine.pipeline.parameters import Setting
 from sofia_engine.pipeline.reduction import Reduction
@@ -73,6 +76,7 @@ class Engine:
             SetParameters: self._set,
             UnsetParameters: self._unset,
             ApplyFile: self._apply_file,
+            SetMemory: self._set_memory,
             SetOutput: self._set_output,
             ListReferences: self._list_references,
             FetchReferences: self._fetch,
@@ -175,6 +179,9 @@ class Engine:
             reduction.apply(index, settings)
         self._notes += matched.notes
         self._describe()
+
+    def _set_memory(self, command: SetMemory) -> None:
+        os.environ[LIMIT_VARIABLE] = command.limit
 
     def _set_output(self, command: SetOutput) -> None:
         self._require().set_output(command.folder or None)

@@ -28,6 +28,7 @@ __all__ = [
     "ReferencesListed",
     "ResumeReduction",
     "RunSteps",
+    "SetMemory",
     "SetOutput",
     "SetParameters",
     "Shutdown",
@@ -71,6 +72,13 @@ class ResumeReduction(Command):
 
     folder: str
     jobs: int = 0
+
+
+@dataclass(frozen=True)
+class SetMemory(Command):
+    """Set the most memory that steps may take: a size, ``auto`` for what is free, or ``unlimited``."""
+
+    limit: str
 
 
 @dataclass(frozen=True)

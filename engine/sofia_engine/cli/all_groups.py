@@ -13,6 +13,7 @@ from sofia_engine.cli.exit_codes import FAILED, INTERRUPTED, OK, SKIPPED
 from sofia_engine.cli.interruption import stop_on_signal
 from sofia_engine.cli.terminal import Terminal
 from sofia_engine.errors import InputError
+from sofia_engine.memory import limited_memory, share_memory
 from sofia_engine.pipeline.detection import Inspection
 from sofia_engine.pipeline.runner import RunRequest
 
@@ -29,7 +30,8 @@ def reduce_all(request: RunRequest, inspection: Inspection, *, level: str, as_js
     inspection = split_by_observation(inspection)
     cores = request.jobs or os.cpu_count() or 1
     processes = min(cores, len(inspection.groups))
-    request = replace(request, jobs=max(1, cores // processes))
+    with limited_memory(request.memory):
+        request = replace(request, jobs=max(1, cores // processes), memory=share_memory(processes))
     with stop_on_signal() as cancel, Terminal(level) as terminal:
 
         def tell(group: GroupResult, done: int, total: int) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sofia_engine.errors import InputError
+from sofia_engine.errors import InputError, ParameterError
+from sofia_engine.memory import parse_size
 from sofia_engine.pipeline.documents import Document, Problems
 from sofia_engine.pipeline.parameter_files import parse_parameters, read_parameters
 from sofia_engine.pipeline.parameters import Setting
@@ -53,6 +54,13 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--until", metavar="STEP", help="stop after this step")
     parser.add_argument("--jobs", type=_count, metavar="N", help="work on N inputs side by side (default: all cores)")
+    parser.add_argument(
+        "--memory",
+        type=_memory,
+        default="",
+        metavar="SIZE",
+        help="most memory to use, such as 4G; 'unlimited' runs steps whatever they need (default: what is free)",
+    )
     parser.add_argument("--strict", action="store_true", help="begin only if all inputs and calibration files are good")
     parser.add_argument("--offline", action="store_true", help="never use the network")
     parser.add_argument(
@@ -68,6 +76,14 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
     return number
+
+
+def _memory(text: str) -> str:
+    try:
+        parse_size(text)
+    except ParameterError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def read_configuration(text: str | None) -> Document | None:
@@ -106,6 +122,7 @@ def make_request(arguments: argparse.Namespace, files: Sequence[Path], session: 
         parameters=document,
         settings=_parse_settings(arguments.settings),
         jobs=arguments.jobs,
+        memory=arguments.memory,
         strict=arguments.strict,
         offline=arguments.offline,
         keep_session=arguments.keep_session,

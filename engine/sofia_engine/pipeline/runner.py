@@ -13,6 +13,7 @@ from typing import Any, Literal
 from sofia_engine._version import PIPELINE, __version__
 from sofia_engine.errors import CancelledError, InputError, ParameterError, ReferenceDataError, SofiaDeskError
 from sofia_engine.instruments import all_recipes, find_recipe
+from sofia_engine.memory import limited_memory
 from sofia_engine.pipeline.detection import Group, Inspection, inspect_files, read_header
 from sofia_engine.pipeline.documents import Document, Problems
 from sofia_engine.pipeline.events import Event, FileWritten, InputSkipped, Log, Progress, Sink, StepFailed, ignore
@@ -63,6 +64,8 @@ class RunRequest:
         Step, key and value of single parameters; they win over the file.
     jobs : int, optional
         Inputs worked on side by side.
+    memory : str
+        Most memory for a step, see `sofia_engine.memory.parse_size`; empty for what the environment says.
     strict : bool
         Begin only if all inputs can be used and all calibration files exist.
     offline : bool
@@ -78,6 +81,7 @@ class RunRequest:
     parameters: Document | None = None
     settings: tuple[tuple[str, str, Setting], ...] = ()
     jobs: int | None = None
+    memory: str = ""
     strict: bool = False
     offline: bool = False
     keep_session: bool | None = None
@@ -169,6 +173,7 @@ def run_reduction(
     started = time.time()
     record = _Record()
     with (
+        limited_memory(request.memory),
         _open_log(request.options) as log,
         prepare_reduction(request, sink=_Fork((log, sink, record)), cancel=cancel, inspection=inspection) as reduction,
     ):
