@@ -21,7 +21,11 @@ def prepare_kernels() -> int:
     """
     _resample_a_little()
     if find_spec("sofia_viewers") is not None:
-        for module in ("sofia_viewers.image._display_kernel", "sofia_viewers.cube._spectra_kernel"):
+        for module in (
+            "sofia_viewers.image._display_kernel",
+            "sofia_viewers.cube._spectra_kernel",
+            "sofia_viewers.cube._maps_kernel",
+        ):
             importlib.import_module(module)  # their types are declared: importing them compiles them
     return 0
 

@@ -76,6 +76,72 @@ def test_that_a_cube_without_errors_gets_them_from_its_noise(tmp_path, truth):
     assert 0.7 < np.nanstd(pulls(made, truth.velocity, truth.flux > 0.1)) < 1.5
 
 
+def measure_one(wave, flux, error, line):
+    """Return moments 0 to 4 in wavelengths, their errors, and the continuum: plain numpy, one spectrum."""
+    inside = (wave >= line.low) & (wave <= line.high)
+    known = np.isfinite(flux) & (error > 0) & ~inside
+    good = known
+    for turn in range(5):
+        t = (wave - wave[~inside].mean()) / np.ptp(wave)
+        powers = t[:, None] ** np.arange(line.degree + 1)
+        weighted = powers[good] / error[good, None]
+        coefficients = np.linalg.lstsq(weighted, flux[good] / error[good], rcond=None)[0]
+        rest = np.where(known, flux, 0.0) - powers @ coefficients
+        deviation = np.median(np.abs(rest[known] - np.median(rest[known])))
+        if turn < 4:
+            good = known & (np.abs(rest) <= 3.0 * 1.4826 * deviation)
+    covariance = np.linalg.inv(weighted.T @ weighted)
+    level, axis, steps = (powers @ coefficients)[inside], wave[inside], np.gradient(wave[inside])
+    part = flux[inside] - level
+    use = np.isfinite(part)
+    spread = np.where(np.isfinite(error[inside]), error[inside], 0.0)[use]
+
+    def find(values):
+        norm = np.sum(values * steps[use])
+        center = np.sum(values * steps[use] * axis[use]) / norm
+        mu = [np.sum(values * steps[use] * (axis[use] - center) ** k) / norm for k in (2, 3, 4)]
+        return np.array([norm, center, mu[0] ** 0.5, mu[1] / mu[0] ** 1.5, mu[2] / mu[0] ** 2])
+
+    found, errors = find(part[use]), []
+    change = 1e-6 * np.abs(part[use]).max()
+    single = np.eye(use.sum()) * change
+    slopes = np.array([(find(part[use] + d) - find(part[use] - d)) / (2 * change) for d in single])
+    errors = (slopes**2 * spread[:, None] ** 2).sum(axis=0)
+    along = slopes.T @ powers[inside][use]
+    errors = np.sqrt(errors + np.einsum("ki,ij,kj->k", along, covariance, along))
+    return found, errors, level[len(axis) // 2]
+
+
+@pytest.mark.parametrize("stored", [">f4", "<f4", "f8"])
+def test_that_maps_agree_with_plain_sums_over_single_spectra(tmp_path, truth, stored):
+    from sofia_engine.product import Product
+    from sofia_viewers.cube.cube import make_cube
+
+    rng = np.random.default_rng(8)
+    flux = simulate(truth)[:, 6:15, :]
+    flux[rng.random(flux.shape) < 0.03] = np.nan
+    flux[rng.random(flux.shape) < 0.02] += 3.0
+    error = rng.uniform(0.01, 0.04, flux.shape)
+    error[rng.random(flux.shape) < 0.02] = np.nan
+    planes = {"FLUX": flux.astype(stored), "ERROR": error.astype(stored), "WAVELENGTH": truth.wave}
+    cube = make_cube(Product.of(make_header((9, 28)), planes), "k")
+    line = LineRange(REST - 0.2, REST + 0.2, degree=2, least_snr=5.0)
+    maps = list(compute_moment_maps(cube, line).values())
+    widths = WATT * (REST / truth.wave[len(truth.wave) // 2]) ** 2
+    compared = 0
+    for row, column in np.argwhere(np.isfinite(maps[4].values))[::17]:
+        values, errors = (cube.samples(name)[:, row, column].astype(float) for name in ("FLUX", "ERROR"))
+        found, spread, level = measure_one(truth.wave, values, errors, line)
+        mine = np.array([each.values[row, column] for each in maps])
+        my_errors = np.array([each.error[row, column] for each in maps])
+        assert mine[0] == pytest.approx(found[0] * widths, rel=2e-3)
+        assert mine[1:5] == pytest.approx(found[1:], rel=1e-7, abs=1e-7)
+        assert my_errors[1:5] == pytest.approx(spread[1:], rel=1e-3)
+        assert mine[5] == pytest.approx(level, rel=1e-9)
+        compared += 1
+    assert compared > 5
+
+
 def test_that_missing_values_give_missing_moments_without_a_warning(tmp_path):
     from sofia_viewers.cube.cube import open_cube
 

@@ -10,11 +10,48 @@ from numpy.typing import NDArray
 
 from sofia_engine.errors import StepError
 
-__all__ = ["ContinuumFit", "choose_windows", "fit_continuum"]
+__all__ = ["CLIP", "ContinuumFit", "PowerScale", "choose_windows", "fit_continuum"]
 
 FloatArray = NDArray[np.float64]
+CLIP = 3.0
+"""Points further from a continuum than so many times the robust scatter are left out."""
 
-_ROUNDS = 5
+
+@dataclass(frozen=True)
+class PowerScale:
+    """How wavelengths become powers of about one.
+
+    Parameters
+    ----------
+    middle, half : float
+        The powers are those of (wave - middle) / half.
+    degree : int
+        The highest power.
+    """
+
+    middle: float
+    half: float
+    degree: int
+
+    @classmethod
+    def of(cls, wave: FloatArray, degree: int) -> PowerScale:
+        """Return the scale of polynomials through wavelengths.
+
+        Raises
+        ------
+        StepError
+            If there are fewer wavelengths than coefficients.
+        """
+        if len(wave) <= degree:
+            raise StepError(
+                f"{len(wave)} wavelengths are too few for a continuum of degree {degree}: widen the windows."
+            )
+        return cls(float(0.5 * (wave.min() + wave.max())), 0.5 * float(np.ptp(wave)) or 1.0, degree)
+
+    def find_powers(self, wave: FloatArray) -> FloatArray:
+        """Return powers 0 to `degree` of wavelengths (m,) as (m, degree + 1)."""
+        t = (np.asarray(wave, dtype=float) - self.middle) / self.half
+        return np.asarray(t[:, None] ** np.arange(self.degree + 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +85,7 @@ class ContinuumFit:
 
     def find_powers(self, wave: FloatArray) -> FloatArray:
         """Return the powers that the coefficients belong to, (m, degree + 1)."""
-        t = (np.asarray(wave, dtype=float) - self.middle) / self.half
-        return np.asarray(t[:, None] ** np.arange(len(self.coefficients)))
+        return PowerScale(self.middle, self.half, len(self.coefficients) - 1).find_powers(wave)
 
 
 def choose_windows(wave: FloatArray, windows: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:
@@ -60,7 +96,7 @@ def choose_windows(wave: FloatArray, windows: Sequence[tuple[float, float]]) -> 
 
 
 def fit_continuum(
-    wave: FloatArray, flux: FloatArray, error: FloatArray | None = None, degree: int = 1, clip: float = 3.0
+    wave: FloatArray, flux: FloatArray, error: FloatArray | None = None, degree: int = 1, clip: float = CLIP
 ) -> ContinuumFit:
     """Fit a polynomial to each of many spectra.
 
@@ -82,66 +118,25 @@ def fit_continuum(
     StepError
         If there are fewer wavelengths than coefficients.
     """
-    if len(wave) <= degree:
-        raise StepError(f"{len(wave)} wavelengths are too few for a continuum of degree {degree}: widen the windows.")
-    middle, half = 0.5 * (wave.min() + wave.max()), 0.5 * float(np.ptp(wave)) or 1.0
-    powers = (((wave - middle) / half)[:, None] ** np.arange(degree + 1)).T
+    from sofia_viewers.cube import _maps_kernel
+
+    scale = PowerScale.of(wave, degree)
+    powers = np.ascontiguousarray(scale.find_powers(wave).T)
     known = np.isfinite(flux) if error is None else np.isfinite(flux) & (error > 0)
     values = np.ascontiguousarray(np.where(known, flux, 0.0).T)
-    weights = _weigh(known, error)
-    good = np.ascontiguousarray(known.T)
-    coefficients, inverse = _fit_and_reject(powers, values, weights, good, clip)
+    known = np.ascontiguousarray(known.T)
+    good, coefficients = np.empty_like(known), np.empty((len(values), degree + 1))
+    inverse = np.empty((len(values), degree + 1, degree + 1))
+    _maps_kernel.fit_spectra(powers, values, _weigh(known, error), known, good, clip, coefficients, inverse)
     if error is None:
         freedom = np.maximum(good.sum(axis=1) - degree - 1, 1)
         squares = np.where(good, values - coefficients @ powers, 0.0) ** 2
         inverse = inverse * (squares.sum(axis=1) / freedom)[:, None, None]
-    return ContinuumFit(np.ascontiguousarray(coefficients.T), inverse, float(middle), half)
+    return ContinuumFit(np.ascontiguousarray(coefficients.T), inverse, scale.middle, scale.half)
 
 
 def _weigh(known: NDArray[np.bool_], error: FloatArray | None) -> FloatArray:
-    """Return weights (n, m) of points (m, n)."""
+    """Return weights (n, m) of points with errors (m, n)."""
     if error is None:
-        return np.ones(known.shape[::-1])
-    return np.ascontiguousarray(np.where(known, 1.0 / np.where(known, error, 1.0) ** 2, 0.0).T)
-
-
-def _fit_and_reject(
-    powers: FloatArray, values: FloatArray, weights: FloatArray, good: NDArray[np.bool_], clip: float
-) -> tuple[FloatArray, FloatArray]:
-    """Fit spectra (n, m), reject, and fit those again of which points changed; `good` is left as last used."""
-    from sofia_viewers.cube import _continuum_kernel
-
-    count, degree = len(values), len(powers)
-    coefficients, inverse = np.empty((count, degree)), np.empty((count, degree, degree))
-    known, places = good.copy(), np.arange(count)
-    for turn in range(_ROUNDS if clip else 1):
-        coefficients[places], inverse[places] = _solve(powers, values, weights, good, places)
-        if turn == _ROUNDS - 1 or not clip:
-            break
-        changed = np.empty(len(places), dtype=np.bool_)
-        _continuum_kernel.reject_outliers(powers, values, known, good, places, coefficients[places], clip, changed)
-        places = places[changed]
-        if not places.size:
-            break
-    return coefficients, inverse
-
-
-def _solve(
-    powers: FloatArray, values: FloatArray, weights: FloatArray, good: NDArray[np.bool_], places: NDArray[np.int64]
-) -> tuple[FloatArray, FloatArray]:
-    """Return the coefficients of the spectra at some places, (k, degree + 1), and their covariances."""
-    from sofia_viewers.cube import _continuum_kernel
-
-    count, degree = len(places), len(powers)
-    normal, right, points = np.empty((count, degree, degree)), np.empty((count, degree)), np.empty(count, np.int64)
-    _continuum_kernel.add_equations(powers, values, weights, good, places, normal, right, points)
-    usable = points >= degree
-    normal[~usable] = np.eye(degree)
-    scale = np.sqrt(np.einsum("nii->ni", normal))
-    scale[scale <= 0] = 1.0
-    scaled = normal / (scale[:, :, None] * scale[:, None, :])
-    inverse = np.linalg.pinv(scaled, hermitian=True) / (scale[:, :, None] * scale[:, None, :])
-    coefficients = np.einsum("nij,nj->ni", inverse, right)
-    coefficients[~usable] = np.nan
-    inverse[~usable] = np.nan
-    return coefficients, inverse
+        return np.ones(known.shape)
+    return np.ascontiguousarray(np.where(known, 1.0 / np.where(known, error.T, 1.0) ** 2, 0.0))

@@ -194,22 +194,19 @@ def _combine_slices(
     """Combine the pixels of each slice of a part of a cube."""
     from sofia_viewers.cube import _spectra_kernel
 
-    stored = samples.words
     length = min(find_block_length(4 * aperture.mask.size), _SLICES_AT_A_TIME)
-    corner = np.array([aperture.rows.start, aperture.columns.start, aperture.columns.start])
     for first in range(waves.start, waves.stop, length):
         block = slice(first, min(first + length, waves.stop))
         filled = slice(block.start - waves.start, block.stop - waves.start)
-        if stored is not None:
-            (words, swapped), start, places = stored, first, spans + corner
-        else:
-            box = np.ascontiguousarray(samples[block, aperture.rows, aperture.columns])
-            words, swapped, start, places = box.view(np.uint32), False, 0, spans
+        words = samples.find_words(block, aperture.rows, aperture.columns)
+        start, row, column = words.corner
+        places = spans + np.array([row, column, column])
         if how == "median":
-            _spectra_kernel.median_of_words(words, places, result[filled], count[filled], start, swapped)
+            _spectra_kernel.median_of_words(words.array, places, result[filled], count[filled], start, words.swapped)
         else:
-            squared = how == "squares"
-            _spectra_kernel.sum_words(words, places, result[filled], count[filled], start, swapped, squared)
+            _spectra_kernel.sum_words(
+                words.array, places, result[filled], count[filled], start, words.swapped, how == "squares"
+            )
         if not keep_pages:
             samples.release()
 

@@ -12,15 +12,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sofia_engine.errors import StepError
-from sofia_viewers.cube.continuum import ContinuumFit, choose_windows, fit_continuum
+from sofia_viewers.cube.continuum import CLIP, ContinuumFit, PowerScale, choose_windows, fit_continuum
 from sofia_viewers.cube.cube import Cube
 from sofia_viewers.cube.entries import MapImage
+from sofia_viewers.cube.samples import Words, find_block_length
 from sofia_viewers.spectrum.units import Convention, velocity_of_wave
 
 __all__ = [
@@ -43,7 +45,8 @@ MOMENT_NAMES = ("Moment 0", "Moment 1", "Moment 2", "Moment 3", "Moment 4")
 _LIGHT_UM = 2.99792458e14
 _JANSKY = 1e-26
 _DIVERGING = "coolwarm"
-_MOST_THREADS = 4
+_N_THREADS = min(os.cpu_count() or 1, 4)
+_MAPPED_FOR_COPIED = 4
 
 
 @dataclass(frozen=True)
@@ -114,38 +117,22 @@ def measure_moments(
     Moments
         NaN where the integrated flux is not positive (but for the flux itself).
     """
-    known = np.isfinite(flux)
-    steps = np.abs(np.gradient(axis))[:, None]
-    weight = np.where(known, flux, 0.0) * steps
-    total = np.where(known, flux * widths[:, None], 0.0).sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        norm = weight.sum(axis=0)
-        norm = np.where(norm > 0, norm, np.nan)
-        center = (weight * axis[:, None]).sum(axis=0) / norm
-        offset = axis[:, None] - center
-        square = offset * offset
-        powers = {2: square, 3: square * offset, 4: square * square}
-        scale = steps / norm
-        central = [np.ones_like(center), np.zeros_like(center)]
-        central += [np.einsum("mn,mn->n", weight, powers[k]) / norm for k in (2, 3, 4)]
-        slopes = {k: (powers[k] - central[k] - k * central[k - 1] * offset) * scale for k in (2, 3, 4)}
-        second = np.where(central[2] > 0, central[2], np.nan)
-        parts = [
-            (np.where(known.any(axis=0), total, np.nan), np.broadcast_to(widths[:, None], flux.shape)),
-            (center, offset * scale),
-            (np.sqrt(second), slopes[2] / (2.0 * np.sqrt(second))),
-            (central[3] / second**1.5, slopes[3] / second**1.5 - 1.5 * central[3] / second**2.5 * slopes[2]),
-            (central[4] / second**2, slopes[4] / second**2 - 2.0 * central[4] / second**3 * slopes[2]),
-        ]
-        spread = np.where(known & np.isfinite(error), error, 0.0)
-        errors = []
-        for value, slope in parts:
-            variance = ((slope * spread) ** 2).sum(axis=0)
-            if level is not None and wave is not None:
-                along = np.einsum("mn,mi->ni", np.where(known, slope, 0.0), level.find_powers(wave))
-                variance = variance + np.einsum("ni,nij,nj->n", along, level.covariance, along, optimize=True)
-            errors.append(np.where(np.isfinite(value), np.sqrt(np.maximum(variance, 0.0)), np.nan))
-    return Moments(np.stack([value for value, _ in parts]), np.stack(errors))
+    from sofia_viewers.cube import _maps_kernel
+
+    count = flux.shape[1]
+    degree = 0 if level is None or wave is None else len(level.coefficients)
+    powers, covariance = np.empty((degree, len(axis))), np.empty((count, degree, degree))
+    if level is not None and wave is not None:
+        powers, covariance = np.ascontiguousarray(level.find_powers(wave).T), level.covariance
+    found, errors = np.empty((count, 5)), np.empty((count, 5))
+    lines = (np.ascontiguousarray(part.T, dtype=float) for part in (flux, error))
+    _maps_kernel.measure_lines(*_make_axis(axis, widths), *lines, powers, covariance, found, errors)
+    return Moments(np.ascontiguousarray(found.T), np.ascontiguousarray(errors.T))
+
+
+def _make_axis(axis: FloatArray, widths: FloatArray) -> FloatArray:
+    """Return velocities of slices, their steps, and what each counts in the flux, (3, m)."""
+    return np.stack([axis, np.abs(np.gradient(axis)), widths]).astype(float)
 
 
 def compute_moment_maps(
@@ -178,27 +165,92 @@ def compute_moment_maps(
         raise StepError("The range of the line holds fewer than three slices: select a wider one in the spectrum.")
     axis, unit = find_axis(cube, line, waves)
     widths, flux_unit = find_widths(cube, waves)
-    shape = cube.shape[1:]
-    maps = np.full((2, 6, *shape), np.nan)
-
-    def measure(flux: FloatArray, error: FloatArray) -> FloatArray:
-        fit = fit_level(cube, line, flux, error, waves)
-        level = _find_level(fit, cube.wave[waves], flux.shape[1])
-        part, spread = flux[waves] - level, error[waves]
-        if line.clip > 0:
-            part = np.where(part >= line.clip * spread, part, np.nan)
-        found = measure_moments(axis, widths, part, spread, fit, cube.wave[waves])
-        middle = slice(len(level) // 2, len(level) // 2 + 1)
-        level_error = np.zeros((1, flux.shape[1])) if fit is None else fit.find_error(cube.wave[waves][middle])
-        return np.stack([np.vstack([found.values, level[middle]]), np.vstack([found.errors, level_error])])
-
-    for rows, block in _measure_blocks(read_pixels(cube, mask, progress), measure):
-        maps[:, :, rows] = block.reshape(2, 6, -1, shape[1])
+    maps = _measure_rows(cube, line, _plan(cube, line, waves, widths, axis), mask, progress)
     with np.errstate(invalid="ignore"):
         faint = ~(maps[0, 0] >= line.least_snr * maps[1, 0])
     if np.nanmax(maps[1, 0], initial=0.0) > 0:
         maps[:, 1:5, faint] = np.nan
     return _name_maps(cube, line, maps, (flux_unit, unit))
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """What is the same for all pixels: slices and powers of the continuum, slices, powers and axis of the line."""
+
+    use: NDArray[np.int64]
+    use_powers: FloatArray
+    start: int
+    line_powers: FloatArray
+    axis: FloatArray
+
+
+def _plan(cube: Cube, line: LineRange, waves: slice, widths: FloatArray, axis: FloatArray) -> _Plan:
+    use = _choose_continuum(cube, line, waves)
+    if line.degree is None:
+        none = np.empty((0, waves.stop - waves.start))
+        return _Plan(use, np.empty((0, len(use))), waves.start, none, _make_axis(axis, widths))
+    scale = PowerScale.of(cube.wave[use], line.degree)
+    powers = [np.ascontiguousarray(scale.find_powers(wave).T) for wave in (cube.wave[use], cube.wave[waves])]
+    return _Plan(use, powers[0], waves.start, powers[1], _make_axis(axis, widths))
+
+
+def _choose_continuum(cube: Cube, line: LineRange, waves: slice) -> NDArray[np.int64]:
+    """Return the slices in which the continuum beside a line is fitted."""
+    use = choose_windows(cube.wave, line.windows)
+    use[waves] = False
+    return np.flatnonzero(use)
+
+
+def _measure_rows(
+    cube: Cube, line: LineRange, plan: _Plan, mask: NDArray[np.bool_] | None, progress: Progress
+) -> FloatArray:
+    """Return maps (2, 6, n_y, n_x), measured in threads, blocks of rows at a time."""
+    n_y = cube.shape[1]
+    maps = np.empty((2, 6, *cube.shape[1:]))
+    wanted = np.ones(cube.shape[1:], dtype=bool) if mask is None else mask
+    length = _find_rows(cube)
+    work = partial(_measure_block, cube, line, plan, wanted, maps)
+    waiting: deque[tuple[int, Future[None]]] = deque()
+    with ThreadPoolExecutor(_N_THREADS) as pool:
+        for first in range(0, n_y, length):
+            rows = slice(first, min(first + length, n_y))
+            waiting.append((rows.stop, pool.submit(work, rows)))
+            if len(waiting) > _N_THREADS:
+                _await_block(waiting, progress, n_y)
+        while waiting:
+            _await_block(waiting, progress, n_y)
+    return maps
+
+
+def _await_block(waiting: deque[tuple[int, Future[None]]], progress: Progress, n_y: int) -> None:
+    stop, done = waiting.popleft()
+    done.result()
+    progress(stop / n_y)
+
+
+def _find_rows(cube: Cube) -> int:
+    """Return how many rows make a block: few of what is computed and copied, more of what is mapped."""
+    length = find_block_length(4 * cube.shape[0] * cube.shape[2])
+    return length if cube.samples().words is None else _MAPPED_FOR_COPIED * length
+
+
+def _measure_block(
+    cube: Cube, line: LineRange, plan: _Plan, mask: NDArray[np.bool_], maps: FloatArray, rows: slice
+) -> None:
+    """Fill some rows of the maps; what of a mapped file was read is given back."""
+    from sofia_viewers.cube import _maps_kernel
+
+    box = (slice(0, cube.shape[0]), rows, slice(0, cube.shape[2]))
+    samples, name = cube.samples(), cube.error_of()
+    flux = samples.find_words(*box)
+    error = Words(np.empty((0, 0, 0), np.uint32)) if name is None else cube.samples(name).find_words(*box)
+    _maps_kernel.measure_pixels(
+        flux.array, flux.swapped, flux.corner[1], error.array, error.swapped, error.corner[1], mask[rows], plan.use,
+        plan.start, plan.use_powers, plan.line_powers, plan.axis, line.clip, CLIP, maps[:, :, rows],
+    )  # fmt: skip
+    samples.release()
+    if name is not None:
+        cube.samples(name).release()
 
 
 def read_pixels(
@@ -235,29 +287,8 @@ def fit_level(cube: Cube, line: LineRange, flux: FloatArray, error: FloatArray, 
     """Fit the continuum beside a line; None if the line has none."""
     if line.degree is None:
         return None
-    use = choose_windows(cube.wave, line.windows)
-    use[waves] = False
+    use = _choose_continuum(cube, line, waves)
     return fit_continuum(cube.wave[use], flux[use], error[use], line.degree)
-
-
-def _find_level(fit: ContinuumFit | None, wave: FloatArray, count: int) -> FloatArray:
-    return np.zeros((len(wave), count)) if fit is None else fit.evaluate(wave)
-
-
-def _measure_blocks(
-    blocks: Iterator[tuple[slice, FloatArray, FloatArray]], measure: Callable[[FloatArray, FloatArray], FloatArray]
-) -> Iterator[tuple[slice, FloatArray]]:
-    """Measure blocks in threads, and give the results in order; few blocks are in memory at a time."""
-    threads = min(os.cpu_count() or 1, _MOST_THREADS)
-    waiting: deque[tuple[slice, Future[FloatArray]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for rows, flux, error in blocks:
-            waiting.append((rows, pool.submit(measure, flux, error)))
-            if len(waiting) > threads:
-                first, done = waiting.popleft()
-                yield first, done.result()
-        for first, done in waiting:
-            yield first, done.result()
 
 
 def find_axis(cube: Cube, line: LineRange, waves: slice) -> tuple[FloatArray, str]:

@@ -10,9 +10,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Samples", "find_block_length"]
+__all__ = ["Samples", "Words", "find_block_length"]
 
 _BLOCK_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """Numbers as compiled code takes them.
+
+    Parameters
+    ----------
+    array : (n_wave, n_y, n_x) uint32 ndarray
+        Their bits.
+    swapped : bool
+        Whether their bytes are in the other order.
+    corner : (int, int, int)
+        Where in the array the part begins that was asked for.
+    """
+
+    array: NDArray[np.uint32]
+    swapped: bool = False
+    corner: tuple[int, int, int] = (0, 0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +94,14 @@ class Samples:
         if self.blank is not None:
             values[part == self.blank] = np.nan
         return values.astype(np.float32)
+
+    def find_words(self, waves: slice, rows: slice, columns: slice) -> Words:
+        """Return words of four bytes that hold a part: all of the cube if it is stored so, else a copy of the part."""
+        stored = self.words
+        if stored is not None:
+            return Words(*stored, (waves.start, rows.start, columns.start))
+        part = np.ascontiguousarray(self[waves, rows, columns])
+        return Words(part.view(np.uint32))
 
     def row_blocks(self, rows: slice, waves: slice) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Give blocks of rows, all columns, of a range of wavelengths; none is larger than some MB.
