@@ -28,6 +28,10 @@ SCREEN = (
     "libxcb-icccm4", "libxcb-keysyms1", "libxcb-shape0", "libxkbcommon-x11-0", "xvfb", "xauth",
 )  # fmt: skip
 """Debian packages that the windows, and tests of them on a virtual screen, need."""
+PRESSING = ("xdotool", "imagemagick")
+"""Those that press keys in windows of the frozen program and take pictures of them."""
+BUILDING = ("binutils", "makeself")
+"""Those that build it and its installers."""
 
 
 def main() -> int:
@@ -44,6 +48,7 @@ def main() -> int:
             package,
             "build the program that needs no Python, and its installers",
         ),
+        "smoke": (smoke, "test the program that 'package' built, in an empty home and without network"),
     }
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (_, text) in commands.items():
@@ -61,7 +66,7 @@ def demo(rest: list[str]) -> int:
 def test(rest: list[str]) -> int:
     """Run the tests."""
     prepare(ALL)
-    prepare_screen()
+    prepare_system()
     if run(BIN / "sofia-desk", "data", "fetch"):
         print("Calibration files cannot be fetched: tests that need them are skipped.", flush=True)
     alone = any(word.startswith(("-n", "-p", "--pdb")) for word in rest)
@@ -100,12 +105,14 @@ def bench(rest: list[str]) -> int:
 def smoke(rest: list[str]) -> int:
     """Test the frozen program."""
     prepare(ALL)
-    prepare_screen()
+    prepare_system(SCREEN + PRESSING)
     return run(BIN / "python", "-m", "pytest", "-m", "frozen", "-rs", "tests/packaging", *rest)
 
 
 def package(rest: list[str]) -> int:
     """Build the frozen program and the installers of this platform."""
+    library = f"libpython{sys.version_info[0]}.{sys.version_info[1]}"
+    prepare_system(SCREEN + BUILDING + ((library,) if sys.executable.startswith("/usr/bin/") else ()))
     return run(sys.executable, "packaging/build.py", *rest)
 
 
@@ -146,20 +153,20 @@ def make_environment() -> None:
         sys.exit(f"The virtual environment {ENVIRONMENT} cannot be made; the lines above say why.")
 
 
-def prepare_screen() -> None:
-    """Install the libraries that windows need on Debian; other systems bring them."""
+def prepare_system(wanted: tuple[str, ...] = SCREEN) -> None:
+    """Install the packages that windows, or other work, need on Debian; other systems bring them."""
     if not shutil.which("dpkg-query"):
         return
     asked = subprocess.run(
-        ["dpkg-query", "-W", "-f=${Package} ${db:Status-Status}\n", *SCREEN],
+        ["dpkg-query", "-W", "-f=${Package} ${db:Status-Status}\n", *wanted],
         capture_output=True,
         text=True,
         check=False,
     )
     present = {line.split()[0] for line in asked.stdout.splitlines() if line.endswith(" installed")}
-    missing = [name for name in SCREEN if name not in present]
+    missing = [name for name in wanted if name not in present]
     if missing:
-        install_packages(missing, "Libraries that windows need are missing")
+        install_packages(missing, "Packages that are needed for this are missing")
 
 
 def install_packages(names: list[str], why: str) -> None:

@@ -96,11 +96,19 @@ def freeze(python: Path, version: str) -> Bundle:
         **os.environ,
         "SOFIA_DESK_ROOT": str(ROOT),
         "SOFIA_DESK_VERSION": version,
+        "SOFIA_DESK_ICON": str(draw_icon(python)),
         "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("engine", "viewers", "app")),
     }
     command = ["-m", "PyInstaller", "--noconfirm", "--log-level", "WARN", "--distpath", WORK / "dist"]
     run(python, *command, "--workpath", WORK / "work", ROOT / "packaging" / "sofia-desk.spec", env=surroundings)
     return Bundle(WORK / "dist" / ("SOFIA Desk.app" if sys.platform == "darwin" else "sofia-desk"))
+
+
+def draw_icon(python: Path) -> Path:
+    """Draw the icon of the program as this platform wants it."""
+    target = WORK / f"sofia-desk{'.icns' if sys.platform == 'darwin' else '.ico'}"
+    run(python, ROOT / "packaging" / "icons.py", ROOT / "resources" / "icons" / "sofia-desk.svg", target)
+    return target
 
 
 def add_reference_files(python: Path, bundle: Bundle) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 DEPENDS = "libgl1, libegl1, fontconfig-config, fonts-dejavu-core"
-"""Debian packages that the bundle does not bring with it (measured on a bare system)."""
+"""Debian packages that the bundle does not bring with it (measured on a bare system), beside the C library."""
+
+APPIMAGE_RUNTIME = "SOFIA_DESK_APPIMAGE_RUNTIME"
+"""Environment variable that names the runtime of AppImages (type 2); it is published on GitHub alone."""
 
 
 def make(folder: Path, version: str, output: Path, root: Path) -> list[Path]:
@@ -21,7 +25,9 @@ def make(folder: Path, version: str, output: Path, root: Path) -> list[Path]:
         return [make_disk_image(folder, version, output)]
     if os.name == "nt":
         return [make_setup_program(folder, version, output)]
-    return [make_debian_package(folder, version, output, root), make_archive(folder, version, output, root)]
+    made = [make_debian_package(folder, version, output, root), make_archive(folder, version, output, root)]
+    runtime = os.environ.get(APPIMAGE_RUNTIME)
+    return [*made, make_app_image(folder, version, output, root, Path(runtime))] if runtime else made
 
 
 def make_debian_package(folder: Path, version: str, output: Path, root: Path) -> Path:
@@ -41,28 +47,41 @@ def make_debian_package(folder: Path, version: str, output: Path, root: Path) ->
     shutil.copy2(folder / "_internal" / "LICENSES.txt", papers / "copyright")
     control = tree / "DEBIAN"
     control.mkdir()
-    (control / "control").write_text(describe_package(version, measure_kilobytes(tree)), encoding="utf-8")
+    (control / "control").write_text(
+        describe_package(version, measure_kilobytes(tree), find_c_library(program)), encoding="utf-8"
+    )
     target = output / f"sofia-desk_{version}_{debian_architecture()}.deb"
     call("dpkg-deb", "--build", "--root-owner-group", "-Zzstd", "-z12", tree, target)
     shutil.rmtree(tree)
     return target
 
 
-def describe_package(version: str, kilobytes: int) -> str:
-    """Content of the control file."""
+def describe_package(version: str, kilobytes: int, c_library: str) -> str:
+    """Content of the control file; the C library is the oldest version that will do."""
     return f"""\
 Package: sofia-desk
 Version: {version}
 Architecture: {debian_architecture()}
 Maintainer: SOFIA Desk developers <noreply@example.org>
 Installed-Size: {kilobytes}
-Depends: {DEPENDS}
+Depends: libc6 (>= {c_library}), {DEPENDS}
 Section: science
 Priority: optional
 Description: reduction of observations of the airborne observatory SOFIA
  Turns raw data of the far-infrared instruments of SOFIA into calibrated images,
  spectra and cubes, in a window or on the command line, and shows every step.
 """
+
+
+def find_c_library(folder: Path) -> str:
+    """Oldest version of the GNU C library that all programs and libraries in a folder can do with."""
+    newest = 0
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and (".so" in path.name or os.access(path, os.X_OK)):
+            content = path.read_bytes()
+            if content.startswith(b"\x7fELF"):
+                newest = max([newest, *map(int, re.findall(rb"\0GLIBC_2\.(\d+)(?=[\0.])", content))])
+    return f"2.{newest}"
 
 
 def list_desktop_files(root: Path) -> list[tuple[Path, str]]:
@@ -91,6 +110,30 @@ def make_archive(folder: Path, version: str, output: Path, root: Path) -> Path:
     target = output / f"SOFIA-Desk-{version}-Linux-{platform.machine()}.run"
     call("makeself", "--quiet", "--gzip", "--complevel", "6", tree, target, f"SOFIA Desk {version}", "./install.sh")
     shutil.rmtree(tree)
+    return target
+
+
+def make_app_image(folder: Path, version: str, output: Path, root: Path, runtime: Path) -> Path:
+    """Make a file that is the program, without installing: the runtime, and behind it a file system with the folder."""
+    tree = output / "appimage-tree"
+    shutil.rmtree(tree, ignore_errors=True)
+    program = tree / "usr/lib/sofia-desk"
+    shutil.copytree(folder, program, symlinks=True)
+    (tree / "AppRun").symlink_to("usr/lib/sofia-desk/sofia-desk")
+    for source, _ in list_desktop_files(root):
+        shutil.copy2(source, tree)
+    (tree / ".DirIcon").symlink_to("sofia-desk.svg")
+    packed = output / "appimage.squashfs"
+    packed.unlink(missing_ok=True)
+    call("mksquashfs", tree, packed, "-comp", "zstd", "-root-owned", "-noappend", "-quiet", "-no-progress")
+    target = output / f"SOFIA-Desk-{version}-{platform.machine()}.AppImage"
+    with target.open("wb") as whole:
+        for part in (runtime, packed):
+            with part.open("rb") as stream:
+                shutil.copyfileobj(stream, whole)
+    target.chmod(0o755)
+    shutil.rmtree(tree)
+    packed.unlink()
     return target
 
 

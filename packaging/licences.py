@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
+
+import system_libraries  # beside this file
+
+TEXTS = Path(__file__).resolve().parent / "texts"
+_WITHOUT_TEXT = {"LGPL-3.0": ("LGPL-3.0.txt", "GPL-3.0.txt")}
+"""Licences of packages that bring no text with them: Qt for Python."""
+
+_QT = """\
+The libraries of Qt are used under the LGPL 3. They lie in the folder PySide6 of the program as files of their own, so
+that they can be replaced; their sources are at https://download.qt.io, and what they contain of others is listed at
+https://doc.qt.io/qt-6/licenses-used-in-qt.html
+"""
 
 _LIST = """
 import importlib.metadata as metadata, json, sys
@@ -13,7 +26,7 @@ for distribution in metadata.distributions():
     name = distribution.metadata["Name"]
     files = [str(distribution.locate_file(f)) for f in distribution.files or ()
              if any(word in f.name.upper() for word in ("LICENSE", "LICENCE", "COPYING", "NOTICE", "COPYRIGHT"))
-             and f.suffix.lower() in ("", ".txt", ".md", ".rst")]
+             and f.suffix.lower() not in (".py", ".pyc", ".pyi", ".html", ".png")]
     tops = sorted({f.parts[0].removesuffix(".py") for f in distribution.files or () if f.parts[0] != ".."})
     expression = distribution.metadata.get("License-Expression") or distribution.metadata.get("License") or ""
     classes = distribution.metadata.get_all("Classifier", ())
@@ -39,15 +52,18 @@ def collect(python: Path, content: Path, target: Path) -> None:
     Raises
     ------
     SystemExit
-        If a package in the bundle says nothing of its licence.
+        If the text of the licence of a package in the bundle is not known.
     """
     listed = subprocess.run([str(python), "-c", _LIST], capture_output=True, text=True, check=True).stdout
     shipped = find_shipped(json.loads(listed), content)
-    silent = [package["name"] for package in shipped if not package["files"] and not package["licence"]]
+    silent = [package["name"] for package in shipped if not package["files"] and not _find_texts(package)]
     if silent:
-        raise SystemExit(f"These packages say nothing of their licence: {', '.join(silent)}")
+        raise SystemExit(f"The texts of the licences of these packages are not known: {', '.join(silent)}")
     parts = [_describe(package) for package in sorted(shipped, key=lambda package: package["name"].lower())]
     parts.insert(0, _read_own(python))
+    if sys.platform == "linux":
+        libraries = system_libraries.find_system_libraries(content.parents[2] / "work")
+        parts += system_libraries.describe_packages(system_libraries.find_packages(libraries))
     target.write_text(("\n" + "=" * 100 + "\n").join(parts), encoding="utf-8")
 
 
@@ -72,7 +88,13 @@ def archived_modules(folder: Path) -> set[str]:
 def _describe(package: dict) -> str:
     head = f"{package['name']} {package['version']}\n{package['licence'] or 'see below'}\n"
     texts = [Path(file).read_text(encoding="utf-8", errors="replace") for file in dict.fromkeys(package["files"])]
-    return "\n".join([head, *texts])
+    texts += [path.read_text(encoding="utf-8") for path in ([] if texts else _find_texts(package))]
+    return "\n".join([head, *([_QT] if package["name"].startswith("PySide6") else []), *texts])
+
+
+def _find_texts(package: dict) -> list[Path]:
+    names = next((names for licence, names in _WITHOUT_TEXT.items() if licence in package["licence"]), ())
+    return [TEXTS / name for name in names]
 
 
 def _read_own(python: Path) -> str:

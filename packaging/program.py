@@ -17,12 +17,19 @@ SEED = "seed"
 
 COMMON_PROCESSOR = ("haswell", "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+popcnt,+sse4.2,+xsave")
 """Processor and features for which kernels are compiled at bundling: those of 2013 (x86-64-v3)."""
+CERTIFICATES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, Red Hat
+    "/etc/ssl/ca-bundle.pem",  # openSUSE
+)
 NEEDED = {"avx2", "bmi2", "f16c", "fma", "movbe"}
 
 
 def main() -> int:
     """Prepare the surroundings of the bundle, then do what ``sofia-desk`` does."""
     multiprocessing.freeze_support()
+    give_streams()
+    find_certificates()
     os.environ.setdefault("QT_API", "pyside6")
     os.environ.setdefault("SOFIA_DESK_FROZEN", "1")
     choose_processor()
@@ -31,6 +38,21 @@ def main() -> int:
     from sofia_engine.cli import main as run
 
     return run()
+
+
+def give_streams() -> None:
+    """Let what is said go nowhere where there is no console, as in the start menu of Windows; else it would fail."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - until the end
+
+
+def find_certificates() -> None:
+    """Say where this Linux keeps its certificates: OpenSSL looks where they were on the machine of the build."""
+    if sys.platform == "linux" and "SSL_CERT_FILE" not in os.environ:
+        found = next((path for path in CERTIFICATES if Path(path).exists()), None)
+        if found is not None:
+            os.environ["SSL_CERT_FILE"] = found
 
 
 def choose_processor() -> None:

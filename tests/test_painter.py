@@ -56,7 +56,7 @@ def test_that_ctrl_c_does_not_end_the_process_and_nothing_is_left_of_it_at_the_e
 
 
 def test_that_where_no_process_can_be_begun_maps_are_drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(helper_process, "_program", lambda: ["/no/such/program"])
+    monkeypatch.setattr(helper_process, "program_command", lambda: ["/no/such/program"])
     with painter.started():
         assert painter._process is None
         assert draw_map(IMAGE, LOOK).startswith(b"\x89PNG")
@@ -64,7 +64,7 @@ def test_that_where_no_process_can_be_begun_maps_are_drawn_here(monkeypatch: pyt
 
 def test_that_a_process_that_hangs_is_ended_and_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
     program = [sys.executable, "-c", "import time; time.sleep(600)"]
-    monkeypatch.setattr(helper_process, "_program", lambda: program)
+    monkeypatch.setattr(helper_process, "program_command", lambda: program)
     monkeypatch.setattr(painter, "_PATIENCE", 0.3)
     with painter.started():
         assert draw_map(IMAGE, LOOK).startswith(b"\x89PNG")

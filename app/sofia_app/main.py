@@ -34,6 +34,7 @@ def main(files: list[str] | None = None) -> int:
 
     from sofia_app.crash_guard import CrashGuard
     from sofia_app.desk import Desk
+    from sofia_app.file_events import FileEvents
     from sofia_app.window import MainWindow
 
     desk = Desk(preferences=preferences)
@@ -41,6 +42,7 @@ def main(files: list[str] | None = None) -> int:
     window.apply_preferences()
     window.show()
     guard = CrashGuard(desk, window)
+    FileEvents(application, desk.open_paths)
     QtCore.QTimer.singleShot(0, guard.start)
     QtCore.QTimer.singleShot(0, desk.start)
     QtCore.QTimer.singleShot(0, window.prepare_viewers)

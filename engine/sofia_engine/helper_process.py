@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import IO, Any, TypeVar
 
-__all__ = ["COMMAND", "HelperLostError", "HelperProcess", "serve", "serve_in_background"]
+__all__ = ["COMMAND", "HelperLostError", "HelperProcess", "program_command", "serve", "serve_in_background"]
 
 COMMAND = "run-tasks"
 """Word of the command line that begins a process for any task; not for users."""
@@ -48,7 +48,7 @@ class HelperProcess:
         hidden: dict[str, Any] = {"creationflags": 0x08000000} if sys.platform == "win32" else {}  # CREATE_NO_WINDOW
         self.patience = patience
         self.process = subprocess.Popen(  # noqa: S603 - the same program
-            [*_program(), command],
+            [*program_command(), command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -147,7 +147,7 @@ def _step_back() -> None:
         os.nice(_NICENESS)
 
 
-def _program() -> Sequence[str]:
+def program_command() -> Sequence[str]:
     """Return how this program is called, as installed or as one frozen file."""
     if getattr(sys, "frozen", False):
         return [sys.executable]

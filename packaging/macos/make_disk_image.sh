@@ -10,7 +10,9 @@ stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 
 if [ -n "${SOFIA_DESK_SIGN:-}" ]; then
-    codesign --force --deep --options runtime --timestamp --sign "$SOFIA_DESK_SIGN" "$app"
+    # the hardened runtime, which notarisation asks for, forbids compiling in memory unless it is asked for
+    codesign --force --deep --options runtime --timestamp --entitlements "$(dirname "$0")/entitlements.plist" \
+        --sign "$SOFIA_DESK_SIGN" "$app"
     codesign --verify --deep --strict "$app"
 fi
 cp -R "$app" "$stage/"

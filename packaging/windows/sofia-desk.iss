@@ -1,5 +1,9 @@
 ; Inno Setup 6: the Windows installer. Called by build.py with /DVersion=... /DFolder=... /DOutput=...
+; Tests say /DArchitectures= so that it can also be tried where Windows has 32 bits.
 #define Name "SOFIA Desk"
+#ifndef Architectures
+  #define Architectures "x64compatible"
+#endif
 
 [Setup]
 AppId={{6F0B3B0E-5C7C-4C39-9A86-2A1C6C0F50FA}
@@ -14,8 +18,8 @@ OutputDir={#Output}
 OutputBaseFilename=SOFIA-Desk-{#Version}-Windows
 Compression=lzma2/normal
 SolidCompression=yes
-ArchitecturesAllowed=x64compatible
-ArchitecturesInstallIn64BitMode=x64compatible
+ArchitecturesAllowed={#Architectures}
+ArchitecturesInstallIn64BitMode={#Architectures}
 ChangesAssociations=yes
 LicenseFile={#Folder}\_internal\LICENSE
 UninstallDisplayIcon={app}\SOFIA Desk.exe
@@ -42,7 +46,10 @@ Name: "{group}\Cube explorer"; Filename: "{app}\SOFIA Desk.exe"; Parameters: "cu
 Name: "{autodesktop}\{#Name}"; Filename: "{app}\SOFIA Desk.exe"; Tasks: desktopicon
 
 [Registry]
-Root: HKA; Subkey: "Software\Classes\.fits\OpenWithProgids"; ValueType: string; ValueName: "SofiaDesk.fits"; ValueData: ""; Flags: uninsdeletevalue; Tasks: associate
+#define Ending(Suffix) 'Root: HKA; Subkey: "Software\Classes\.' + Suffix + '\OpenWithProgids"; ValueType: string; ValueName: "SofiaDesk.fits"; ValueData: ""; Flags: uninsdeletevalue; Tasks: associate'
+{#Ending("fits")}
+{#Ending("fit")}
+{#Ending("fts")}
 Root: HKA; Subkey: "Software\Classes\SofiaDesk.fits"; ValueType: string; ValueData: "FITS file"; Flags: uninsdeletekey; Tasks: associate
 Root: HKA; Subkey: "Software\Classes\SofiaDesk.fits\shell\open\command"; ValueType: string; ValueData: """{app}\SOFIA Desk.exe"" ""%1"""; Tasks: associate
 Root: HKCU; Subkey: "Environment"; ValueType: expandsz; ValueName: "Path"; ValueData: "{olddata};{app}"; Tasks: path; Check: not IsOnPath

@@ -1,6 +1,5 @@
 """The entrance of the frozen program: what it prepares before anything else."""
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -10,21 +9,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def load(name):
-    path = ROOT / "packaging" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"packaged_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    sys.path.insert(0, str(path.parent))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(path.parent))
-    return module
-
-
 @pytest.fixture
-def program():
+def program(load):
     return load("program")
 
 
@@ -72,7 +58,7 @@ def test_that_a_user_folder_that_cannot_be_written_leaves_nothing_behind(program
         program.use_prepared_files(bundle, tmp_path / "user/prepared/build")
 
 
-def test_that_kernels_are_named_alike_in_all_places():
+def test_that_kernels_are_named_alike_in_all_places(load):
     build, spec = load("build"), (ROOT / "packaging/sofia-desk.spec").read_text()
     for package in build.KERNELS:
         assert f'"{package}"' in spec
@@ -85,16 +71,42 @@ def test_that_kernels_are_named_alike_in_all_places():
     assert marked == set(build.KERNELS)
 
 
-def test_that_the_menu_entry_offers_all_viewers():
-    from sofia_engine.cli import _VIEWERS
-
-    entry = (ROOT / "packaging/linux/sofia-desk.desktop").read_text()
-    assert all(f"Exec=sofia-desk {name} %F" in entry for name in _VIEWERS)
-
-
-def test_that_the_control_file_names_version_and_needs():
-    control = load("installers").describe_package("1.2.3", 1000)
+def test_that_the_control_file_names_version_and_needs(load):
+    control = load("installers").describe_package("1.2.3", 1000, "2.36")
     fields = dict(line.split(": ", 1) for line in control.splitlines() if not line.startswith(" "))
     assert fields["Version"] == "1.2.3"
     assert fields["Installed-Size"] == "1000"
+    assert fields["Depends"].startswith("libc6 (>= 2.36), ")
     assert "libegl1" in fields["Depends"]
+
+
+def test_that_without_a_console_words_go_nowhere(program, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    program.give_streams()
+    streams = sys.stdout, sys.stderr
+    for stream in streams:
+        stream.write("said")
+        stream.close()
+
+
+def test_that_certificates_of_the_system_are_used_unless_others_are_named(program, tmp_path, monkeypatch):
+    known = tmp_path / "certificates"
+    known.write_text("")
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(program, "CERTIFICATES", (str(tmp_path / "absent"), str(known)))
+    monkeypatch.setenv("SSL_CERT_FILE", "mine")
+    program.find_certificates()
+    assert os.environ["SSL_CERT_FILE"] == "mine"
+    monkeypatch.delenv("SSL_CERT_FILE")
+    program.find_certificates()
+    assert os.environ["SSL_CERT_FILE"] == str(known)
+
+
+def test_that_a_licence_without_text_ends_the_build(load):
+    licences = load("licences")
+    known = {"name": "PySide6_Essentials", "version": "6", "licence": "LGPL-3.0-only OR GPL-2.0-only", "files": []}
+    text = licences._describe(known)
+    assert "GNU LESSER GENERAL PUBLIC LICENSE" in text
+    assert "so that they can be replaced" in text
+    assert licences._find_texts(known | {"licence": "Apache-2.0"}) == []

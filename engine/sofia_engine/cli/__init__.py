@@ -7,7 +7,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from sofia_engine._version import __version__
@@ -41,6 +41,9 @@ _SERVANTS = {
     "prepare-kernels": "sofia_engine.kernels:prepare_kernels",
 }
 """Commands for the program itself and for installers, not for users."""
+
+_PROGRAMS = {"show-in-glue": "sofia_viewers.cube.glue_session:main"}
+"""Programs with options of their own that the windows start beside themselves, in the installed program too."""
 
 _INSTALL_WINDOWS = "to install them, type in the folder of the project: python -m pip install '.[gui]'"
 
@@ -103,9 +106,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> int:
     if len(argv) == 1 and argv[0] in _SERVANTS:
-        module, _, function = _SERVANTS[argv[0]].partition(":")
-        served: int = getattr(importlib.import_module(module), function)()
-        return served
+        return int(_find_function(_SERVANTS[argv[0]])())
+    if argv and argv[0] in _PROGRAMS and _has_windows():
+        return int(_find_function(_PROGRAMS[argv[0]])(argv[1:]))
     chosen = _find_command(argv)
     if _are_files(argv):
         return _start_desktop(_make_parser(""), argv)
@@ -122,6 +125,12 @@ def _run(argv: list[str]) -> int:
     code: int = arguments.run(arguments)
     sys.stdout.flush()
     return code
+
+
+def _find_function(place: str) -> Callable[..., int]:
+    module, _, function = place.partition(":")
+    found: Callable[..., int] = getattr(importlib.import_module(module), function)
+    return found
 
 
 def _are_files(argv: Sequence[str]) -> bool:

@@ -144,9 +144,30 @@ def test_that_without_glue_one_sentence_says_how_to_install_it(monkeypatch, caps
     assert not path.exists()
 
 
+def test_that_coordinates_are_the_same_in_a_saved_session_of_glue(galaxy):
+    from glue.core.state import GlueSerializer, GlueUnSerializer
+
+    linked = LinkedData()
+    linked.add_cube("a", galaxy)
+    before = linked.data["a"].coords
+    after = GlueUnSerializer.loads(GlueSerializer(before).dumps()).object("__main__")
+    pixels = np.array([0.0, 13.5, 27.0]), np.array([0.0, 11.5, 23.0]), np.array([0.0, 40.0, 79.0])
+    assert np.allclose(after.pixel_to_world_values(*pixels), before.pixel_to_world_values(*pixels), rtol=0, atol=1e-10)
+    assert (after.world_axis_names, after.world_axis_units) == (before.world_axis_names, before.world_axis_units)
+
+
+def test_that_the_command_for_glue_has_words_of_its_own(monkeypatch, capsys):
+    from sofia_engine.cli import main
+
+    monkeypatch.setattr(glue_session, "has_glue", lambda: True)
+    assert main([glue_session.COMMAND, "no-such-file.fits"]) == 1
+    assert "no-such-file.fits does not exist" in capsys.readouterr().err
+    assert main([glue_session.COMMAND]) == 2
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not glue_session.has_glue(), reason="glue-qt is not installed")
-def test_that_glue_shows_the_same_data_links_and_selections(galaxy, other_path, tmp_path):
+def test_that_glue_shows_the_same_data_links_and_selections_also_from_its_own_session(galaxy, other_path, tmp_path):
     import os
     import subprocess
     import sys
@@ -155,12 +176,20 @@ def test_that_glue_shows_the_same_data_links_and_selections(galaxy, other_path, 
     linked.add_cube("a", galaxy)
     linked.add_cube("b", open_cube(other_path))
     linked.select_region("core", CORE, galaxy.wcs)
-    path = glue_session.write_description(linked.describe(), tmp_path)
-    report = tmp_path / "report.json"
-    words = [sys.executable, "-m", "sofia_viewers.cube.glue_session", path, "--close-after", "4", "--report", report]
-    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "HOME": str(tmp_path)}
-    subprocess.run([str(word) for word in words], check=True, timeout=150, env=environment)
-    shown = json.loads(report.read_text())
+    session, environment = tmp_path / "saved.glu", {**os.environ, "QT_QPA_PLATFORM": "offscreen", "HOME": str(tmp_path)}
+
+    def show(*words):
+        report = tmp_path / "report.json"
+        command = [sys.executable, "-m", "sofia_engine", glue_session.COMMAND, *words, "--close-after", "4"]
+        command += ["--report", report, "--save-session", session]
+        subprocess.run([str(word) for word in command], check=True, timeout=150, env=environment)
+        return json.loads(report.read_text())
+
+    shown = show(glue_session.write_description(linked.describe(), tmp_path))
     assert shown["links"] == 3
-    assert shown["selections"]["core"] == linked.count_members("core")
+    members = linked.count_members("core")
+    assert shown["selections"]["core"] == {
+        data.label: members[key] * data.shape[0] for key, data in linked.data.items()
+    }
     assert all("core" in layers for layers in shown["viewers"])
+    assert show(session) == shown

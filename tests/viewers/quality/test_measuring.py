@@ -53,7 +53,7 @@ def test_that_processes_give_the_same_rows_as_threads(night, monkeypatch):
 @pytest.mark.parametrize("program", [["/no/such/program"], [sys.executable, "-c", ""]], ids=["none", "ends at once"])
 def test_that_threads_take_over_where_processes_cannot_be_begun(night, monkeypatch, program):
     monkeypatch.setattr(measuring, "_MANY", 2)
-    monkeypatch.setattr(helper_process, "_program", lambda: program)
+    monkeypatch.setattr(helper_process, "program_command", lambda: program)
     assert not any(row.problem for row in measure(sorted(night.iterdir())[:3], jobs=2))
 
 

@@ -1,7 +1,8 @@
-"""A whole glue session in a process of its own: ``python -m sofia_viewers.cube.glue_session DESCRIPTION.json``.
+"""A whole glue session in a process of its own: ``sofia-desk show-in-glue DESCRIPTION.json``.
 
 glue-qt takes seconds to import, changes settings of the application and can leave threads running when it ends; in a
-process of its own none of this touches our windows. The data sets, links and selections are those of the explorer.
+process of its own none of this touches our windows. The data sets, links and selections are those of the explorer. The
+same command opens FITS files, linked by their coordinates, and sessions that glue saved (``.glu``).
 """
 
 from __future__ import annotations
@@ -17,13 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from sofia_engine.errors import InputError, SofiaDeskError, StepError
+from sofia_engine.helper_process import program_command
 
-__all__ = ["INSTALL_GLUE", "has_glue", "main", "start_glue", "write_description"]
+__all__ = ["COMMAND", "INSTALL_GLUE", "has_glue", "main", "start_glue", "write_description"]
+
+COMMAND = "show-in-glue"
+"""Word of the command line that begins the process."""
 
 INSTALL_GLUE = (
     "glue is not installed here: type  python -m pip install glue-qt  in the environment of SOFIA Desk, then try again."
 )
 _SIZE = (700, 520)
+_SESSION = ".glu"
 
 
 def has_glue() -> bool:
@@ -52,56 +58,95 @@ def start_glue(plain: dict[str, Any]) -> subprocess.Popen[bytes]:
     if not plain["data"]:
         raise StepError("There is nothing to open in glue: open a cube first.")
     path = write_description(plain)
-    return subprocess.Popen([sys.executable, "-m", __spec__.name, str(path)])  # noqa: S603 - our own module
+    return subprocess.Popen([*program_command(), COMMAND, str(path)])  # noqa: S603 - our own program
 
 
 def main(words: list[str] | None = None) -> int:
-    """Show a description in glue until its window is closed; return 0, or 1 if it could not be shown."""
-    parser = argparse.ArgumentParser(prog="glue_session", description=__doc__)
-    parser.add_argument("description", type=Path)
-    parser.add_argument("--close-after", type=float, metavar="S", help="close the window after so many seconds")
-    parser.add_argument("--keep", action="store_true", help="do not remove the description")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write what is shown as JSON before --close-after")
-    arguments = parser.parse_args(words)
+    """Show files in glue until its window is closed; return 0, or 1 if they could not be shown."""
+    arguments = _make_parser().parse_args(words)
     try:
-        text = arguments.description.read_text(encoding="utf-8")
-        if not arguments.keep:
-            arguments.description.unlink()
-        return _show(text, arguments.close_after, arguments.report)
+        if not has_glue():
+            raise InputError(INSTALL_GLUE)
+        return _show(arguments)
     except (SofiaDeskError, OSError) as error:
         sys.stderr.write(f"ERROR: {error}\n")
         return 1
+    finally:
+        if arguments.files[0].suffix == ".json" and not arguments.keep:
+            arguments.files[0].unlink(missing_ok=True)
 
 
-def _show(text: str, close_after: float | None, report: Path | None) -> int:
-    if not has_glue():
-        raise InputError(INSTALL_GLUE)
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"sofia-desk {COMMAND}", description="Show files in glue.")
+    parser.add_argument(
+        "files", type=Path, nargs="+", help="one description (.json), one session of glue, or FITS files"
+    )
+    parser.add_argument("--close-after", type=float, metavar="S", help="close the window after so many seconds")
+    parser.add_argument("--keep", action="store_true", help="do not remove the description")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write what is shown as JSON before --close-after")
+    parser.add_argument("--save-session", type=Path, metavar="FILE", help="save the session before --close-after")
+    return parser
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    absent = next((file for file in arguments.files if not file.exists()), None)
+    if absent is not None:
+        raise InputError(f"{absent} does not exist.")
     os.environ.setdefault("QT_API", "pyside6")
     from sofia_viewers.qt import QtCore, start_application
 
     application = start_application()
-    from glue_qt.app import GlueApplication
-
-    from sofia_viewers.cube.links import read_description
-
-    linked = read_description(text)
-    window = GlueApplication(linked.collection)
-    viewers = _open_viewers(window, linked)
+    window = _open(arguments.files)
     window.setWindowTitle("glue – SOFIA Desk")
 
     def finish() -> None:
-        if report is not None:
-            report.write_text(json.dumps(_report(linked, viewers)), encoding="utf-8")
+        if arguments.report is not None:
+            from sofia_viewers.cube.glue_report import describe_session
+
+            arguments.report.write_text(json.dumps(describe_session(window)), encoding="utf-8")
+        if arguments.save_session is not None:
+            window.save_session(str(arguments.save_session))
         window.close()
 
-    if close_after is not None:
-        QtCore.QTimer.singleShot(int(1000 * close_after), finish)
-    window.start(maximized=close_after is None)
+    if arguments.close_after is not None:
+        QtCore.QTimer.singleShot(int(1000 * arguments.close_after), finish)
+    window.start(maximized=arguments.close_after is None)
     application.processEvents()
     return 0
 
 
-def _open_viewers(window: Any, linked: Any) -> list[Any]:
+def _open(files: list[Path]) -> Any:
+    """Return a window of glue with a session, with what a description says, or with the data of files."""
+    from glue.core import DataCollection
+    from glue_qt.app import GlueApplication
+
+    if files[0].suffix == _SESSION:
+        return GlueApplication.restore_session(str(files[0]), show=False)
+    if files[0].suffix != ".json":
+        window = GlueApplication(DataCollection())
+        _load(window.data_collection, files)
+        return window
+    from sofia_viewers.cube.links import read_description
+
+    linked = read_description(files[0].read_text(encoding="utf-8"))
+    window = GlueApplication(linked.collection)
+    _open_viewers(window, linked)
+    return window
+
+
+def _load(collection: Any, files: list[Path]) -> None:
+    """Let glue read files, and link what has coordinates on the sky."""
+    from glue.core.data_factories import load_data
+    from glue.plugins.wcs_autolinking.wcs_autolinking import wcs_autolink
+
+    for file in files:
+        found = load_data(str(file))
+        collection.extend(found if isinstance(found, list) else [found])
+    for link in wcs_autolink(collection):
+        collection.add_link(link)
+
+
+def _open_viewers(window: Any, linked: Any) -> None:
     """Open an image for each data set on the sky, and the profile of each cube; they have the selections as layers."""
     from glue_qt.viewers.image import ImageViewer
     from glue_qt.viewers.profile import ProfileViewer
@@ -118,17 +163,6 @@ def _open_viewers(window: Any, linked: Any) -> list[Any]:
     for number, viewer in enumerate(opened):
         viewer.viewer_size = _SIZE
         viewer.position = (30 + _SIZE[0] * (number % 2), 30 + _SIZE[1] * (number // 2))
-    return opened
-
-
-def _report(linked: Any, viewers: list[Any]) -> dict[str, Any]:
-    """Return what is shown: data sets, links, members of each selection, layers of each viewer."""
-    return {
-        "data": [data.label for data in linked.collection],
-        "links": len(linked.collection.external_links),
-        "selections": {name: linked.count_members(name) for name in linked.selections},
-        "viewers": [[layer.layer.label for layer in viewer.layers] for viewer in viewers],
-    }
 
 
 if __name__ == "__main__":

@@ -102,6 +102,21 @@ class SkyCoordinates(Coordinates):  # type: ignore[misc]
             found.append(np.interp(rest[0], self.wave[order], order.astype(float)))
         return tuple(found)
 
+    def __gluestate__(self, context: Any) -> dict[str, Any]:
+        """Return what a saved session of glue holds of the coordinates."""
+        wave = None if self.wave is None else np.asarray(self.wave, dtype=float).tolist()
+        header = self.celestial.to_header_string(relax=True)
+        return {"celestial": header, "wave": wave, "unit": self.unit, "about": self.about}
+
+    @classmethod
+    def __setgluestate__(cls, rec: dict[str, Any], context: Any) -> SkyCoordinates:
+        """Make the coordinates from what a saved session of glue holds."""
+        from astropy.io.fits import Header
+        from astropy.wcs import WCS
+
+        wave = None if rec["wave"] is None else np.array(rec["wave"], dtype=float)
+        return cls(WCS(Header.fromstring(rec["celestial"])), wave, rec["unit"], rec["about"])
+
 
 def _turn(matrix: FloatArray, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
     """Turn directions, degrees, by a rotation."""
