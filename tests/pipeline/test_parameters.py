@@ -239,7 +239,7 @@ def test_that_what_gives_a_parameter_its_effect_exists_in_the_same_step():
     declared = 0
     for step in (step for recipe in all_recipes() for step in recipe.steps):
         for info in step.parameters.infos():
-            for name, wanted in info.applies_when.items():
+            for name, wanted in (item for condition in info.applies_when for item in condition.items()):
                 other = step.parameters.info(name)
                 if other.choices and not isinstance(wanted, bool):
                     assert set(wanted if isinstance(wanted, tuple) else (wanted,)) <= set(other.choices), info.name
@@ -251,10 +251,23 @@ def test_that_an_obstacle_is_the_first_value_that_does_not_hold():
     from sofia_engine.pipeline.parameters import ParameterInfo
 
     info = ParameterInfo(
-        "x", "x", "float", 1.0, "X", "", applies_when={"skip": False, "method": ("a", "b"), "count": True}
+        "x", "x", "float", 1.0, "X", "", applies_when=({"skip": False, "method": ("a", "b"), "count": True},)
     )
     assert info.find_obstacle({"skip": False, "method": "b", "count": 3}) == ""
     assert info.find_obstacle({"skip": True, "method": "c", "count": 3}) == "skip"
     assert info.find_obstacle({"skip": False, "method": "c", "count": 0}) == "method"
     assert info.find_obstacle({"skip": False, "method": "a", "count": 0}) == "count"
     assert info.find_obstacle({}) == ""
+
+
+def test_that_one_of_several_conditions_is_enough():
+    class Own(Parameters):
+        a: bool = parameter(False, label="A", help="A.")
+        b: str = parameter("", label="B", help="B.")
+        c: int = parameter(1, label="C", help="C.", applies_when=({"a": True}, {"b": True}))
+
+    info = Own.info("c")
+    assert info.find_obstacle({"a": False, "b": ""}) == "a"
+    assert info.find_obstacle({"a": False, "b": "  "}) == "a", "blanks are no text"
+    assert info.find_obstacle({"a": False, "b": "x"}) == ""
+    assert info.find_obstacle({"a": True, "b": ""}) == ""

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 from sofia_engine.errors import ParameterError
 
 __all__ = [
+    "Condition",
     "Level",
     "ParameterInfo",
     "Parameters",
@@ -31,6 +32,9 @@ Pick = Literal[
     "", "file", "directory", "aperture positions", "aperture radii", "psf radii", "background regions", "aperture signs"
 ]
 """How a value can be pointed at: in a file dialog, or in the spatial profile of a slit spectrum."""
+
+Condition = Mapping[str, Any]
+"""Values that parameters of a step must have, by attribute."""
 
 _TRUE = frozenset({"true", "yes", "on", "1", "1.0"})
 _FALSE = frozenset({"false", "no", "off", "0", "0.0", "", "none"})
@@ -49,7 +53,7 @@ def parameter(
     pick: Pick = "",
     picked_with: Mapping[str, Any] | None = None,
     group: str = "",
-    applies_when: Mapping[str, Any] | None = None,
+    applies_when: Condition | Sequence[Condition] = (),
     **limits: Any,
 ) -> Any:
     """Declare one parameter of a step.
@@ -75,15 +79,17 @@ def parameter(
         Values that other parameters of the step must have for a value that is pointed at to hold, by attribute.
     group : str
         Heading under which forms put it.
-    applies_when : mapping of str to value, optional
+    applies_when : mapping of str to value, or several
         Values that other parameters of the step must have for this one to have an effect, by attribute: True or False
-        for any value that counts as such, a tuple for one of several. Forms grey it otherwise; its value is kept.
+        for any value that counts as such, a tuple for one of several. Of several mappings one is enough. Forms grey or
+        hide it otherwise; its value is kept.
     **limits
         ``ge``, ``gt``, ``le``, ``lt``, ``min_length``, ``max_length`` as in pydantic.
     """
+    conditions = (applies_when,) if isinstance(applies_when, Mapping) else tuple(applies_when)
     extra: dict[str, Any] = {
         "label": label, "unit": unit, "level": level, "pick": pick, "picked_with": dict(picked_with or {}),
-        "group": group, "applies_when": dict(applies_when or {}),
+        "group": group, "applies_when": conditions,
     }  # fmt: skip
     return Field(default, alias=key or None, description=help, json_schema_extra=extra, **limits)
 
@@ -111,8 +117,8 @@ class ParameterInfo:
     """How the value can be pointed at."""
     picked_with: Mapping[str, Any] = field(default_factory=dict)
     """Values of other parameters with which one that is pointed at holds."""
-    applies_when: Mapping[str, Any] = field(default_factory=dict)
-    """Values that other parameters must have for this one to have an effect."""
+    applies_when: tuple[Condition, ...] = ()
+    """Values that other parameters must have for this one to have an effect; one of several mappings is enough."""
 
     def find_obstacle(self, values: Mapping[str, Any]) -> str:
         """Return the name of the parameter whose value takes the effect from this one; empty if it has its effect.
@@ -122,7 +128,8 @@ class ParameterInfo:
         values : mapping of str to value
             Values of all parameters of the step, by attribute.
         """
-        return next((n for n, wanted in self.applies_when.items() if n in values and not _holds(values[n], wanted)), "")
+        obstacles = [_find_obstacle(condition, values) for condition in self.applies_when]
+        return obstacles[0] if obstacles and all(obstacles) else ""
 
     @property
     def allowed(self) -> str:
@@ -274,13 +281,18 @@ def _describe(name: str, info: FieldInfo) -> ParameterInfo:
         optional=type(None) in get_args(info.annotation),
         pick=pick,
         picked_with=extra.get("picked_with", {}),  # type: ignore[arg-type]
-        applies_when=extra.get("applies_when", {}),  # type: ignore[arg-type]
+        applies_when=extra.get("applies_when", ()),  # type: ignore[arg-type]
     )
+
+
+def _find_obstacle(condition: Condition, values: Mapping[str, Any]) -> str:
+    """Return the name of the first parameter that has not the value it must have."""
+    return next((n for n, wanted in condition.items() if n in values and not _holds(values[n], wanted)), "")
 
 
 def _holds(value: Any, wanted: Any) -> bool:
     if isinstance(wanted, bool):
-        return bool(value) == wanted
+        return bool(value.strip() if isinstance(value, str) else value) == wanted
     return value in wanted if isinstance(wanted, tuple) else bool(value == wanted)
 
 

@@ -6,7 +6,6 @@ import pytest
 from sofia_engine.errors import HeaderError, StepError
 from sofia_engine.header.celestial import read_tangent_plane
 from sofia_engine.instruments.forcast.configuration import configure
-from sofia_engine.instruments.forcast.imaging import find_imaging_obstacles
 from sofia_engine.instruments.forcast.merge import (
     MergeRule,
     align_peaks,
@@ -15,6 +14,7 @@ from sofia_engine.instruments.forcast.merge import (
     merge,
     merge_copies,
 )
+from sofia_engine.instruments.forcast.obstacles import find_imaging_obstacles
 from sofia_engine.instruments.forcast.throws import Throws, match_pattern, read_throws
 from sofia_engine.numerics.peaks import Peak, PeakSearch
 from sofia_engine.product import Product

@@ -14,8 +14,8 @@ from sofia_engine.instruments.forcast.imaging import (
     RECIPES,
     SLIT_IMAGE,
     find_imaging_defaults,
-    find_imaging_obstacles,
 )
+from sofia_engine.instruments.forcast.obstacles import find_imaging_obstacles
 
 PARAMETERS = [
     pytest.param(step, info, id=f"{recipe.name}-{step.key}-{info.key}")

@@ -46,6 +46,7 @@ class ApplyFlatParameters(SavedOutput):
         label="Skip flat error propagation",
         help="Leave the error of the flat out of the errors: it is the same in all files, so that it does not average "
         "out. The error of the flux calibration contains it.",
+        applies_when={"skip_flat": False},
     )
 
 

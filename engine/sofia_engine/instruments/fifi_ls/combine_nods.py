@@ -83,6 +83,7 @@ class CombineNodsParameters(SavedOutput):
         pick="directory",
         level="expert",
         help="Folder in which models of the atmosphere are looked for first.",
+        applies_when={"telluric_scaling_on": True},
     )
     atran_file: str = parameter(
         "",
@@ -90,6 +91,7 @@ class CombineNodsParameters(SavedOutput):
         pick="file",
         level="expert",
         help="Model of the atmosphere for both nods; empty chooses by conditions.",
+        applies_when={"telluric_scaling_on": True},
     )
 
 

@@ -113,12 +113,14 @@ class FitRampsParameters(SavedOutput):
         label="Pointing directory",
         pick="directory",
         help="Folder of the tables of pointing errors, named by mission (MISSN-ID) with the ending .tsv.",
+        applies_when={"pointing_discard": True},
     )
     pointing_threshold_psf_frac: float = parameter(
         0.1,
         label="Relative pointing threshold",
         gt=0,
         help="Largest pointing error, as a fraction of the width of the point spread function.",
+        applies_when={"pointing_discard": True},
     )
     outlier_rule: OutlierRule = parameter(
         "pixel",

@@ -29,7 +29,11 @@ class FluxCalibrateParameters(SavedOutput):
     retired = ("parallel",)
     skip_cal: bool = parameter(False, label="Skip flux calibration", help="Leave the flux in instrumental units.")
     response_file: str = parameter(
-        "", label="Response file", pick="file", help="Response curve to use; empty takes the one of date and channel."
+        "",
+        label="Response file",
+        pick="file",
+        help="Response curve to use; empty takes the one of date and channel.",
+        applies_when={"skip_cal": False},
     )
 
 

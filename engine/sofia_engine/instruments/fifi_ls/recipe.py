@@ -18,6 +18,7 @@ from sofia_engine.instruments.fifi_ls.fit_ramps import fit_all_ramps
 from sofia_engine.instruments.fifi_ls.flux_calibrate import flux_calibrate
 from sofia_engine.instruments.fifi_ls.lambda_calibrate import lambda_calibrate
 from sofia_engine.instruments.fifi_ls.mode import read_text
+from sofia_engine.instruments.fifi_ls.obstacles import find_cube_obstacles
 from sofia_engine.instruments.fifi_ls.resample import resample
 from sofia_engine.instruments.fifi_ls.spatial_calibrate import spatial_calibrate
 from sofia_engine.instruments.fifi_ls.spectral_map import specmap
@@ -107,6 +108,7 @@ CUBE = Recipe(
     group=_group,
     output_name=name_product,
     defaults=find_cube_defaults,
+    obstacles=find_cube_obstacles,
     columns=COLUMNS,
     old_types=OLD_TYPES,
     memory=_MEMORY,

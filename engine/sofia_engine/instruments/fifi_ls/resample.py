@@ -44,6 +44,8 @@ GENERAL, SCAN, SPATIAL, SPECTRAL = (
     "Spectral Resampling Parameters",
 )
 
+_FITTED = {"interpolate": False}
+
 
 class ResampleParameters(SavedOutput):
     """Parameters of Resample."""
@@ -53,7 +55,12 @@ class ResampleParameters(SavedOutput):
         True, label="Use parallel processing", help="Work with several processors.", group=GENERAL
     )
     max_cores: int | None = parameter(
-        None, label="Maximum cores to use", ge=1, group=GENERAL, help="Processors to use at most; empty takes all."
+        None,
+        label="Maximum cores to use",
+        ge=1,
+        group=GENERAL,
+        help="Processors to use at most; empty takes all.",
+        applies_when={"parallel": True},
     )
     check_memory: bool = parameter(
         True,
@@ -81,6 +88,7 @@ class ResampleParameters(SavedOutput):
         group=GENERAL,
         help="Errors of pixels that are their scatter (scatter), or as earlier reductions gave them, about a third "
         "larger (reference).",
+        applies_when=_FITTED,
     )
     fitthresh: float = parameter(
         -1.0,
@@ -88,24 +96,28 @@ class ResampleParameters(SavedOutput):
         group=GENERAL,
         help="Where the scatter about a fit is larger than so many times that expected, the weighted mean is taken "
         "instead; 0 or less keeps all fits.",
+        applies_when=_FITTED,
     )
     posthresh: float = parameter(
         -1.0,
         label="Positive outlier threshold (sigma)",
         group=GENERAL,
         help="Samples further from the median than so many standard deviations are left out; 0 or less keeps all.",
+        applies_when=_FITTED,
     )
     negthresh: float = parameter(
         -1.0,
         label="Negative outlier threshold (sigma)",
         group=GENERAL,
         help="Samples below minus so many standard deviations are left out; 0 or less keeps all.",
+        applies_when=_FITTED,
     )
     append_weights: bool = parameter(
         False,
         label="Append distance weights to output file",
         group=GENERAL,
         help="Keep the sums of the distance weights with the cube.",
+        applies_when=_FITTED,
     )
     skip_uncorrected: bool = parameter(
         False,
@@ -120,10 +132,18 @@ class ResampleParameters(SavedOutput):
         help="Take correlated noise out of scans first. Not part of this version: it is refused.",
     )
     save_scan: bool = parameter(
-        False, label="Save intermediate scan product", group=SCAN, help="Write the products of the scan reduction."
+        False,
+        label="Save intermediate scan product",
+        group=SCAN,
+        help="Write the products of the scan reduction.",
+        applies_when={"scan_reduction": True},
     )
     scan_options: str = parameter(
-        "", label="Scan options", group=SCAN, help="Options of the scan reduction, as key=value separated by blanks."
+        "",
+        label="Scan options",
+        group=SCAN,
+        help="Options of the scan reduction, as key=value separated by blanks.",
+        applies_when={"scan_reduction": True},
     )
     detector_coordinates: bool = parameter(
         False,
@@ -138,6 +158,7 @@ class ResampleParameters(SavedOutput):
         gt=0,
         group=SPATIAL,
         help="Pixels per width of the point spread function, where no pixel size is given.",
+        applies_when={"xy_pixel_size": False},
     )
     xy_pixel_size: float | None = parameter(
         None,
@@ -148,7 +169,13 @@ class ResampleParameters(SavedOutput):
         help="Size of the pixels of the map; 1.5 in the blue, 3 in the red channel.",
     )
     xy_order: int = parameter(
-        2, label="Spatial surface fit order", ge=0, le=6, group=SPATIAL, help="Order of the polynomials in x and y."
+        2,
+        label="Spatial surface fit order",
+        ge=0,
+        le=6,
+        group=SPATIAL,
+        help="Order of the polynomials in x and y.",
+        applies_when=_FITTED,
     )
     xy_window: float = parameter(
         3.0,
@@ -157,6 +184,7 @@ class ResampleParameters(SavedOutput):
         gt=0,
         group=SPATIAL,
         help="Samples within so many widths of the point spread function are fitted.",
+        applies_when=_FITTED,
     )
     xy_smoothing: float = parameter(
         1.0,
@@ -166,6 +194,7 @@ class ResampleParameters(SavedOutput):
         group=SPATIAL,
         help="Standard deviation of the distance weights, in widths of the point spread function; 0 weights all "
         "samples in the window alike. With an adaptive algorithm it is that of the point spread function.",
+        applies_when={"interpolate": False, "adaptive_algorithm": "none"},
     )
     xy_edge_threshold: float = parameter(
         0.7,
@@ -173,12 +202,14 @@ class ResampleParameters(SavedOutput):
         ge=0,
         group=SPATIAL,
         help="The higher, the more of the edge of the map is cut off.",
+        applies_when=_FITTED,
     )
     adaptive_algorithm: Literal["scaled", "shaped", "none"] = parameter(
         "none",
         label="Adaptive smoothing algorithm",
         group=SPATIAL,
         help="Let the smoothing follow the data: in size, or in size and shape.",
+        applies_when=_FITTED,
     )
     w_oversample: float = parameter(
         8.0,
@@ -187,6 +218,7 @@ class ResampleParameters(SavedOutput):
         gt=0,
         group=SPECTRAL,
         help="Pixels per spectral resolution element, where no pixel size is given.",
+        applies_when={"w_pixel_size": False},
     )
     w_pixel_size: float | None = parameter(
         None, label="Output spectral pixel size", unit="um", gt=0, group=SPECTRAL, help="Size of the spectral pixels."
@@ -198,6 +230,7 @@ class ResampleParameters(SavedOutput):
         le=6,
         group=SPECTRAL,
         help="Order of the polynomials in wavelength.",
+        applies_when=_FITTED,
     )
     w_window: float = parameter(
         0.5,
@@ -221,6 +254,7 @@ class ResampleParameters(SavedOutput):
         ge=0,
         group=SPECTRAL,
         help="The higher, the more of the ends of the spectrum is cut off.",
+        applies_when=_FITTED,
     )
 
 

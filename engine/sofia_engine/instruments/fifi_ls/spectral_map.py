@@ -30,6 +30,8 @@ __all__ = ["CubeMapParameters", "describe_cube_map", "find_peak", "specmap"]
 SMOOTHING, REACH = 2.0, 2.0
 """Standard deviation, pixels, with which a cube is smoothed to find its peak; and where its kernel ends."""
 
+_MADE = {"skip_preview": False}
+
 
 class CubeMapParameters(SpectralMapParameters):
     """Parameters of Make Spectral Map."""
@@ -39,16 +41,19 @@ class CubeMapParameters(SpectralMapParameters):
         "FLUX",
         label="Extension to map",
         help="Plane of the cube to show: FLUX, or UNCORRECTED_FLUX for the flux as it came through the atmosphere.",
+        applies_when=_MADE,
     )
     slice_method: Literal["reference", "peak"] = parameter(
         "reference",
         label="Method for selecting spectral slice",
         help="Show the slice at the wavelength the grating was set to, or at the peak of the spectrum.",
+        applies_when={"skip_preview": False, "override_slice": False},
     )
     point_method: Literal["reference", "peak"] = parameter(
         "peak",
         label="Method for selecting spatial point",
         help="Show the spectrum at the position of the target, or where the signal is best.",
+        applies_when={"skip_preview": False, "override_point": False},
     )
     ignore_outer: float = parameter(
         0.2,
@@ -56,8 +61,11 @@ class CubeMapParameters(SpectralMapParameters):
         ge=0,
         lt=0.5,
         help="Share of the slices at each end that are not searched for the peak.",
+        applies_when=_MADE,
     )
-    beam: bool = parameter(False, label="Beam marker", help="Show the beam in the lower left corner.")
+    beam: bool = parameter(
+        False, label="Beam marker", help="Show the beam in the lower left corner.", applies_when=_MADE
+    )
 
     @property
     def look(self) -> SpectralMapParameters:

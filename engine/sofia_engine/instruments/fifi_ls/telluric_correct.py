@@ -33,6 +33,8 @@ CLEAR_STEP = 0.001
 BLUE_LIMIT, RED_LIMIT = 130.0, 90.0
 """Wavelengths, um, up to and from which the model is kept with the product."""
 
+_LINE_GIVEN = {"skip_tell": False, "narrow": True, "hdr_ovr": True}
+
 
 class TelluricParameters(SavedOutput):
     """Parameters of Telluric Correct."""
@@ -55,6 +57,7 @@ class TelluricParameters(SavedOutput):
         ge=0,
         le=1,
         help="Where less than this share of the light comes through, flux is bad.",
+        applies_when={"skip_tell": False},
     )
     use_ecmwf: bool = parameter(
         True,
@@ -69,16 +72,25 @@ class TelluricParameters(SavedOutput):
         False,
         label="Narrow Line Mode (NLM)",
         help="Divide all the spectrum by the unsmoothed transmission at the wavelength of one narrow line.",
+        applies_when={"skip_tell": False},
     )
     hdr_ovr: bool = parameter(
         False,
         label="(NLM) Redshift and rest wavelength override",
         help="Take rest wavelength and redshift of the line from here instead of the header (RESTWAV, REDSHIFT).",
+        applies_when={"skip_tell": False, "narrow": True},
     )
     restwav: float = parameter(
-        0.0, label="(NLM) Rest wavelength", unit="um", ge=0, help="Rest wavelength of the narrow line."
+        0.0,
+        label="(NLM) Rest wavelength",
+        unit="um",
+        ge=0,
+        help="Rest wavelength of the narrow line.",
+        applies_when=_LINE_GIVEN,
     )
-    redshift: float = parameter(0.0, label="(NLM) Redshift (z)", gt=-1, help="Redshift of the narrow line.")
+    redshift: float = parameter(
+        0.0, label="(NLM) Redshift (z)", gt=-1, help="Redshift of the narrow line.", applies_when=_LINE_GIVEN
+    )
     atran_file: str = parameter(
         "",
         label="ATRAN file override",

@@ -79,6 +79,10 @@ def _fit_window() -> Any:
     )
 
 
+_NEAR_GIVEN = {"method": ("auto", "fix to input")}
+"""With which positions count: they are taken, or the search for sources starts there."""
+
+
 class SummedParameters(SavedOutput):
     """Parameters of Extract First Spectrum."""
 
@@ -96,6 +100,7 @@ class SummedParameters(SavedOutput):
         label="Aperture position (pixel)",
         unit="pix",
         help="Row of the detector, from 0; semicolons separate files.",
+        applies_when=_NEAR_GIVEN,
     )
     radius: float = parameter(
         40.0,
@@ -118,6 +123,7 @@ class IdentificationParameters(SavedOutput):
         label="Wave/space calibration file",
         pick="file",
         help="Calibration from which the places of the lines are guessed; empty for that of the date.",
+        applies_when={"guess_lines": False, "guess_positions": False},
     )
     line_file: str = parameter(
         "",
@@ -153,16 +159,31 @@ class ReidentificationParameters(SavedOutput):
         label="Aperture location method",
         help="Take the brightest sources, the positions given, or steps along the slit.",
     )
-    num_aps: int = parameter(3, label="Number of auto apertures", ge=1, le=256, help="Sources for the method auto.")
+    num_aps: int = parameter(
+        3,
+        label="Number of auto apertures",
+        ge=1,
+        le=256,
+        help="Sources for the method auto.",
+        applies_when={"method": "auto"},
+    )
     position: str = parameter(
         "",
         key="appos",
         label="Aperture position (pixel)",
         unit="pix",
         help="Rows of the detector, from 0; commas separate apertures, semicolons files.",
+        applies_when=_NEAR_GIVEN,
     )
     step_size: int = parameter(
-        16, key="step", label="Step size (pixel)", unit="pix", ge=1, le=256, help="Rows from one spectrum to the next."
+        16,
+        key="step",
+        label="Step size (pixel)",
+        unit="pix",
+        ge=1,
+        le=256,
+        help="Rows from one spectrum to the next.",
+        applies_when={"method": "step up slit"},
     )
     radius: float = parameter(
         8.0, label="Aperture radius (pixel)", unit="pix", gt=0, le=256, help="Rows to each side that are summed."

@@ -74,6 +74,7 @@ class CleanParameters(SavedOutput):
         key="autoshift",
         label="Automatically detect readout shift",
         help="Find images that the readout has displaced by 16 pixels, and move them back.",
+        applies_when={"shifted_images": False},
     )
     shifted_images: Annotated[str, AfterValidator(_check_image_numbers)] = parameter(
         "",

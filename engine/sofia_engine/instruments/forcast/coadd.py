@@ -13,7 +13,7 @@ from sofia_engine.header.celestial import linear_cards, read_tangent_plane
 from sofia_engine.header.merging import merge_headers
 from sofia_engine.instruments.forcast.configuration import merging_rules
 from sofia_engine.instruments.forcast.frame import is_flux_standard, read_source_position, source_position_cards
-from sofia_engine.instruments.forcast.standards import StandardPhotometry, measure_standard
+from sofia_engine.instruments.forcast.standards import StandardPhotometry, compatible_photometry, measure_standard
 from sofia_engine.instruments.imaging_calibration import load_tables, want_tables
 from sofia_engine.numerics.coadd import CombinationRule
 from sofia_engine.numerics.mosaic import Mosaic, MosaicFrame, SkyImage, combine_images, plan_mosaic, resample_images
@@ -29,6 +29,7 @@ __all__ = ["CoaddParameters", "coadd", "find_target_offsets", "mosaic"]
 class CoaddParameters(SavedOutput, StandardPhotometry):
     """Parameters of Coadd."""
 
+    compatible: bool = compatible_photometry({"skip": False})
     skip: bool = parameter(
         False, key="skip_coadd", label="Skip coaddition", help="Pass the images on one by one, without combining them."
     )
@@ -36,17 +37,20 @@ class CoaddParameters(SavedOutput, StandardPhotometry):
         False,
         label="Skip rotation",
         help="Keep the orientation of the first image; otherwise north is up and east to the left.",
+        applies_when={"skip": False},
     )
     reference: Literal["First image", "Target position"] = parameter(
         "Target position",
         label="Reference coordinate system",
         help="Combine the images by their sky coordinates (first image), or also follow the motion of the target "
         "(TGTRA, TGTDEC) between them.",
+        applies_when={"skip": False},
     )
     method: Literal["mean", "median", "resample"] = parameter(
         "median",
         label="Combination method",
         help="Mean or median of the images on one grid, or a fit of local polynomials to the pixels of all images.",
+        applies_when={"skip": False},
     )
     weighted: bool = parameter(
         True,
@@ -93,6 +97,7 @@ class CoaddParameters(SavedOutput, StandardPhotometry):
         level="expert",
         help="Give the median the error that holds for very many images, as earlier reductions did; for four images it "
         "is 15 percent too large.",
+        applies_when={"skip": False, "method": "median"},
     )
 
 

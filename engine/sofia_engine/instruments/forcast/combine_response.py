@@ -54,16 +54,21 @@ class ResponseCombination(SavedOutput):
         group="Scaling",
         ge=0,
         help="Number of the file, from 0, for the scaling method index.",
+        applies_when={"scale_method": "index"},
     )
     method: Literal["mean", "median"] = parameter(
         "mean", label="Combination method", group="Combination", help="Statistic of the responses."
     )
     weighted: bool = parameter(
-        True, label="Weight by errors", group="Combination", help="Weight a mean by inverse variances."
+        True,
+        label="Weight by errors",
+        group="Combination",
+        help="Weight a mean by inverse variances.",
+        applies_when={"method": "mean"},
     )
     robust: bool = robust_switch("Combination")
-    threshold: float = rejection_threshold("Combination")
-    maxiters: int = rejection_rounds("Combination")
+    threshold: float = rejection_threshold("Combination", applies_when={"robust": True})
+    maxiters: int = rejection_rounds("Combination", applies_when={"robust": True})
     fwhm: float = parameter(
         2.0,
         label="Smoothing Gaussian FWHM (pixels)",

@@ -36,6 +36,10 @@ from sofia_engine.spectroscopy.slit_images import SlitFrame, plan_slit_frame, sh
 
 __all__ = ["CombinationParameters", "combine_spectra"]
 
+_STATISTICS = {"method": ("mean", "median")}
+_REJECTING = {"method": ("mean", "median"), "robust": True}
+_CUBE = {"method": "spectral cube"}
+
 
 class CombinationParameters(SavedOutput):
     """Parameters of Combine Spectra."""
@@ -54,7 +58,11 @@ class CombinationParameters(SavedOutput):
         help="Statistic of images and spectra; for slit scans a cube of wavelength and two sky coordinates.",
     )
     weighted: bool = parameter(
-        True, label="Weight by errors", group="General", help="Weight by inverse variances (mean and cube)."
+        True,
+        label="Weight by errors",
+        group="General",
+        help="Weight by inverse variances (mean and cube).",
+        applies_when={"method": ("mean", "spectral cube")},
     )
     combine_aps: bool = parameter(
         False,
@@ -63,9 +71,9 @@ class CombinationParameters(SavedOutput):
         level="hidden",
         help="Combine the spectra of all apertures too.",
     )
-    robust: bool = robust_switch("1-2D Combination")
-    threshold: float = rejection_threshold("1-2D Combination")
-    maxiters: int = rejection_rounds("1-2D Combination")
+    robust: bool = robust_switch("1-2D Combination", applies_when=_STATISTICS)
+    threshold: float = rejection_threshold("1-2D Combination", applies_when=_REJECTING)
+    maxiters: int = rejection_rounds("1-2D Combination", applies_when=_REJECTING)
     fit_order: int = parameter(
         0,
         label="Spatial surface fit order",
@@ -73,6 +81,7 @@ class CombinationParameters(SavedOutput):
         ge=0,
         le=4,
         help="Degree of the polynomials that are fitted around each point of a cube.",
+        applies_when=_CUBE,
     )
     fit_window: float = parameter(
         7.0,
@@ -82,6 +91,7 @@ class CombinationParameters(SavedOutput):
         gt=0,
         le=100,
         help="Radius around a point of a cube in which samples are used.",
+        applies_when=_CUBE,
     )
     smoothing: float = parameter(
         2.0,
@@ -91,6 +101,7 @@ class CombinationParameters(SavedOutput):
         gt=0,
         le=100,
         help="Standard deviation of the weights by distance.",
+        applies_when=_CUBE,
     )
     edge_threshold: float = parameter(
         0.0,
@@ -99,6 +110,7 @@ class CombinationParameters(SavedOutput):
         ge=0,
         lt=1,
         help="How much of the margins of a cube is cut off, where samples lie on one side only; 0 keeps all.",
+        applies_when=_CUBE,
     )
     adaptive_algorithm: Literal["scaled", "shaped", "none"] = parameter(
         "none",
@@ -107,6 +119,7 @@ class CombinationParameters(SavedOutput):
         help="How the smoothing follows the data: kernels change in size, or also turn and stretch along gradients, or "
         "not at all. It needs a fit order of 1 or more; the smoothing radius is then the standard deviation of the "
         "point-spread function.",
+        applies_when=_CUBE,
     )
     response_error: Literal["common", "independent"] = parameter(
         "common",

@@ -32,6 +32,9 @@ from sofia_engine.spectroscopy.profiles import follow_trace
 
 __all__ = ["ExtractionParameters", "extract"]
 
+_FITTED = ({"method": "optimal"}, {"fix_bad": True})
+"""With which columns are compared with the profile."""
+
 
 class ExtractionParameters(SavedOutput):
     """Parameters of Extract Spectra."""
@@ -50,6 +53,7 @@ class ExtractionParameters(SavedOutput):
         False,
         label="Use median profile instead of spatial map",
         help="Take the same spatial profile at all wavelengths, moved along the slit with the trace.",
+        applies_when=_FITTED,
     )
     fix_bad: bool = parameter(
         True,
@@ -63,6 +67,17 @@ class ExtractionParameters(SavedOutput):
         gt=0,
         le=1000,
         help="Pixels further from the scaled profile than this are outliers.",
+        applies_when=_FITTED,
+    )
+    profile_error: float = parameter(
+        0.005,
+        label="Relative error of the profile",
+        level="expert",
+        ge=0,
+        le=0.2,
+        help="Light beside the aperture radius, and in bad pixels, is inferred with the profile and not known better "
+        "than that; 0 as in earlier reductions.",
+        applies_when=_FITTED,
     )
 
 
@@ -82,7 +97,7 @@ def extract(image: Product, p: ExtractionParameters, run: Run) -> Product:
     """Extract the spectrum of each aperture, and add the transmission of the atmosphere."""
     require_planes(image, "WAVEPOS", "SLITPOS", "SPATIAL_MAP", "SPATIAL_PROFILE", "BADMASK", "APERTURE_MASK")
     task = _prepare(image, p)
-    spectra = extract_spectra(task, ExtractionRule(p.method, p.fix_bad, p.threshold))
+    spectra = extract_spectra(task, ExtractionRule(p.method, p.fix_bad, p.threshold, p.profile_error))
     missing = int(np.count_nonzero(spectra.failed))
     if missing:
         run.log(f"No usable pixel in {missing} columns; the spectrum is missing there.")

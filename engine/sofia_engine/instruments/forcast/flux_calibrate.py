@@ -37,6 +37,12 @@ __all__ = ["CalibrationParameters", "flux_calibrate"]
 LARGEST_BIAS_DIFFERENCE = 0.1
 UNKNOWN = -9999.0
 
+_DONE = {"skip": False}
+_CHOSEN = {"skip": False, "file": False}
+"""With which a model of the atmosphere is looked for."""
+_OPTIMIZED = {"skip": False, "file": False, "optimize": True}
+_SHIFTED = {"skip": False, "auto_shift": True, "shift": 0.0}
+
 
 class CalibrationParameters(SavedOutput):
     """Parameters of Calibrate Flux."""
@@ -47,6 +53,7 @@ class CalibrationParameters(SavedOutput):
         group="General",
         help="Also write the spectrum as rows of one array (wavelength, flux, error, transmission, response), code "
         "CAL.",
+        applies_when=_DONE,
     )
     skip: bool = parameter(
         False,
@@ -69,6 +76,7 @@ class CalibrationParameters(SavedOutput):
         group="General",
         pick="file",
         help="FITS file with rows wavelength (um), response (Me/s/Jy), error; empty for that of the date.",
+        applies_when=_DONE,
     )
     resolution: float | None = parameter(
         None,
@@ -77,6 +85,7 @@ class CalibrationParameters(SavedOutput):
         ge=0,
         le=1e6,
         help="Resolving power to which the atmosphere is smoothed; empty takes that of grism and slit.",
+        applies_when=_DONE,
     )
     optimize: bool = parameter(
         True,
@@ -85,6 +94,7 @@ class CalibrationParameters(SavedOutput):
         group="Telluric Correction",
         help="Choose among models of the atmosphere with different water vapour the one that leaves the smoothest "
         "spectrum; needs a folder of such models.",
+        applies_when=_CHOSEN,
     )
     folder: str = parameter(
         "$DPS_SHARE/calibrations/ATRAN/fits",
@@ -94,6 +104,7 @@ class CalibrationParameters(SavedOutput):
         pick="directory",
         help="Folder with models of the atmosphere; environment variables are replaced; if it does not exist the "
         "published model is taken.",
+        applies_when=_CHOSEN,
     )
     file: str = parameter(
         "",
@@ -102,6 +113,7 @@ class CalibrationParameters(SavedOutput):
         group="Telluric Correction",
         pick="file",
         help="Model of the atmosphere to use; empty chooses the nearest in altitude and zenith angle.",
+        applies_when=_DONE,
     )
     use_pwv: bool = parameter(
         False,
@@ -109,6 +121,7 @@ class CalibrationParameters(SavedOutput):
         label="Use WV values",
         group="Telluric Correction",
         help="Choose the model by the measured water vapour (WVZ_OBS) too.",
+        applies_when=_CHOSEN,
     )
     least_signal_to_noise: float = parameter(
         10.0,
@@ -118,12 +131,14 @@ class CalibrationParameters(SavedOutput):
         ge=0,
         le=1e6,
         help="Spectra with a lower median signal-to-noise ratio are not used to choose the model or to find a shift.",
+        applies_when=(_OPTIMIZED, _SHIFTED),
     )
     auto_shift: bool = parameter(
         True,
         label="Auto-shift wavelength to telluric spectrum",
         group="Wavelength Shift",
         help="Find the shift of the spectrum against the absorption of the atmosphere, and take it back.",
+        applies_when={"skip": False, "shift": 0.0},
     )
     shift_limit: float = parameter(
         2.0,
@@ -134,7 +149,7 @@ class CalibrationParameters(SavedOutput):
         gt=0,
         le=100,
         help="Shifts are looked for up to this size.",
-        applies_when={"auto_shift": True},
+        applies_when=_SHIFTED,
     )
     shift: float = parameter(
         0.0,
@@ -145,6 +160,7 @@ class CalibrationParameters(SavedOutput):
         ge=-100,
         le=100,
         help="Shift to apply instead of one that is looked for; positive moves features to longer wavelengths.",
+        applies_when=_DONE,
     )
     model_order: int = parameter(
         1,
@@ -153,6 +169,7 @@ class CalibrationParameters(SavedOutput):
         ge=0,
         le=10,
         help="Degree of the continuum that is fitted when shifts and models are compared.",
+        applies_when=(_OPTIMIZED, _SHIFTED),
     )
 
 

@@ -8,7 +8,7 @@ from astropy.io import fits
 
 from sofia_engine.errors import ParameterError
 from sofia_engine.instruments.forcast.frame import is_flux_standard
-from sofia_engine.instruments.forcast.standards import StandardPhotometry, measure_standard
+from sofia_engine.instruments.forcast.standards import StandardPhotometry, compatible_photometry, measure_standard
 from sofia_engine.instruments.imaging_calibration import load_tables, want_tables
 from sofia_engine.photometry.calibration import ImagingCalibration
 from sofia_engine.photometry.flux_calibration import beam_keywords, calibration_keywords, compare_with_model
@@ -24,6 +24,7 @@ __all__ = ["FluxCalibrationParameters", "fluxcal"]
 class FluxCalibrationParameters(SavedOutput, StandardPhotometry):
     """Parameters of Flux Calibrate."""
 
+    compatible: bool = compatible_photometry({"rerun_photometry": True})
     rerun_photometry: bool = parameter(
         False,
         key="rerun_phot",
@@ -35,6 +36,7 @@ class FluxCalibrationParameters(SavedOutput, StandardPhotometry):
         key="srcpos",
         label="Source position (x,y in pix)",
         help="Where to look for the standard, as x,y in pixels from 0; empty searches for it.",
+        applies_when={"rerun_photometry": True},
     )
     fit_size: int | None = parameter(
         None,
@@ -44,6 +46,7 @@ class FluxCalibrationParameters(SavedOutput, StandardPhotometry):
         ge=10,
         le=1000,
         help="Side of the square in which a profile is fitted; empty takes the one of the filter (138).",
+        applies_when={"rerun_photometry": True},
     )
     fwhm: float | None = parameter(
         None,
@@ -52,9 +55,13 @@ class FluxCalibrationParameters(SavedOutput, StandardPhotometry):
         gt=0,
         le=100,
         help="Expected full width at half maximum; empty takes the one of the filter (5.0).",
+        applies_when={"rerun_photometry": True},
     )
     profile: Literal["Moffat", "Gaussian"] = parameter(
-        "Moffat", label="Profile type", help="Profile that is fitted to the standard."
+        "Moffat",
+        label="Profile type",
+        help="Profile that is fitted to the standard.",
+        applies_when={"rerun_photometry": True},
     )
 
 

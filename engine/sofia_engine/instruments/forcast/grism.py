@@ -25,6 +25,7 @@ from sofia_engine.instruments.forcast.make_response import make_response
 from sofia_engine.instruments.forcast.merge_apertures import merge_apertures
 from sofia_engine.instruments.forcast.mode import find_camera, find_mode, find_spectral_element, is_grism, read_text
 from sofia_engine.instruments.forcast.nonlinearity import nonlin
+from sofia_engine.instruments.forcast.obstacles import find_detector_obstacles
 from sofia_engine.instruments.forcast.set_apertures import set_apertures
 from sofia_engine.instruments.forcast.spectral_map import specmap
 from sofia_engine.instruments.forcast.stack import stack
@@ -131,6 +132,7 @@ SPECTROSCOPY = Recipe(
     output_name=name_grism_product,
     load=load_spectrum,
     defaults=find_grism_defaults,
+    obstacles=find_detector_obstacles,
     columns=COLUMNS,
     old_types=LEGACY_TYPES,
     memory=_MEMORY,

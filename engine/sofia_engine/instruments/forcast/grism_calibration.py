@@ -43,8 +43,8 @@ class AddedStackParameters(StackParameters):
     subtract_background: bool = parameter(
         False, key="bgsub", label="Subtract residual background", level="hidden", help="Not used."
     )
-    center: PixelPair = section_center("Background")
-    size: PixelPair = section_size("Background")
+    center: PixelPair = section_center("Background", {"add_frames": False})
+    size: PixelPair = section_size("Background", {"add_frames": False})
 
 
 def _find_calibration_defaults(_header: fits.Header) -> Mapping[str, Mapping[str, Any]]:

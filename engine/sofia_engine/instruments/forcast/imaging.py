@@ -15,7 +15,7 @@ from sofia_engine.instruments.forcast.coadd import coadd
 from sofia_engine.instruments.forcast.droop import droop
 from sofia_engine.instruments.forcast.flux_calibration import fluxcal
 from sofia_engine.instruments.forcast.image_map import imgmap
-from sofia_engine.instruments.forcast.merge import UNSHIFTED, merge
+from sofia_engine.instruments.forcast.merge import merge
 from sofia_engine.instruments.forcast.mode import (
     find_camera,
     find_sky_mode,
@@ -24,9 +24,9 @@ from sofia_engine.instruments.forcast.mode import (
     is_grism,
     is_slit_image,
     read_text,
-    slit_is_in,
 )
 from sofia_engine.instruments.forcast.nonlinearity import nonlin
+from sofia_engine.instruments.forcast.obstacles import find_imaging_obstacles
 from sofia_engine.instruments.forcast.register import register
 from sofia_engine.instruments.forcast.stack import stack
 from sofia_engine.instruments.forcast.telluric import tellcor
@@ -34,7 +34,7 @@ from sofia_engine.instruments.forcast.undistort import undistort
 from sofia_engine.pipeline.memory_guard import MemoryNeed
 from sofia_engine.pipeline.recipe import Recipe
 
-__all__ = ["COLUMNS", "IMAGING", "MOSAIC", "RECIPES", "SLIT_IMAGE", "find_imaging_defaults", "find_imaging_obstacles"]
+__all__ = ["COLUMNS", "IMAGING", "MOSAIC", "RECIPES", "SLIT_IMAGE", "find_imaging_defaults"]
 
 COLUMNS = (
     "OBJECT", "OBSTYPE", "AOR_ID", "MISSN-ID", "DATE-OBS", "INSTCFG", "INSTMODE", "SKYMODE", "DETCHAN", "DICHROIC",
@@ -62,23 +62,6 @@ def find_imaging_defaults(header: fits.Header) -> Mapping[str, Mapping[str, Any]
         "merge": {"cormerge": "Centroid" if has_bright_source and mode != "C2NC4" else "No shift"},
         "coadd": {"skip_coadd": "SLIT" in read_text(header, "BORESITE")},
     }
-
-
-def find_imaging_obstacles(header: fits.Header) -> Mapping[str, Mapping[str, str]]:
-    """Return why parameters have no effect on an observation, by step and key.
-
-    Parameters
-    ----------
-    header : Header
-        Of the first input.
-    """
-    mode = find_sky_mode(header, planes=0)  # stacked images, too, do not tell how many planes they had
-    if mode in UNSHIFTED or slit_is_in(header):
-        reason = f"Images of mode {mode} are not shifted." if mode in UNSHIFTED else "Slit images are not shifted."
-        return {"merge": {"cormerge": reason, "exact_norm": reason}}
-    if mode != "NMC":
-        return {"merge": {"exact_norm": f"Only images of mode NMC hold two beams; these are of mode {mode or 'none'}."}}
-    return {}
 
 
 def _group(header: fits.Header) -> tuple[str, ...]:
@@ -150,6 +133,7 @@ MOSAIC = Recipe(
     group=_group,
     output_name=_name_product,
     defaults=find_imaging_defaults,
+    obstacles=find_imaging_obstacles,
     columns=COLUMNS,
     memory=_MEMORY,
 )

@@ -35,6 +35,7 @@ class LocationParameters(SavedOutput):
         ge=1,
         le=1000,
         help="Sources to be found, or apertures to be placed, if their positions are not given.",
+        applies_when={"method": "auto"},
     )
     input_position: str = parameter(
         "",
@@ -44,6 +45,7 @@ class LocationParameters(SavedOutput):
         picked_with={"method": "fix to input"},
         help="Positions up the slit; commas separate apertures, semicolons files (3,8;2,7); one list serves all files. "
         "With auto they are where the search starts.",
+        applies_when={"method": ("auto", "fix to input")},
     )
     fwhm: float = parameter(
         3.0,

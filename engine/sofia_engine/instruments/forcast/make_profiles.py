@@ -49,6 +49,9 @@ __all__ = [
     "make_spatial_profiles",
 ]
 
+_RECTIFIED = {"simulate": False, "test": False}
+"""With which published calibrations are used."""
+
 
 class ProfileParameters(SavedOutput):
     """Parameters of Make Profiles."""
@@ -67,6 +70,7 @@ class ProfileParameters(SavedOutput):
         label="Wave/space calibration file",
         pick="file",
         help="FITS cube with wavelength and slit position of every pixel; empty for that of the date.",
+        applies_when=_RECTIFIED,
     )
     slit_file: str = parameter(
         "",
@@ -74,6 +78,7 @@ class ProfileParameters(SavedOutput):
         label="Slit correction file",
         pick="file",
         help="FITS image of the size of a rectified image, by which it is divided; empty for that of the date.",
+        applies_when=_RECTIFIED,
     )
     fit_order: int = parameter(
         3,
@@ -95,6 +100,7 @@ class ProfileParameters(SavedOutput):
         ge=0,
         le=1,
         help="Columns where the atmosphere transmits less take no part in the profile; 0 takes all.",
+        applies_when=_RECTIFIED,
     )
     simulate: bool = parameter(
         False,
@@ -108,6 +114,7 @@ class ProfileParameters(SavedOutput):
         level="expert",
         help="Column: such that spectra have the right errors. Area: of earlier reductions, with which the errors of "
         "spectra are too large by a third.",
+        applies_when={"simulate": False},
     )
     profile_rows: Literal["bright", "all"] = parameter(
         "bright",

@@ -91,6 +91,7 @@ class MergeParameters(SavedOutput):
         level="expert",
         help="For matched chop and nod, divide by the number of beams that really overlap also outside the image that "
         "holds two of them. Earlier reductions count one too many there, so that sources look half as bright.",
+        applies_when={"method": ("Header shifts", "Centroid", "Cross-correlation")},
     )
 
 

@@ -25,7 +25,9 @@ class MergingParameters(SavedOutput):
     method: Literal["mean", "median"] = parameter(
         "mean", label="Combination method", help="Statistic of the spectra of all apertures."
     )
-    weighted: bool = parameter(True, label="Use weighted mean", help="Weight a mean by inverse variances.")
+    weighted: bool = parameter(
+        True, label="Use weighted mean", help="Weight a mean by inverse variances.", applies_when={"method": "mean"}
+    )
 
 
 @step(

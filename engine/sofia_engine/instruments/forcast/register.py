@@ -43,6 +43,7 @@ class RegisterParameters(SavedOutput):
         help="How the coordinates of the images are made to agree with the first: by the dithers in the header, by the "
         "position of the brightest source, by cross-correlation, by taking those of the first image for all, or "
         "not at all.",
+        applies_when={"offsets": False},
     )
     offsets: str = parameter(
         "",
@@ -58,6 +59,7 @@ class RegisterParameters(SavedOutput):
         gt=0,
         le=100,
         help="Expected full width at half maximum of the source, for the algorithm Centroid.",
+        applies_when={"offsets": False, "method": "Centroid"},
     )
     largest_shift: float = parameter(
         40.0,
@@ -67,6 +69,7 @@ class RegisterParameters(SavedOutput):
         gt=0,
         le=1000,
         help="Larger shifts found by cross-correlation are not believed, and the coordinates kept as they are.",
+        applies_when={"method": "Cross-correlation"},
     )
 
 

@@ -10,7 +10,7 @@ from astropy.io import fits
 from sofia_engine.header.merging import merge_headers
 from sofia_engine.instruments.forcast.configuration import merging_rules
 from sofia_engine.numerics.coadd import CombinationRule
-from sofia_engine.pipeline.parameters import parameter
+from sofia_engine.pipeline.parameters import Condition, parameter
 from sofia_engine.pipeline.run import Run
 from sofia_engine.product import Product
 
@@ -18,14 +18,18 @@ __all__ = ["Combination", "find_combination", "merge_product_headers", "rejectio
            "robust_switch"]  # fmt: skip
 
 
-def robust_switch(group: str = "") -> Any:
+def robust_switch(group: str = "", applies_when: Condition | Sequence[Condition] = ()) -> Any:
     """Return the parameter that switches rejection."""
     return parameter(
-        True, label="Robust combination", group=group, help="Leave out values that lie far from the others."
+        True,
+        label="Robust combination",
+        group=group,
+        help="Leave out values that lie far from the others.",
+        applies_when=applies_when,
     )
 
 
-def rejection_threshold(group: str = "") -> Any:
+def rejection_threshold(group: str = "", applies_when: Condition | Sequence[Condition] = ()) -> Any:
     """Return the parameter with the threshold of rejection."""
     return parameter(
         8.0,
@@ -35,10 +39,11 @@ def rejection_threshold(group: str = "") -> Any:
         gt=0,
         le=1000,
         help="Values further from the median than this many standard deviations of the stack are left out.",
+        applies_when=applies_when,
     )
 
 
-def rejection_rounds(group: str = "") -> Any:
+def rejection_rounds(group: str = "", applies_when: Condition | Sequence[Condition] = ()) -> Any:
     """Return the parameter with the largest number of rounds."""
     return parameter(
         5,
@@ -47,6 +52,7 @@ def rejection_rounds(group: str = "") -> Any:
         ge=1,
         le=100,
         help="Largest number of rounds of rejection.",
+        applies_when=applies_when,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from sofia_engine.pipeline.parameters import parameter
+from sofia_engine.pipeline.parameters import Condition, parameter
 
 __all__ = ["PixelPair", "parse_pair", "section_center", "section_size"]
 
@@ -37,7 +38,7 @@ PixelPair = Annotated[str, AfterValidator(_check_pair)]
 """Type of parameters that hold two numbers of pixels, ``x,y``."""
 
 
-def section_center(group: str = "") -> Any:
+def section_center(group: str = "", applies_when: Condition | Sequence[Condition] = ()) -> Any:
     """Declare the parameter for the center of the section."""
     return parameter(
         "128,128",
@@ -46,10 +47,11 @@ def section_center(group: str = "") -> Any:
         unit="pixels",
         group=group,
         help="Center x,y of the section of the detector in which the level of the background is measured, from 0.",
+        applies_when=applies_when,
     )
 
 
-def section_size(group: str = "") -> Any:
+def section_size(group: str = "", applies_when: Condition | Sequence[Condition] = ()) -> Any:
     """Declare the parameter for the size of the section."""
     return parameter(
         "190,190",
@@ -58,4 +60,5 @@ def section_size(group: str = "") -> Any:
         unit="pixels",
         group=group,
         help="Width and height x,y of the section of the detector in which the level of the background is measured.",
+        applies_when=applies_when,
     )

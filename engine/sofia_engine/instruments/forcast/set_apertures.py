@@ -37,6 +37,7 @@ class ApertureParameters(SavedOutput):
         True,
         label="Refit apertures for FWHM",
         help="Fit the width of the sources again; otherwise that of Locate Apertures is taken.",
+        applies_when=_OWN,
     )
     signs: str = parameter(
         "",
@@ -45,6 +46,7 @@ class ApertureParameters(SavedOutput):
         pick="aperture signs",
         picked_with=_OWN,
         help=f"1 for positive, -1 for negative sources; {_LISTS}",
+        applies_when=_OWN,
     )
     radii: str = parameter(
         "",
@@ -54,6 +56,7 @@ class ApertureParameters(SavedOutput):
         pick="aperture radii",
         picked_with=_OWN,
         help=f"Half width of the part of a source that optimal extraction uses; {_LISTS}",
+        applies_when=_OWN,
     )
     psf_radii: str = parameter(
         "",
@@ -63,6 +66,7 @@ class ApertureParameters(SavedOutput):
         pick="psf radii",
         picked_with=_OWN,
         help=f"Half width of all of a source; {_LISTS}",
+        applies_when=_OWN,
     )
     regions: str = parameter(
         "",
@@ -73,6 +77,7 @@ class ApertureParameters(SavedOutput):
         picked_with=_OWN,
         help="Parts of the slit without source as start-stop, such as 0-10,45-60; commas separate regions, semicolons "
         "files; empty chooses them from the profile.",
+        applies_when=_OWN,
     )
     edge_rule: Literal["coverage", "lower"] = parameter(
         "coverage",

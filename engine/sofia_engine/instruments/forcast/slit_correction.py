@@ -44,6 +44,9 @@ class NormalizationParameters(SavedOutput):
     )
 
 
+_SURFACE, _BY_COLUMN = {"method": "2D"}, {"method": "1D"}
+
+
 class SlitCorrectionParameters(SavedOutput):
     """Parameters of Make Slit Correction."""
 
@@ -52,15 +55,27 @@ class SlitCorrectionParameters(SavedOutput):
         label="Fit method",
         help="Fit one surface in wavelength and slit position, or a polynomial along the slit in each column.",
     )
-    weighted: bool = parameter(True, label="Weight by spectral error", help="Weight the surface by inverse variances.")
+    weighted: bool = parameter(
+        True, label="Weight by spectral error", help="Weight the surface by inverse variances.", applies_when=_SURFACE
+    )
     x_fit_order: int = parameter(
-        3, label="Fit order for X", ge=0, le=6, help="Highest power of the wavelength in the surface."
+        3,
+        label="Fit order for X",
+        ge=0,
+        le=6,
+        help="Highest power of the wavelength in the surface.",
+        applies_when=_SURFACE,
     )
     y_fit_order: int = parameter(
-        2, label="Fit order for Y", ge=0, le=6, help="Highest power of the row in the surface."
+        2, label="Fit order for Y", ge=0, le=6, help="Highest power of the row in the surface.", applies_when=_SURFACE
     )
     y_fit_order_1d: int = parameter(
-        2, label="Fit order for Y (1D)", ge=0, le=6, help="Degree of the polynomials of single columns."
+        2,
+        label="Fit order for Y (1D)",
+        ge=0,
+        le=6,
+        help="Degree of the polynomials of single columns.",
+        applies_when=_BY_COLUMN,
     )
     x_width: int = parameter(
         10,
@@ -69,6 +84,7 @@ class SlitCorrectionParameters(SavedOutput):
         ge=1,
         le=256,
         help="Columns over which the polynomials of single columns are averaged.",
+        applies_when=_BY_COLUMN,
     )
 
 

@@ -38,6 +38,13 @@ __all__ = ["StackParameters", "measure_background", "stack"]
 
 TO_MEGA = 1e-6
 
+_SUBTRACTING = {"add_frames": False}
+_MEASURING = (
+    {"add_frames": False, "subtract_background": True},
+    {"add_frames": False, "scale_background": True},
+)
+"""With which a level of the background is measured."""
+
 
 class StackParameters(SavedOutput):
     """Parameters of Stack Chops/Nods."""
@@ -59,6 +66,7 @@ class StackParameters(SavedOutput):
         label="Scale frames to common level",
         group="Background",
         help="Scale planes to the same background level before they are subtracted from each other.",
+        applies_when=_SUBTRACTING,
     )
     subtract_background: bool = parameter(
         True,
@@ -66,15 +74,17 @@ class StackParameters(SavedOutput):
         label="Subtract residual background",
         group="Background",
         help="Subtract the level that is left in the stacked image.",
+        applies_when=_SUBTRACTING,
     )
-    center: PixelPair = section_center("Background")
-    size: PixelPair = section_size("Background")
+    center: PixelPair = section_center("Background", applies_when=_MEASURING)
+    size: PixelPair = section_size("Background", applies_when=_MEASURING)
     statistic: Literal["median", "mode"] = parameter(
         "median",
         key="bgstat",
         label="Residual background statistic",
         group="Background",
         help="How the residual background is measured: median of the section, or its most frequent value.",
+        applies_when={"add_frames": False, "subtract_background": True},
     )
     jailbar_baseline: Literal["Running mean", "Running median", "Dark rows"] = parameter(
         "Running mean",
@@ -83,6 +93,7 @@ class StackParameters(SavedOutput):
         help="What is taken for sky and source below the stripes: a running mean over one period removes stripes of "
         "any strength, the running median of earlier reductions leaves part of them; both row by row. Dark rows: the "
         "stripes of rows without source are taken off all rows, which leaves spectra alone.",
+        applies_when={"clean_jailbars": True},
     )
 
 

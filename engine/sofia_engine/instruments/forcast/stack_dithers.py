@@ -32,14 +32,23 @@ class DitherParameters(SavedOutput):
         False,
         label="Ignore dither information from header",
         help="Combine all images, whatever their dither position (DTHINDEX).",
+        applies_when={"skip": False},
     )
     method: Literal["mean", "median", "sum"] = parameter(
-        "mean", label="Combination method", help="Statistic of the images of a dither position."
+        "mean",
+        label="Combination method",
+        help="Statistic of the images of a dither position.",
+        applies_when={"skip": False},
     )
-    weighted: bool = parameter(True, label="Use weighted mean", help="Weight a mean by inverse variances.")
-    robust: bool = robust_switch()
-    threshold: float = rejection_threshold()
-    maxiters: int = rejection_rounds()
+    weighted: bool = parameter(
+        True,
+        label="Use weighted mean",
+        help="Weight a mean by inverse variances.",
+        applies_when={"skip": False, "method": "mean"},
+    )
+    robust: bool = robust_switch(applies_when={"skip": False})
+    threshold: float = rejection_threshold(applies_when={"skip": False, "robust": True})
+    maxiters: int = rejection_rounds(applies_when={"skip": False, "robust": True})
 
 
 @step(

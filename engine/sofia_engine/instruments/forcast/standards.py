@@ -1,28 +1,35 @@
 """Photometry of flux standards inside other steps."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sofia_engine.errors import SofiaDeskError
 from sofia_engine.photometry.calibration import ImagingCalibration
 from sofia_engine.photometry.measurement import Photometry, PhotometryParameters, measure_source
-from sofia_engine.pipeline.parameters import Parameters, parameter
+from sofia_engine.pipeline.parameters import Condition, Parameters, parameter
 from sofia_engine.pipeline.run import Run
 from sofia_engine.product import Product
 
-__all__ = ["StandardPhotometry", "measure_standard"]
+__all__ = ["StandardPhotometry", "compatible_photometry", "measure_standard"]
 
 
-class StandardPhotometry(Parameters):
-    """Mix-in of the steps that measure flux standards."""
-
-    compatible: bool = parameter(
+def compatible_photometry(applies_when: Condition | Sequence[Condition] = ()) -> Any:
+    """Return the parameter that asks for the photometry of earlier reductions."""
+    return parameter(
         False,
         key="phot_compat",
         label="Compatible photometry",
         level="expert",
         help="Write the photometry of standards as earlier reductions did: the two widths exchanged, and the sky per "
         "pixel with the areas of aperture and ring mixed up.",
+        applies_when=applies_when,
     )
+
+
+class StandardPhotometry(Parameters):
+    """Mix-in of the steps that measure flux standards."""
+
+    compatible: bool = compatible_photometry()
 
 
 def measure_standard(

@@ -47,6 +47,8 @@ _CUBIC_EVERYWHERE = replace(CUBIC, extrapolate=True)
 SEARCH_MARGIN = 10
 """Pixels inside the border in which no source is looked for."""
 
+_DONE = {"skip": False}
+
 
 class UndistortParameters(SavedOutput):
     """Parameters of Correct Distortion."""
@@ -58,11 +60,13 @@ class UndistortParameters(SavedOutput):
         pick="file",
         help="Table of the measured positions of the pinhole mask, from which the distortion is modelled; empty takes "
         "the one for the date of the observation.",
+        applies_when=_DONE,
     )
     extrapolate: bool = parameter(
         True,
         label="Extrapolate solution",
         help="Correct the whole image; otherwise pixels outside the area of the pinholes become NaN.",
+        applies_when=_DONE,
     )
     skip: bool = parameter(
         False,
@@ -77,6 +81,7 @@ class UndistortParameters(SavedOutput):
         level="expert",
         help="Least squares minimises the distances of the pinholes. Total least squares is the model of earlier "
         "reductions; it differs by up to 0.3 pixel in the corners.",
+        applies_when=_DONE,
     )
     round_crpix: bool = parameter(
         False,
@@ -84,6 +89,7 @@ class UndistortParameters(SavedOutput):
         level="expert",
         help="Round the new reference pixel to whole pixels, as earlier reductions did; coordinates are then wrong by "
         "up to half a pixel (0.38 arcsec).",
+        applies_when=_DONE,
     )
     conserve_flux: bool = parameter(
         False,
@@ -91,6 +97,7 @@ class UndistortParameters(SavedOutput):
         level="expert",
         help="Multiply by the area of detector that each corrected pixel shows. Otherwise sources come out too bright, "
         "by up to one percent, where pixels see more sky; published calibration factors were derived that way.",
+        applies_when=_DONE,
     )
 
 
