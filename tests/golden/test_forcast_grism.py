@@ -26,6 +26,7 @@ AS_PUBLISHED = {
     "combine_spectra": {"response_error": "independent"},
     "make_profiles": {"error_rule": "area", "profile_rows": "all"},
     "set_apertures": {"edge_rule": "lower"},
+    "extract_spectra": {"profile_error": 0.0},
 }
 SETS = ("forcast_gri_g063", "forcast_gri_std", "forcast_gri_scan")
 OUR_OWN = {"BGORDER", "PCOUNT", "GCOUNT"}
@@ -44,7 +45,7 @@ class Reduced:
         return [(self.folder / path.name.removesuffix(".gz"), path) for path in sorted(self.expected.glob("*.fits.gz"))]
 
     def pair(self, code):
-        return next(pair for pair in self.pairs() if f"_{code}_" in pair[0].name)
+        return next(pair for pair in self.pairs() if f"_{code}" in pair[0].name)
 
 
 @pytest.fixture(
@@ -114,15 +115,16 @@ def test_that_wavelengths_traces_and_curves_agree(reduced):
 
 
 def test_that_spectra_agree(reduced):
-    limits = {"forcast_gri_g063": 1.1e-2, "forcast_gri_std": 1e-2, "forcast_gri_scan": 1e-2}  # record 33
+    limits = {"forcast_gri_g063": 1.2e-2, "forcast_gri_std": 1.1e-2, "forcast_gri_scan": 1e-2}  # records 33 and 35
     if reduced.compatible:
         limits = {"forcast_gri_g063": 4e-3, "forcast_gri_std": 1e-2, "forcast_gri_scan": 4e-3}
     for ours, theirs in reduced.pairs():
         product, expected = Product.read(ours), Product.read(theirs)
         name = "SPECTRAL_FLUX" if "SPECTRAL_FLUX" in expected.planes else "RESPONSE"
         if name in expected.planes and "RIM" not in ours.name:
-            single = "_RSP_" in ours.name or ("_IRS_" in ours.name and not reduced.compatible)
-            limit = 1.8e-2 if single else limits[reduced.name]  # columns beside bad pixels: record 33
+            limit = limits[reduced.name]
+            if "_RSP_" in ours.name or ("_IRS_" in ours.name and not reduced.compatible):
+                limit = 1.8e-2 if reduced.compatible else 1.4e-2  # columns beside bad pixels: records 33 and 35
             assert difference(product[name], expected[name]) < limit, ours.name
             assert median_ratio(product[name], expected[name]) == pytest.approx(1, abs=2e-3), ours.name
 
@@ -166,7 +168,8 @@ def test_that_the_quoted_error_of_the_combined_spectrum_covers_the_difference_fr
     clear = (spectrum["TRANSMISSION"] > 0.6) & (np.abs(spectrum["WAVEPOS"] - 6.985) > 0.1)
     pull = ((spectrum["SPECTRAL_FLUX"] - true) / spectrum["SPECTRAL_ERROR"])[clear][5:-5]
     scatter = 1.4826 * np.median(np.abs(pull - np.median(pull)))
-    assert (scatter > 1.2) if reduced.compatible else (0.8 < scatter < 1.15)
+    # the truth was made with the very response whose error is quoted, so the scatter may be less than the error
+    assert (scatter > 1.2) if reduced.compatible else (0.6 < scatter < 1.1)
 
 
 def test_that_the_response_agrees(reduced):
@@ -178,24 +181,42 @@ def test_that_the_response_agrees(reduced):
         assert np.array_equal(np.isfinite(product[1]), np.isfinite(expected[1]))
 
 
-def test_that_responses_are_nearer_to_the_truth_where_they_differ_from_the_published(reduced, reference_store):
-    """A blob of bad pixels on the trace; the published spectra are off by some per cent there, ours by noise."""
+@pytest.mark.parametrize("code", ["RSP_0001", "IRS_0001-0002"])
+def test_that_responses_are_nearer_to_the_truth_where_they_differ_from_the_published(reduced, reference_store, code):
+    """A blob of bad pixels on the trace; the published spectra are off by over a per cent there, ours by noise."""
     needs(reduced, "forcast_gri_std")
     if reduced.compatible:
         pytest.skip("the published treatment of bad pixels is not repeated")
     true = fits.getdata(reference_store.get(ReferenceRequest(
         "FORCAST", "response", 20210705, {"spectel": "FOR_G111", "slit": "FOR_LS24"}
     )))  # fmt: skip
-    ours, theirs = (
-        fits.getdata(path) for path in next(pair for pair in reduced.pairs() if "_RSP_0001" in pair[0].name)
-    )
+    ours, theirs = (fits.getdata(path) for path in reduced.pair(code))
     ratios = [product[1] / np.interp(product[0], true[0], true[1]) for product in (ours, theirs)]
     trend = median_filter(np.nan_to_num(np.mean(ratios, axis=0), nan=1.0), 61)
-    off = np.abs(ours[1] - theirs[1]) > 1e-2 * np.nanpercentile(theirs[1], 99.9)
+    off = (ours[3] > 0.6) & (np.abs(ours[1] - theirs[1]) > 1e-2 * np.nanpercentile(theirs[1], 99.9))
     assert 10 <= np.count_nonzero(off) <= 25
     rms = [float(np.sqrt(np.mean((ratio / trend - 1)[off] ** 2))) for ratio in ratios]
-    assert rms[0] < 0.01  # the noise of a column is 0.3 per cent, that of the atmosphere 0.7
-    assert rms[1] > 0.015
+    assert rms[0] < 0.008  # the noise of a column is 0.3 per cent
+    assert rms[1] > 0.011
+
+
+def test_that_spectra_are_nearer_to_the_truth_where_they_differ_from_the_published(reduced, golden):
+    """The same blob in G063, and the profile that follows the blur of rectification: records 33 and 35."""
+    needs(reduced, "forcast_gri_g063")
+    if reduced.compatible:
+        pytest.skip("the published profile is used")
+    wavelength, flux = np.loadtxt(golden / reduced.name / "truth.csv").T
+    ours, theirs = (Product.read(path) for path in reduced.pair("CRM_0001"))
+    spectra = [product["SPECTRAL_FLUX"] for product in (ours, theirs)]
+    ratios = [spectrum / np.interp(ours["WAVEPOS"], wavelength, flux) for spectrum in spectra]
+    clear = (ours["TRANSMISSION"] > 0.6) & np.isfinite(spectra).all(axis=0)
+    clear &= np.abs(ours["WAVEPOS"] - 6.985) > 0.1  # the line is sharper in the table of the truth
+    clear[:6] = clear[-6:] = False
+    off = clear & (np.abs(spectra[0] - spectra[1]) > 1e-2 * np.nanpercentile(spectra[1], 99.9))
+    assert 5 <= np.count_nonzero(off) <= 15
+    for columns, factor in ((off, 0.5), (clear, 0.75)):
+        rms = [np.sqrt(np.mean((ratio / np.nanmedian(ratios[0]) - 1)[columns] ** 2)) for ratio in ratios]
+        assert rms[0] < factor * rms[1]
 
 
 def test_that_the_published_stack_has_a_median_filter_that_knows_no_missing_pixels(golden, reference_store, tmp_path):

@@ -10,6 +10,7 @@ from sofia_engine.spectroscopy.calibration import (
     Response,
     add_response_error,
     calibrate,
+    estimate_sampling_error,
     find_calibration_error,
     interpolate_response,
     separate_response_error,
@@ -99,3 +100,21 @@ def test_that_the_error_of_the_response_can_be_taken_out_and_put_back():
     np.testing.assert_array_equal(separate_response_error([1.0], [0.01], [0.5]), [0.0])
     calibrated, error = calibrate([2.0], [0.1], [0.5], Response(np.array([4.0]), np.array([0.2])))
     np.testing.assert_allclose(separate_response_error(calibrated, error, 0.05), [0.1 / 2.0])
+
+
+def test_that_the_sampling_error_is_what_blur_does_to_a_parabola():
+    """Blur of variance v adds v/2 times the second derivative, exactly for a parabola."""
+    x = np.arange(-5.0, 6.0)
+    curve = 100 + 3 * x**2
+    share = estimate_sampling_error(curve, 0.08)
+    np.testing.assert_allclose(share[1:-1], (0.08 / 2 * 6 / curve)[1:-1], rtol=1e-12)
+    assert share[0] == share[-1] == 0
+    assert estimate_sampling_error(-curve, 0.08)[5] == share[5]
+
+
+def test_that_the_sampling_error_of_what_is_missing_is_zero():
+    curve = np.array([1.0, 2.0, np.nan, 4.0, 0.0, 1.0, 3.0])
+    share = estimate_sampling_error(curve, 1.0)
+    assert np.isfinite(share).all()
+    assert (share[1:5] == 0).all()
+    assert (estimate_sampling_error(np.arange(9.0) ** 2, 0.0) == 0).all()

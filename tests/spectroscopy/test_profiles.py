@@ -95,3 +95,33 @@ def test_that_the_median_profile_follows_a_moving_trace():
     assert np.abs(profile - expected).max() < 0.01 * expected.max()
     still = np.repeat(np.nanmedian(image, axis=1)[:, np.newaxis], 120, axis=1)
     assert np.abs(still / still.sum(axis=0) - expected).max() > 0.3 * expected.max()
+
+
+def test_that_the_map_follows_the_blur_of_the_pixels():
+    """A source seen through pixels whose blur goes up and down faster than a cubic can follow."""
+    ripple = 0.125 * (1 + np.sin(np.arange(80) / 2.5))
+    widths = np.sqrt((2.0 / 0.768) ** 2 + ripple) * 0.768
+    image = bell(20.0, widths) / widths * 50.0
+    blur = np.broadcast_to(ripple, image.shape)
+    true = image / image.sum(axis=0)
+    off = [np.abs(found.map / found.map.sum(axis=0) - true).max() for found in (
+        make_profiles(image, WAVE, ProfileRule(subtract_background=False)),
+        make_profiles(image, WAVE, ProfileRule(subtract_background=False), blur=blur),
+    )]  # fmt: skip
+    assert off[1] < 0.1 * off[0]
+
+
+def test_that_smooth_blur_leaves_the_map_as_it_was():
+    image = np.repeat(bell(20.0) * 50.0, WAVE.size, axis=1)
+    blur = np.broadcast_to(0.1 + 0.05 * (WAVE - 6.5) ** 3, image.shape)
+    plain, found = (make_profiles(image, WAVE, blur=given) for given in (None, blur))
+    np.testing.assert_allclose(found.map, plain.map, atol=1e-12)
+
+
+def test_that_missing_rows_stay_missing_when_the_map_follows_the_blur():
+    image = bell(20.0) * np.ones(80)
+    image[7] = np.nan
+    blur = np.broadcast_to(0.1 * np.sin(np.arange(80)), image.shape)
+    found = make_profiles(image, WAVE, blur=blur)
+    assert np.isnan(found.map[7]).all()
+    assert np.isfinite(found.map[[5, 6, 8, 9]]).all()

@@ -170,3 +170,40 @@ def test_that_the_box_of_an_order_is_cut_out():
     np.testing.assert_array_equal(out.slit, [1, 1.5, 2])
     with pytest.raises(StepError, match="order 5"):
         cut_order(x, y, mask, CalibrationMaps(x, y), 5)
+
+
+def test_that_the_blur_is_that_of_the_raw_pixels_under_a_rectified_one():
+    """Rows on rows have the variance of one pixel; a share f of the next row adds f (1 - f)."""
+    y, x = np.indices((40, 208), dtype=float)
+    maps = CalibrationMaps(5 + 0.1 * x, 2.0 * (y + x / 100))
+    rectify = plan_rectification(np.ones(y.shape), maps, RectificationRule(2.0, degree=1))
+    blur = rectify.blur[15, :100] / 4.0  # the rows move by one over 100 columns
+    assert blur.min() == pytest.approx(1 / 12, abs=1e-2)
+    assert blur.max() == pytest.approx(1 / 12 + 1 / 4, abs=1e-3)
+    assert blur.mean() == pytest.approx(1 / 12 + 1 / 6, abs=1e-3)
+
+
+def test_that_columns_are_where_the_map_has_their_wavelengths():
+    """A dispersion that cubic polynomials cannot follow; light of one wavelength lands in its column."""
+    y, x = np.indices((40, 200), dtype=float)
+    wave = 5.0 + 0.01 * (x + 2.5 * np.sin(x / 30.0) + 0.03 * y)
+    maps = CalibrationMaps(wave, 0.8 * y)
+    places = []
+    for exact in (False, True):
+        rectify = plan_rectification(np.ones(y.shape), maps, RectificationRule(0.8, exact_wavelengths=exact))
+        weights = rectify.overlap.areas
+        found = (weights * wave.ravel()[rectify.overlap.pixels]).sum(axis=0) / weights.sum(axis=0)
+        places.append(np.abs(found - rectify.wavelength).max() / 0.01)
+    assert places[0] > 0.5
+    assert places[1] < 0.1
+
+
+def test_that_columns_beyond_the_map_move_with_their_neighbours():
+    y, x = np.indices((40, 60), dtype=float)
+    wave = 5.0 + 0.01 * (x + np.sin(x / 8.0))
+    wave[30:] = np.nan
+    mask = np.where(np.isfinite(wave), 1, 0)
+    rectify = plan_rectification(mask, CalibrationMaps(wave, 0.8 * y), RectificationRule(0.8, row_margin=0))
+    out = rectify(np.ones(y.shape), np.ones(y.shape))
+    assert np.isfinite(out.blur).all()
+    assert np.isfinite(out.flux).mean() > 0.9

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
     from sofia_engine.numerics.arrays import FloatArray
 
-__all__ = ["Response", "calibrate", "find_calibration_error", "interpolate_response", "spread_responses"]
+__all__ = [
+    "Response",
+    "calibrate",
+    "estimate_sampling_error",
+    "find_calibration_error",
+    "interpolate_response",
+    "spread_responses",
+]
 
 SAME_WAVELENGTH = 1e-10
 """Relative difference of wavelengths that are equal but for rounding."""
@@ -102,6 +109,31 @@ def add_response_error(flux: ArrayLike, noise: ArrayLike, share: ArrayLike) -> F
     """Error of a calibrated flux from its noise and the relative error of the response."""
     total: FloatArray = np.hypot(noise, np.asarray(share, dtype=np.float64) * np.asarray(flux, dtype=np.float64))
     return total
+
+
+def estimate_sampling_error(through: ArrayLike, ripple: float) -> FloatArray:
+    """Relative error where a curve bends, for spectra whose columns are not all equally sharp.
+
+    Parameters
+    ----------
+    through : (nw,) array_like
+        Transmission times response at the columns; NaN is missing.
+    ripple : float
+        Standard deviation of the blur over the columns (a variance, columns squared), see
+        `sofia_engine.spectroscopy.rectification.Rectifier.ripple`.
+
+    Returns
+    -------
+    (nw,) ndarray
+        Half the ripple times the second difference, over the curve: blur by a variance v changes a curve by v/2 times
+        its second derivative. 0 where it is not known.
+    """
+    curve = np.asarray(through, dtype=np.float64)
+    bend = np.zeros(curve.shape)
+    bend[1:-1] = curve[2:] - 2 * curve[1:-1] + curve[:-2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = 0.5 * ripple * np.abs(bend / curve)
+    return np.where(np.isfinite(share), share, 0.0)
 
 
 def separate_response_error(flux: ArrayLike, error: ArrayLike, share: ArrayLike) -> FloatArray:

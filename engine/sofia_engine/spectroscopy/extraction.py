@@ -38,11 +38,15 @@ class ExtractionRule:
         Replace bad pixels and outliers by the profile scaled to the good pixels of the column.
     threshold : float
         Pixels of a column further from the scaled profile than this are outliers.
+    profile_error : float
+        Relative error of the profile. Light outside the inner aperture (optimal extraction), and of pixels that are
+        bad or outliers, is inferred from the rest with the profile and not known better than that.
     """
 
     method: Literal["optimal", "standard"] = "optimal"
     fix_bad: bool = True
     threshold: float = 10.0
+    profile_error: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,10 +168,13 @@ def extract_spectra(task: ExtractionTask, rule: ExtractionRule | None = None) ->
         if rule.fix_bad:
             fixed = ~good & np.isfinite(model) & np.isfinite(noise)
             flux, variance = np.where(fixed, model, flux), np.where(fixed, noise, variance)
-    spectra = [
-        _extract(flux, variance, good, task, read_aperture(task.mask, k), sign, rule.method)
-        for k, sign in enumerate(task.signs, start=1)
-    ]
+    spectra = []
+    for k, sign in enumerate(task.signs, start=1):
+        aperture = read_aperture(task.mask, k)
+        measured = ~fixed if rule.method == "standard" else aperture.inner & good
+        values, noise, failed = _extract(flux, variance, good, task, aperture, sign, rule.method)
+        inferred = _find_share(~measured, task.profile, aperture, sign)
+        spectra.append((values, noise + (rule.profile_error * inferred * values) ** 2, failed))
     for k, sign in enumerate(task.signs, start=1):
         flux = np.where(read_aperture(task.mask, k).psf > 0, sign * flux, flux)
     values, noise, failed = (np.stack(part) for part in zip(*spectra, strict=True))
@@ -218,6 +225,14 @@ def _extract(
         noise = noise + task.background.add(coefficients)
     failed = empty if method == "optimal" else np.zeros_like(empty)
     return np.where(empty, np.nan, values), np.where(empty, np.nan, np.maximum(noise, 0.0)), failed
+
+
+def _find_share(chosen: BoolArray, profile: FloatArray, aperture: ApertureWeights, sign: int) -> FloatArray:
+    """Share (nw) of the light of an aperture that falls on chosen pixels."""
+    light = aperture.psf * np.maximum(sign * np.nan_to_num(profile), 0.0)
+    total = light.sum(axis=0)
+    share: FloatArray = np.where(chosen, light, 0.0).sum(axis=0) / np.where(total > 0, total, np.inf)
+    return share
 
 
 def _weigh(

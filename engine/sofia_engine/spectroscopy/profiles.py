@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["ProfileRule", "SpatialProfile", "follow_trace", "make_profiles"]
 
 BRIGHT = 0.1
+_SECOND_DERIVATIVE = np.array([-1.0, 16.0, -30.0, 16.0, -1.0]) / 12.0
 _ALONG_SLIT = Interpolation(order=3, edge="nearest", extrapolate=True, minimum_weight=0.9)
 
 
@@ -70,7 +71,11 @@ class SpatialProfile:
 
 
 def make_profiles(
-    image: ArrayLike, wavelength: ArrayLike, rule: ProfileRule | None = None, transmission: ArrayLike | None = None
+    image: ArrayLike,
+    wavelength: ArrayLike,
+    rule: ProfileRule | None = None,
+    transmission: ArrayLike | None = None,
+    blur: ArrayLike | None = None,
 ) -> SpatialProfile:
     """Find the spatial profiles of a rectified image.
 
@@ -84,11 +89,19 @@ def make_profiles(
         Degree and thresholds.
     transmission : (nw,) array_like, optional
         Of the atmosphere; NaN counts as 0.
+    blur : (ns, nw) array_like, optional
+        Variance along the slit, in rows squared, that the pixels of the image add to the profile. Where it changes
+        faster along the spectrum than the polynomials can follow, the map is widened and narrowed by it.
 
     Raises
     ------
     StepError
         If the image has no signal to make a profile of.
+
+    Notes
+    -----
+    A profile P seen through pixels that add the variance v to its width becomes P + v/2 P'', to second order. The
+    polynomials hold what is smooth in v; the rest is added with the second derivative of the smooth map.
 
     References
     ----------
@@ -112,7 +125,28 @@ def make_profiles(
     fits = fit_rows(x, normalized, rule.degree, threshold=rule.threshold)
     missing = np.flatnonzero(~np.isfinite(median))
     warnings = (f"The spatial profile has no value in {missing.size} rows.",) if missing.size else ()
-    return SpatialProfile(median, fits(x), warnings)
+    smooth = fits(x)
+    if blur is not None:
+        smooth = smooth + 0.5 * _leave_ripple(np.asarray(blur, dtype=np.float64), rule.degree) * _bend(smooth)
+    return SpatialProfile(median, smooth, warnings)
+
+
+def _leave_ripple(values: FloatArray, degree: int) -> FloatArray:
+    """Rows without their polynomials of a degree."""
+    basis = np.polynomial.legendre.legvander(np.linspace(-1.0, 1.0, values.shape[1]), degree)
+    orthogonal = np.linalg.qr(basis)[0]
+    ripple: FloatArray = values - (values @ orthogonal) @ orthogonal.T
+    return ripple
+
+
+def _bend(profile: FloatArray) -> FloatArray:
+    """Second derivative along the slit, per row squared, from five rows; 0 where one of them is missing."""
+    padded = np.pad(profile, ((2, 2), (0, 0)), constant_values=np.nan)
+    rows = profile.shape[0]
+    bend = np.zeros(profile.shape)
+    for k, weight in enumerate(_SECOND_DERIVATIVE):
+        bend += weight * padded[k : k + rows]
+    return np.nan_to_num(bend)
 
 
 def follow_trace(image: ArrayLike, rows: ArrayLike) -> FloatArray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from sofia_engine.errors import InputError, StepError
+from sofia_engine.numerics.interpolation import Interpolation, interpolate_image
 from sofia_engine.numerics.polygons import PixelOverlap, overlap_grid
 from sofia_engine.numerics.polynomials import fit_polynomial
 
@@ -28,6 +29,11 @@ __all__ = [
 ]
 
 ErrorRule = Literal["column", "area"]
+WHOLE = Interpolation(order=1, minimum_weight=0.999)
+"""Between the pixels of a map, where none is missing."""
+NEWTON_STEPS = 3
+LARGEST_STEP = 2.0
+"""Columns by which one step of Newton's method may move a vertex."""
 
 EDGE_PIXELS = 2.0
 """Vertices closer than this to the first or last pixel of the detector are left out: cubic maps bend there."""
@@ -56,6 +62,8 @@ class RectificationRule:
         ``column``: variances such that sums along the slit have the right variance; errors of neighbouring columns
         are then correlated (see `RectifiedImage.correlation`). ``area``: sum of area times variance, which gives
         sums over many rows and columns the right variance, and single columns too large a one.
+    exact_wavelengths : bool
+        Move the columns of the grid from where the polynomials put them to where the map has their wavelengths.
     """
 
     slit_step: float
@@ -65,6 +73,7 @@ class RectificationRule:
     bad_fraction: float = 0.2
     missing_fraction: float = 0.02
     error: ErrorRule = "column"
+    exact_wavelengths: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +95,10 @@ class RectifiedImage:
     correlation : float
         Factor by which the error of a sum over many columns exceeds the root of the summed variances (drizzle's noise
         correlation ratio, Fruchter & Hook 2002, PASP 114, 144); 1 for independent columns.
+    blur : (ns, nw) ndarray, optional
+        See `Rectifier.blur`.
+    ripple : float
+        See `Rectifier.ripple`.
     """
 
     flux: FloatArray
@@ -94,6 +107,8 @@ class RectifiedImage:
     wavelength: FloatArray
     slit: FloatArray
     correlation: float = 1.0
+    blur: FloatArray | None = None
+    ripple: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +125,13 @@ class Rectifier:
         Centres of the columns and rows.
     shape : (int, int)
         Shape of the raw image.
+    blur : (ns, nw) ndarray
+        Variance along the slit of the light that a rectified pixel collects, unit of the slit map squared: that of
+        one raw pixel where rows lie on rows, four times as much where they lie half-way between. Where raw rows run
+        across rectified ones it goes up and down along the spectrum, and the width of the source's profile with it.
+    ripple : float
+        Standard deviation, over the pixels, of the variance along the wavelength of what each collects, columns
+        squared: how much sharper some columns show a feature than others.
     """
 
     overlap: PixelOverlap
@@ -118,6 +140,8 @@ class Rectifier:
     slit: FloatArray
     shape: tuple[int, int]
     rule: RectificationRule
+    blur: FloatArray
+    ripple: float
 
     def __call__(self, image: ArrayLike, variance: ArrayLike) -> RectifiedImage:
         """Rectify an image.
@@ -154,7 +178,8 @@ class Rectifier:
         single = self.overlap.sum_pixels(noise, self.overlap.areas * self.shares)
         ratio = full.sum() / single.sum() if single.sum() > 0 else 1.0
         used, correlation = (full, 1.0) if self.rule.error == "area" else (single, float(np.sqrt(ratio)))
-        return RectifiedImage(signal, used * scale**2, bad, self.wavelength, self.slit, correlation)
+        return RectifiedImage(signal, used * scale**2, bad, self.wavelength, self.slit, correlation, self.blur,
+                              self.ripple)  # fmt: skip
 
 
 def plan_rectification(mask: ArrayLike, maps: CalibrationMaps, rule: RectificationRule, number: int = 1) -> Rectifier:
@@ -180,7 +205,9 @@ def plan_rectification(mask: ArrayLike, maps: CalibrationMaps, rule: Rectificati
     -----
     Pixel coordinates are fitted as polynomials of wavelength and slit position over the pixels of the order, and
     evaluated at the vertices of the grid; a rectified pixel is the quadrilateral between four vertices. Flux is
-    distributed by area, as in Smith et al. 2007, PASP, 119, 1133.
+    distributed by area, as in Smith et al. 2007, PASP, 119, 1133. Cubic polynomials miss the wavelengths of some
+    published maps by up to half a column (G063 of 2020), one by 1.5, so columns are then moved to where the map itself
+    has their wavelength; the size of the grid stays as published.
     """
     order = np.asarray(mask) == number
     order &= np.isfinite(maps.wavelength) & np.isfinite(maps.slit)
@@ -198,9 +225,38 @@ def plan_rectification(mask: ArrayLike, maps: CalibrationMaps, rule: Rectificati
     y_vertices, x_vertices = (vertices[rows, columns] + 0.5 for vertices in grid)
     if min(y_vertices.shape) < 2:
         raise StepError(f"Problem in rectification: the grid of order {number} lies outside the detector.")
+    if rule.exact_wavelengths:
+        x_vertices = _meet_wavelengths(x_vertices, y_vertices, maps.wavelength, wave_vertices[columns])
     overlap = overlap_grid(x_vertices, y_vertices, order.shape)
     centers = wave_vertices[columns][:-1] + step / 2, slit_vertices[rows][:-1] + rule.slit_step / 2
-    return Rectifier(overlap, _share_columns(overlap, order.size), *centers, order.shape, rule)
+    blur = _measure_blur(overlap, maps.slit, centers[1][:, np.newaxis])
+    ripple = float(np.std(_measure_blur(overlap, maps.wavelength, centers[0]))) / step**2
+    return Rectifier(overlap, _share_columns(overlap, order.size), *centers, order.shape, rule, blur, ripple)
+
+
+def _meet_wavelengths(x: FloatArray, y: FloatArray, wave_map: FloatArray, wavelength: FloatArray) -> FloatArray:
+    """Columns (pixel edges are whole numbers) at which the map has the wavelengths, by Newton's method along its rows.
+
+    Where the map ends, vertices move as their neighbours along the slit do.
+    """
+    slope = np.gradient(wave_map, axis=1)
+    moved = x.copy()
+    for _ in range(NEWTON_STEPS):
+        place = np.stack([y, moved]) - 0.5
+        here, rise = (interpolate_image(part, place, WHOLE) for part in (wave_map, slope))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = (wavelength - here) / rise
+        moved = moved + np.clip(step, -LARGEST_STEP, LARGEST_STEP)
+    return x + _extend(moved - x)
+
+
+def _extend(values: FloatArray) -> FloatArray:
+    """Columns with their NaNs replaced by the nearest other value of the column; 0 if there is none."""
+    rows, known, whole = np.arange(len(values)), np.isfinite(values), np.nan_to_num(values)
+    for column in np.flatnonzero(~known.all(axis=0) & known.any(axis=0)):
+        there = known[:, column]
+        whole[:, column] = np.interp(rows, rows[there], values[there, column])
+    return whole
 
 
 def _count_steps(length: float, step: float) -> int:
@@ -230,6 +286,23 @@ def _share_columns(overlap: PixelOverlap, pixel_count: int) -> FloatArray:
     sums = np.bincount(keys.ravel(), overlap.areas.ravel(), minlength=overlap.total.shape[1] * pixel_count)
     shares: FloatArray = sums[keys]
     return shares
+
+
+def _measure_blur(overlap: PixelOverlap, plane: FloatArray, centers: FloatArray) -> FloatArray:
+    """Variance of a map over what each rectified pixel collects: spread of its raw pixels, and their own size."""
+    along, across = np.gradient(plane)
+    own = np.nan_to_num((across**2 + along**2) / 12).ravel()
+    place, there = np.nan_to_num(plane).ravel(), np.isfinite(plane).ravel()
+    weight, mean, square = (np.zeros(overlap.total.shape) for _ in range(3))
+    for area, pixel in zip(overlap.areas, overlap.pixels, strict=True):
+        known = area * there[pixel]  # maps end at the edges of the order
+        distance = place[pixel] - centers
+        weight += known
+        mean += known * distance
+        square += known * (distance**2 + own[pixel])
+    weight = np.where(weight > 0, weight, np.inf)
+    blur: FloatArray = square / weight - (mean / weight) ** 2
+    return blur
 
 
 def keep_detector_grid(image: ArrayLike, variance: ArrayLike, mask: ArrayLike, number: int = 1) -> RectifiedImage:

@@ -37,6 +37,7 @@ __all__ = [
     "locked",
     "read_atmosphere",
     "read_fits",
+    "read_number",
     "read_response",
     "request_grism_file",
     "require_resolution",
@@ -214,10 +215,11 @@ def read_response(used: ReferenceUse) -> ResponseCurve:
             f"Bad response file {used.name}: it has the shape {rows.shape}, not (3 or more rows, wavelengths); "
             "give flux_calibrate.respfile."
         )
-    return ResponseCurve(rows[0], rows[1], rows[2], _number(header, "DETBIAS"), _number(header, "SYSERR"))
+    return ResponseCurve(rows[0], rows[1], rows[2], read_number(header, "DETBIAS"), read_number(header, "SYSERR"))
 
 
-def _number(header: fits.Header, keyword: str) -> float | None:
+def read_number(header: fits.Header, keyword: str) -> float | None:
+    """Return a number of a header; None if it is missing or none."""
     value = header.get(keyword)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 

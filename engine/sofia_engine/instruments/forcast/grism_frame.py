@@ -19,6 +19,7 @@ from sofia_engine.product import Plane, Product
 
 __all__ = [
     "CORRELATION",
+    "RIPPLE",
     "accompany_spectrum",
     "is_extended",
     "is_scan",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 CORRELATION = "NOISCORR"
+RIPPLE = "BLURVAR"
 """Keyword: factor by which errors of sums over many columns exceed those of independent columns."""
 _NAMING = ProductNaming("FO", "GRI")
 _SPECTRAL_CARDS = ("CTYPE1", "CUNIT1", "CRPIX1", "CRVAL1", "CDELT1", "SPECSYS")
