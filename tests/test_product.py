@@ -458,9 +458,12 @@ class TestAtomicWriting:
     def test_that_a_failed_write_leaves_the_old_file(self, product, tmp_path, monkeypatch):
         path = product.write(tmp_path / "a.fits")
         before = path.read_bytes()
-        monkeypatch.setattr(
-            fits.HDUList, "writeto", lambda *_a, **_k: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full"))
-        )
+
+        def fail(_product, stream):
+            stream.write(b"SIMPLE")
+            raise OSError(errno.ENOSPC, "full")
+
+        monkeypatch.setattr(Product, "_write_to", fail)
         with pytest.raises(OSError, match="full"):
             product.write(path)
         assert path.read_bytes() == before

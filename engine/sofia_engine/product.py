@@ -21,17 +21,19 @@ from astropy.io import fits
 from numpy.typing import ArrayLike, NDArray
 
 from sofia_engine.errors import InputError
+from sofia_engine.fits_images import encode_images
 from sofia_engine.header.cards import (
     Card,
     FrozenHeader,
+    add_cards,
     freeze,
     is_structural,
     is_wcs,
     quiet_fits,
-    round_as_stored,
     same_cards,
     seal,
     wcs_cards,
+    without_cards,
 )
 
 __all__ = ["Plane", "Product", "Table", "rename_patiently", "write_atomically"]
@@ -294,15 +296,14 @@ class Product:
         -----
         What FITS cannot hold in texts (accents, line breaks) is replaced.
         """
-        header = self.header.copy()
-        for keyword, value, comment in cards:
-            stored = _printable(value) if isinstance(value, str) else value
-            header[keyword] = (stored, comment) if comment else stored
-        for line in history:
-            for part in _wrap(_printable(line)):
-                header.add_history(part)
-        round_as_stored(header)
-        return self.replace(header=seal(header))
+        stored = [
+            (keyword, _printable(value) if isinstance(value, str) else value, comment)
+            for keyword, value, comment in cards
+        ]
+        header = add_cards(self.header, stored, (part for line in history for part in _wrap(_printable(line))))
+        if any(map(is_wcs, (keyword for keyword, _, _ in stored))):
+            return self.replace(header=header)
+        return replace_fields(self, header=_naming_first(header, self.extensions, empty_primary=self.empty_primary))
 
     def same(self, other: Product, ignore: Iterable[str] = ()) -> bool:
         """Tell whether two products are equal in cards (those in ``ignore`` apart), planes and tables."""
@@ -363,12 +364,11 @@ class Product:
 
         def fill(stream: Any) -> None:
             with quiet_fits():
-                content = product.to_hdus()
                 if target.suffix == ".gz":
                     with gzip.GzipFile("", "wb", compresslevel=4, fileobj=stream, mtime=0) as packed:
-                        content.writeto(packed)
+                        product._write_to(packed)
                 else:
-                    content.writeto(stream)
+                    product._write_to(stream)
 
         write_atomically(target, fill)
         return target
@@ -377,22 +377,42 @@ class Product:
         """Return the content of the file that `write` would write."""
         stream = io.BytesIO()
         with quiet_fits():
-            self.to_hdus().writeto(stream)
+            self._write_to(stream)
         return stream.getvalue()
 
     def to_hdus(self) -> fits.HDUList:
         """Return the product as a list of HDUs of its own (data are shared, headers are copies)."""
         hdus = fits.HDUList()
-        primary = None if self.empty_primary else next(iter(self.planes), None)
-        hdus.append(_primary_hdu(self.header, self.planes[primary] if primary else None))
-        for name, extension in self.extensions.items():
-            if name == primary:
-                continue
-            if isinstance(extension, Plane):
-                hdus.append(_image_hdu(name, extension, self.header, self._first_shape()))
+        for number, (cards, data) in enumerate(self._list_hdus()):
+            if isinstance(data, Table):
+                hdus.append(data.to_hdu())
             else:
-                hdus.append(extension.to_hdu())
+                hdus.append((fits.ImageHDU if number else fits.PrimaryHDU)(data, cards.copy()))
         return hdus
+
+    def _list_hdus(self) -> Iterator[tuple[FrozenHeader, NDArray[Any] | Table | None]]:
+        """Yield the HDUs of the file: cards without those of the layout, and data; the cards of tables are theirs."""
+        primary = None if self.empty_primary else next(iter(self.planes), None)
+        yield (
+            without_cards(self.header, is_structural),
+            None if primary is None else _as_stored(self.planes[primary].data),
+        )
+        shape = self._first_shape()
+        for name, extension in self.extensions.items():
+            if isinstance(extension, Table):
+                yield extension.cards, extension
+            elif name != primary:
+                yield _extension_cards(name, extension, self.header, shape), _as_stored(extension.data)
+
+    def _write_to(self, stream: Any) -> None:
+        """Write the content of a file."""
+        hdus = list(self._list_hdus())
+        parts = encode_images([(cards, data) for cards, data in hdus if not isinstance(data, Table)])
+        if parts is None or self.tables:
+            self.to_hdus().writeto(stream)
+            return
+        for part in parts:
+            stream.write(part)
 
     def _unit_of(self, name: str) -> str:
         existing = self.extensions.get(name)
@@ -523,29 +543,16 @@ def _means(recorded: str, name: str) -> bool:
 _NAMELESS = re.compile(r"(PRIMARY|EXTENSION\d+)(#\d+)?$")
 
 
-def _primary_hdu(header: FrozenHeader, plane: Plane | None) -> fits.PrimaryHDU:
-    return _hdu(fits.PrimaryHDU, plane, header.copy())
-
-
-def _image_hdu(name: str, plane: Plane, header: FrozenHeader, shape: tuple[int, ...]) -> fits.ImageHDU:
-    cards = plane.cards.copy()
+def _extension_cards(name: str, plane: Plane, header: FrozenHeader, shape: tuple[int, ...]) -> FrozenHeader:
+    """Cards of a plane as an extension, without those of its layout."""
+    cards = without_cards(plane.cards, is_structural)
     if plane.inherits_wcs and plane.shape[-2:] == shape[-2:]:
-        for keyword in [k for k in cards if is_wcs(k)]:
-            del cards[keyword]
-        for keyword, value, comment in wcs_cards(header):
-            cards[keyword] = (value, comment)
-    for keyword, value, comment in _identity(name, plane, cards):
-        cards[keyword] = (value, comment)
-    return _hdu(fits.ImageHDU, plane, cards)
+        cards = add_cards(without_cards(cards, is_wcs), wcs_cards(header))
+    return add_cards(cards, _identity(name, plane, cards))
 
 
-def _hdu(kind: type, plane: Plane | None, cards: fits.Header) -> Any:
-    for keyword in [k for k in cards if is_structural(k)]:
-        del cards[keyword]
-    data = None if plane is None else plane.data
-    if data is not None and data.dtype == np.bool_:
-        data = data.astype(np.uint8)
-    return kind(data, cards)
+def _as_stored(data: NDArray[Any]) -> NDArray[Any]:
+    return data.astype(np.uint8) if data.dtype == np.bool_ else data
 
 
 def _read_extensions(cls: type[Product], path: Path) -> Product:

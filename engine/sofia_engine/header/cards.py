@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -15,6 +15,7 @@ from astropy.io import fits
 __all__ = [
     "Card",
     "FrozenHeader",
+    "add_cards",
     "freeze",
     "header_text",
     "is_structural",
@@ -24,6 +25,7 @@ __all__ = [
     "same_cards",
     "seal",
     "wcs_cards",
+    "without_cards",
 ]
 
 Card = tuple[str, Any, str]
@@ -37,20 +39,44 @@ _WCS = re.compile(
     r"^(WCSAXES|WCSNAME|CRPIX\d|CRVAL\d|CDELT\d|CTYPE\d|CUNIT\d|CROTA\d|PC\d_\d|PC00\d00\d|CD\d_\d|PV\d_\d+|LONPOLE|LATPOLE"
     r"|RADESYS|EQUINOX|SPECSYS)[A-Z]?$"
 )
+_COMMENTARY = frozenset(("", "COMMENT", "HISTORY", "END", "CONTINUE"))
 _NUMBER_WIDTH = 20
 _CARD_LENGTH = 80
+_SHORT = 48
+"""Characters of value and comment together that fit on a card with any signs around them."""
+_KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}")
 _MUTATORS = (
     "__setitem__", "__delitem__", "set", "append", "extend", "insert", "update", "remove", "pop", "popitem", "clear",
     "setdefault", "strip", "rename_keyword", "add_history", "add_comment", "add_blank",
 )  # fmt: skip
 
 
-class FrozenHeader(fits.Header):  # type: ignore[misc]
+_SIMPLE = frozenset((int, float, bool))
+
+
+class _QuickHeader(fits.Header):  # type: ignore[misc]
+    """A header in which values that are known already are found without astropy's asking its settings each time."""
+
+    def __getitem__(self, key: Any) -> Any:
+        places = self._keyword_indices.get(key) if key.__class__ is str else None
+        if places:
+            state = self._cards[places[0]].__dict__
+            value = state["_value"]
+            if value.__class__ in _SIMPLE and state["_field_specifier"] is None:
+                return value
+            if value.__class__ is str and state["_field_specifier"] is None and key not in _COMMENTARY:
+                return value.rstrip()
+        return super().__getitem__(key)
+
+
+class FrozenHeader(_QuickHeader):
     """A FITS header that cannot be changed.
 
     Products share their headers, so a change in place would reach products that were finished long ago.
     ``copy`` gives an ordinary header to work on.
     """
+
+    _text: str | None = None
 
     def copy(self, strip: bool = False) -> fits.Header:
         """Return an ordinary, changeable copy."""
@@ -61,8 +87,13 @@ class FrozenHeader(fits.Header):  # type: ignore[misc]
 def _duplicate(header: fits.Header) -> fits.Header:
     # Headers are copied several times in each step. Building them up card by card takes ten times as long as copying
     # the cards and the index of keywords as they are.
-    made = fits.Header()
-    made._cards = [_duplicate_card(card) for card in header._cards]
+    return _arrange(header, [_duplicate_card(card) for card in header._cards])
+
+
+def _arrange(header: fits.Header, cards: list[fits.Card]) -> fits.Header:
+    """Return a header of cards that stand as those of another one do."""
+    made = _QuickHeader()
+    made._cards = cards
     for index in ("_keyword_indices", "_rvkc_indices"):
         getattr(made, index).update({keyword: list(places) for keyword, places in getattr(header, index).items()})
     made._modified = header._modified
@@ -113,11 +144,16 @@ def header_text(header: fits.Header) -> str:
 
     As ``Header.tostring`` gives it, but cards whose text is known are not looked at again: states are stored often.
     """
+    if isinstance(header, FrozenHeader) and header._text is not None:
+        return header._text
     images = [
         card._image if card._image is not None and card._verified and not card._modified else str(card)
         for card in header._cards
     ]
-    return "".join([*images, "END".ljust(_CARD_LENGTH)])
+    text = "".join([*images, "END".ljust(_CARD_LENGTH)])
+    if isinstance(header, FrozenHeader):
+        header._text = text
+    return text
 
 
 def round_as_stored(header: fits.Header) -> None:
@@ -128,7 +164,108 @@ def round_as_stored(header: fits.Header) -> None:
     for card in header._cards:
         value = card.__dict__.get("_value")
         if isinstance(value, float) and len(str(value)) > _NUMBER_WIDTH:
-            card.value = float(str(fits.Card("NUMBER", value))[10 : 10 + _NUMBER_WIDTH])
+            card.value = _round_number(value)
+
+
+def _round_number(value: float) -> float:
+    return float(str(fits.Card("NUMBER", value))[10 : 10 + _NUMBER_WIDTH])
+
+
+def add_cards(header: FrozenHeader, cards: Iterable[Card], history: Iterable[str] = ()) -> FrozenHeader:
+    """Return a header with some keywords set and lines of HISTORY added.
+
+    Parameters
+    ----------
+    header : FrozenHeader
+        Where they are added.
+    cards : iterable of (keyword, value, comment)
+        An empty comment keeps the one that is there.
+    history : iterable of str
+        Lines of at most 72 characters.
+
+    Notes
+    -----
+    The result is what ``header[keyword] = value, comment`` and ``add_history`` make of a copy. Here the cards that do
+    not change are shared, and cards that many headers get are made once.
+    """
+    given = list(cards)
+    shared = all(_is_ordinary(keyword, value) for keyword, value, _ in given)
+    made = _arrange(header, list(header._cards)) if shared else _duplicate(header)
+    for keyword, value, comment in given:
+        if shared:
+            _put_card(made, keyword, value, comment)
+        else:
+            made[keyword] = (value, comment) if comment else value
+    for line in history:
+        _add_history(made, line)
+    if not shared:
+        round_as_stored(made)
+    made._modified = True
+    return seal(made)
+
+
+def without_cards(header: FrozenHeader, unwanted: Callable[[str], bool]) -> FrozenHeader:
+    """Return a header without the cards of unwanted keywords; the others are shared."""
+    if not any(map(unwanted, header._keyword_indices)):
+        return header
+    made = _QuickHeader()
+    for card in header._cards:
+        if not unwanted(card.keyword):
+            made.append(card, end=True)
+    return seal(made)
+
+
+def _is_ordinary(keyword: str, value: Any) -> bool:
+    """Tell whether astropy would read nothing else into keyword and value than what they say."""
+    if keyword in _COMMENTARY or not _KEYWORD.fullmatch(keyword):
+        return False
+    return value.__class__ in _SIMPLE or (value.__class__ is str and ": " not in value)
+
+
+def _put_card(header: fits.Header, keyword: str, value: Any, comment: str) -> None:
+    """Set a keyword of a header that shares its cards with others."""
+    places = header._keyword_indices.get(keyword)
+    if not places:
+        header.append(_make_card(repr(value), keyword, value, comment))
+        return
+    place = places[0]
+    old = header._cards[place]
+    same = old._verified and not old._invalid and _is_same(old.value, value)
+    if same and comment in ("", old.comment):
+        return
+    if same or not old._verified or old._invalid or old._hierarch:
+        header._cards[place] = _duplicate_card(old)  # a number that stays keeps its form
+        header[keyword] = (value, comment) if comment else value
+    else:
+        header._cards[place] = _make_card(repr(value), keyword, value, comment or old.comment)
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    """Tell whether a card with the old value is left as it is, as astropy sees it."""
+    if isinstance(old, str) and isinstance(new, str):
+        return old.rstrip() == new.rstrip()
+    if isinstance(old, bool) or isinstance(new, bool):
+        return old is new
+    return bool(old == new) and isinstance(new, type(old))
+
+
+@lru_cache(4096)
+def _make_card(form: str, keyword: str, value: Any, comment: str) -> fits.Card:  # noqa: ARG001 - 1 equals 1.0, and 0.0 -0.0
+    if isinstance(value, float) and len(str(value)) > _NUMBER_WIDTH:
+        value = _round_number(value)
+    card = fits.Card(keyword, value, comment or None)
+    if len(str(value)) + len(comment) < _SHORT:
+        str(card)  # its text stays with it
+    return card
+
+
+def _add_history(header: fits.Header, line: str) -> None:
+    places = header._keyword_indices.get("HISTORY")
+    if places and places[-1] == len(header._cards) - 1:
+        places.append(len(header._cards))
+        header._cards.append(_make_card("", "HISTORY", line, ""))
+    else:
+        header.add_history(line)
 
 
 _READING = threading.RLock()
@@ -168,9 +305,10 @@ def is_wcs(keyword: str) -> bool:
 
 def wcs_cards(header: fits.Header) -> Iterator[Card]:
     """Yield the cards of the world coordinate system of a header."""
-    for card in header.cards:
-        if is_wcs(card.keyword):
-            yield card.keyword, card.value, card.comment
+    places = (place for keyword, found in header._keyword_indices.items() if is_wcs(keyword) for place in found)
+    for place in sorted(places):
+        card = header._cards[place]
+        yield card.keyword, card.value, card.comment
 
 
 def _content(header: fits.Header, ignore: Iterable[str]) -> list[tuple[str, Any]]:

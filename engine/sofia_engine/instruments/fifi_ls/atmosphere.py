@@ -196,15 +196,19 @@ def find_resolved(model: Transmission, resolution: float, wavelength: FloatArray
     if not finite.size:
         return np.full(wavelength.shape, np.nan)
     margin = math.exp(_REACH / max(resolution, 1.0)) if resolution > 0 else 1.01
-    near, smooth = _smooth_range(model, resolution, float(finite.min()) / margin, float(finite.max()) * margin)
+    limits = float(finite.min()) / margin, float(finite.max()) * margin
+    near = model.cut(*limits).wavelength
     if near.size < 2:
         return np.full(wavelength.shape, np.nan)
-    return np.interp(wavelength, near, smooth, left=np.nan, right=np.nan)
+    above = np.clip(np.searchsorted(near, np.unique(finite)), 1, near.size - 1)
+    neighbours = np.union1d(above - 1, above)  # all that the interpolation looks at
+    smooth = _smooth_at(model, resolution, limits, neighbours.tobytes())
+    return np.interp(wavelength, near[neighbours], smooth, left=np.nan, right=np.nan)
 
 
 @lru_cache(8)
-def _smooth_range(model: Transmission, resolution: float, low: float, high: float) -> tuple[FloatArray, FloatArray]:
-    """Wavelengths of a model in a range and its smoothed values; kept, since most files have the same range."""
-    near = model.cut(low, high)
-    smooth = smooth_to_resolution(near.wavelength, np.nan_to_num(near.value), resolution, near.wavelength)
-    return near.wavelength, smooth
+def _smooth_at(model: Transmission, resolution: float, limits: tuple[float, float], places: bytes) -> FloatArray:
+    """Smoothed values at some samples of a model in a range; kept, since most files have the same wavelengths."""
+    near = model.cut(*limits)
+    wanted = near.wavelength[np.frombuffer(places, dtype=np.intp)]
+    return smooth_to_resolution(near.wavelength, np.nan_to_num(near.value), resolution, wanted)
