@@ -9,6 +9,7 @@ import pytest
 
 from sofia_engine.errors import CancelledError, InputError, ParameterError, SessionError, StepError
 from sofia_engine.pipeline.events import FileWritten, InputSkipped, StepFailed, StepFinished, StepStarted
+from sofia_engine.pipeline.memory_guard import find_map
 from sofia_engine.pipeline.reduction import Reduction
 from sofia_engine.product import Product
 
@@ -497,12 +498,18 @@ class TestDamagedStates:
 
 
 class TestMemory:
-    def test_that_planes_of_a_state_are_mapped_from_disk(self, reduction):
+    @pytest.mark.parametrize(("side", "mapped"), [(360, True), (8, False)])
+    def test_that_large_planes_of_a_state_are_mapped_from_disk(self, open_reduction, write_raw, tmp_path, side, mapped):
+        reduction = open_reduction([write_raw(tmp_path / "a_0001.fits", np.ones((side, side)))])
+        reduction.set("check", shape=side)
         reduction.run_to("add")
-        for product in reduction.products:
-            flux = product["FLUX"]
-            assert isinstance(flux, np.memmap) or isinstance(flux.base, np.memmap)
-            assert not flux.flags.writeable
+        flux = reduction.products[0]["FLUX"]
+        assert (find_map(flux) is not None) == mapped
+        assert not flux.flags.writeable
+        stored = reduction.session.read_products(reduction.current)[0]["FLUX"]
+        assert find_map(stored) is not None
+        assert np.array_equal(stored, flux)
+        reduction.close()
 
     def test_that_many_states_do_not_stay_in_memory(self, open_reduction, write_raw, tmp_path):
         psutil = pytest.importorskip("psutil")

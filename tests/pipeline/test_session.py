@@ -108,7 +108,7 @@ class TestStates:
             raise OSError(28, "No space left on device")
 
         targets = {
-            "array": (np.lib.format, "write_array"),
+            "array": (module, "_write_array"),
             "header": (Path, "write_text"),
             "node": (Path, "touch"),
             "rename": (module, "rename_patiently"),

@@ -8,6 +8,7 @@ name is whole, however the program ended.
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import os
@@ -19,6 +20,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["Session", "SessionReader", "list_sessions", "sessions_folder"]
 
 _FORMAT = 1
+_SMALL = 1 << 16
+"""Bytes of arrays that are left in memory after they have been stored."""
 _MOST_FILES = 10_000
 """Open files to ask the system for; macOS gives no more than 10 240."""
 
@@ -258,7 +262,7 @@ class Session(SessionReader):
         with _explained(f"A result of {product.name} cannot be stored in {self.folder}"), quiet_fits():
             root.mkdir(exist_ok=True)
             _write_product(product, folder, self._stored)
-            return _map_planes(product, folder, self._stored, tables=True)
+            return _map_planes(product, folder, self._stored, everything=True)
 
     def discard_released(self) -> None:
         """Forget what was released; what is mapped from there stays readable."""
@@ -360,8 +364,18 @@ def _write_product(product: Product, folder: Path, stored: _StoredParts) -> None
 
 
 def _write_array(path: Path, array: np.ndarray[Any, Any]) -> None:
-    with path.open("wb", buffering=0) as stream:
-        np.lib.format.write_array(stream, array, allow_pickle=False)
+    with path.open("wb") as stream:
+        stream.write(_describe_array(array.shape, array.dtype))
+        stream.write(array.data if array.size else b"")  # planes are C-ordered
+
+
+@lru_cache(256)
+def _describe_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    """Head of a file in numpy's format."""
+    stream = io.BytesIO()
+    description = {"shape": shape, "fortran_order": False, "descr": np.lib.format.dtype_to_descr(dtype)}
+    np.lib.format.write_array_header_1_0(stream, description)
+    return stream.getvalue()
 
 
 def _read_array(path: Path) -> np.ndarray[Any, Any]:
@@ -369,27 +383,35 @@ def _read_array(path: Path) -> np.ndarray[Any, Any]:
         np.lib.format.read_magic(stream)
         shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
         start = stream.tell()
-    if 0 in shape:  # an empty array cannot be mapped
-        array = np.empty(shape, dtype)
-        array.flags.writeable = False
-        return array
-    return np.memmap(path, dtype, "r", start, shape)
+        if 0 not in shape:
+            return np.memmap(stream, dtype, "r", start, shape)
+    array = np.empty(shape, dtype)  # an empty array cannot be mapped
+    array.flags.writeable = False
+    return array
 
 
-def _map_planes(product: Product, folder: Path, stored: _StoredParts, *, tables: bool = False) -> Product:
+def _map_planes(product: Product, folder: Path, stored: _StoredParts, *, everything: bool = False) -> Product:
     mapped: dict[str, Plane | Table] = {}
     for number, (name, extension) in enumerate(product.extensions.items()):
         if isinstance(extension, Plane):
             file = folder / f"{number}.npy"
-            array = _read_array(file)
+            array = extension.data if not everything and _stays_in_memory(extension.data) else _read_array(file)
             stored.remember(array, file)
-            mapped[name] = replace(extension, data=array)
+            mapped[name] = extension if array is extension.data else replace(extension, data=array)
         else:
             file = folder / f"{number}.fits"
-            table = _map_table(file, extension) if tables and find_map(extension.data) is None else extension
+            table = _map_table(file, extension) if everything and find_map(extension.data) is None else extension
             stored.remember(table, file)
             mapped[name] = table
     return replace(product, extensions=MappingProxyType(mapped))
+
+
+def _stays_in_memory(array: NDArray[Any]) -> bool:
+    """Tell whether an array, and what it is a view of, is so small that a map of its file would take more memory."""
+    owner = array
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    return owner.base is None and owner.nbytes <= _SMALL
 
 
 def _map_table(path: Path, table: Table) -> Table:
