@@ -13,6 +13,7 @@ from sofia_engine.simulate.fifi_ls_atmosphere import find_barycentric_velocity, 
 from sofia_engine.simulate.fifi_ls_geometry import disperse, find_grating_position, locate_spaxels, spaxel_side
 from sofia_engine.simulate.fifi_ls_header import GratingPlan, build_header, name_raw_file, start_time
 from sofia_engine.simulate.fifi_ls_light import GratingView, LineShape
+from sofia_engine.simulate.fifi_ls_noise import draw_drifts, draw_gain_errors
 from sofia_engine.simulate.fifi_ls_options import FifiLs
 from sofia_engine.simulate.fifi_ls_ramps import FrameCounters, draw_frames, write_raw
 from sofia_engine.simulate.fifi_ls_schedule import MODES, Exposure, Mode, Ramps, plan_exposures, plan_ramps
@@ -179,6 +180,7 @@ def _observe(channel: _Channel, exposure: Exposure, simulation: Simulation) -> F
     ramps = plan_ramps(options, channel.mode, exposure)
     positions = np.array(channel.positions, dtype=float)
     slopes = _find_slopes(channel, ramps, 1 + options.background_drift * (exposure.number - 1))
+    slopes = _disturb(channel, slopes, exposure, simulation)
     frames = draw_frames(slopes, positions[ramps.grating], ramps.settling, options, random)
     words = FrameCounters(blue, ramps.chop, options.lead_readouts).build()
     name = name_raw_file(options, channel.name, exposure)
@@ -202,6 +204,18 @@ def _find_slopes(channel: _Channel, ramps: Ramps, background: float) -> FloatArr
         gain = np.nan_to_num(channel.tables.flat_at(view.dispersion.wavelength))
         slopes[ramp] = known[key] + level[ramp] * gain
     return slopes * channel.working
+
+
+def _disturb(channel: _Channel, slopes: FloatArray, exposure: Exposure, simulation: Simulation) -> FloatArray:
+    """Add noise of the sky and drifts of pixels, and let gains differ from the published flat."""
+    options, blue, view = channel.options, channel.name == "BLUE", channel.views[0]
+    if options.noise and (options.sky_noise_adu or options.sky_gradient_adu or options.pixel_drift_adu):
+        # numbers of their own: observations without this noise stay what they are
+        random = np.random.default_rng([simulation.seed, exposure.number, int(blue), 1])
+        drifts = draw_drifts(options, slopes.shape[0], view.places, random)
+        gain = np.nan_to_num(channel.tables.flat_at(view.dispersion.wavelength))
+        slopes = slopes + drifts * gain * channel.working
+    return slopes * draw_gain_errors(options, channel.tables.bad.shape, simulation.seed, blue=blue)
 
 
 def _summarise(

@@ -44,6 +44,12 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     "glitches": (0, 1),
     "bias_drift_adu": (0, 1000),
     "saturation_adu": (-14000, 32767),
+    "sky_noise_adu": (0, 100),
+    "sky_gradient_adu": (0, 100),
+    "sky_noise_slope": (0, 4),
+    "pixel_drift_adu": (0, 100),
+    "pixel_drift_slope": (0, 4),
+    "gain_scatter": (0, 0.5),
 }
 _OPTIONAL_LIMITS: Mapping[str, tuple[float, float]] = {
     "psf_fwhm_arcsec": (0.1, 100),
@@ -119,6 +125,13 @@ class FifiLs(Observation):
         Its relative change from file to file, and between the two chop positions.
     settling
         Relative error of the background in the first two ramps after a move of the grating.
+    sky_noise_adu, sky_gradient_adu, sky_noise_slope
+        Standard deviation of noise of the sky, ADU per readout: the same in all pixels, and at the edge of the field of
+        one that grows linearly across it; its power falls with this power of frequency (flat below 0.02 Hz).
+    pixel_drift_adu, pixel_drift_slope
+        The same of drifts that each pixel has of its own.
+    gain_scatter
+        Relative scatter of the gains of pixels about the published flat.
     read_noise_adu
         Standard deviation of a readout.
     electrons_per_adu
@@ -184,6 +197,12 @@ class FifiLs(Observation):
     bias_drift_adu: float = 3.0
     lead_readouts: int = 0
     saturation_adu: float = 32767.0
+    sky_noise_adu: float = 0.0
+    sky_gradient_adu: float = 0.0
+    sky_noise_slope: float = 1.5
+    pixel_drift_adu: float = 0.0
+    pixel_drift_slope: float = 1.0
+    gain_scatter: float = 0.0
     calibration: str = "reference"
     atran: Path | str = "synthetic"
 

@@ -129,20 +129,21 @@ class ResampleParameters(SavedOutput):
         False,
         label="Use scan reduction before resample",
         group=SCAN,
-        help="Take correlated noise out of scans first. Not part of this version: it is refused.",
+        help="Take drifts and correlated noise out of scans on the fly first, with an iterative model of noise and "
+        "source.",
     )
     save_scan: bool = parameter(
         False,
         label="Save intermediate scan product",
         group=SCAN,
-        help="Write the products of the scan reduction.",
+        help="Write the source model of the scan reduction.",
         applies_when={"scan_reduction": True},
     )
     scan_options: str = parameter(
         "",
         label="Scan options",
         group=SCAN,
-        help="Options of the scan reduction, as key=value separated by blanks.",
+        help="Options of the scan reduction, as key=value separated by blanks; the manual lists them.",
         applies_when={"scan_reduction": True},
     )
     detector_coordinates: bool = parameter(
@@ -289,20 +290,29 @@ def resample(products: Sequence[Product], p: ResampleParameters, run: Run) -> tu
     Around each pixel a polynomial surface is fitted to the samples nearby, weighted with their errors and distances.
     Files that all look at the same position are interpolated instead.
     """
-    if p.scan_reduction:
-        raise ParameterError(
-            "resample.scan_reduction = True: scans cannot be reduced with the scan-map engine in this version; leave "
-            "it off, and the scan is resampled as it is."
-        )
     if p.adaptive_algorithm != "none" and not p.error_weighting:
         raise ParameterError(
             f"resample.adaptive_algorithm = '{p.adaptive_algorithm}' needs errors; set resample.error_weighting = True."
         )
+    products = _reduce_scans(products, p, run) if p.scan_reduction else products
     groups = [[product] for product in products] if p.skip_coadd else [list(products)]
     run.history("Resampled to regular grid")
     if not any(product.header.get("PROCSTAT") in ("LEVEL_3", "LEVEL_4") for product in products):
         run.produce(level="")
     return tuple(make_cube(group, p, run) for group in groups)
+
+
+def _reduce_scans(products: Sequence[Product], p: ResampleParameters, run: Run) -> Sequence[Product]:
+    from sofia_engine.instruments.fifi_ls.scan_resample import reduce_before_resampling
+
+    return reduce_before_resampling(
+        products,
+        p.scan_options,
+        run,
+        save=p.save_scan,
+        with_uncorrected=not p.skip_uncorrected,
+        in_detector=p.detector_coordinates,
+    )
 
 
 def make_cube(products: Sequence[Product], p: ResampleParameters, run: Run) -> Product:
