@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sofia_app.models.export import as_command_line, as_python_script
+from sofia_app.views.batch_dialog import BatchDialog
 from sofia_app.views.dialogs import (
     CommandPalette,
     PreferencesDialog,
@@ -214,6 +215,20 @@ class Commands:
     def toggle_expert(self) -> None:
         """Show expert parameters, or not."""
         self._desk.preferences.show_expert = self._window.qactions["toggle_expert"].isChecked()
+
+    def edit_everywhere(self, key: str = "") -> None:
+        """Give a parameter that several steps have the same value in all of them."""
+        dialog = BatchDialog(self._window, self._desk.forms, key)
+        dialog.edit_asked.connect(self._desk.edit_everywhere)
+        dialog.open()
+
+    def undo_edit(self) -> None:
+        """Take back the last edit of several steps."""
+        self._desk.undo_edit()
+
+    def toggle_hide_idle(self) -> None:
+        """Hide parameters without effect, or show them grey."""
+        self._desk.preferences.hide_idle = self._window.qactions["toggle_hide_idle"].isChecked()
 
     def load_parameters(self) -> None:
         """Choose a parameter file and take its values."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sofia_app.models.batch_edit import BatchEdits, describe_edit
 from sofia_app.models.files import FileList, FileRecord, expand_paths, read_records
 from sofia_app.models.log import LogEntry, LogModel
 from sofia_app.models.parameters import ParameterForm
@@ -54,12 +55,11 @@ from sofia_engine.memory import LIMIT_VARIABLE
 from sofia_engine.pipeline.events import FileWritten, InputSkipped, Log, StepFailed, StepFinished, StepStarted
 from sofia_engine.pipeline.recipe import Recipe
 from sofia_viewers.qt import QtCore, Signal
+from sofia_viewers.standalone import SWITCH_INTERVAL
 from sofia_viewers.tasks import Tasks
 
 __all__ = ["Desk", "ErrorReport", "return_memory"]
 
-_SWITCH_INTERVAL = 0.001
-"""Seconds a thread may compute before the window gets its turn; Python's own 5 ms add up to gaps that are felt."""
 _CHUNK = 40
 """Files whose headers are read before the list is shown."""
 
@@ -142,6 +142,7 @@ class Desk(QtCore.QObject):
         self.open_sessions = OpenSessions()
         self.tasks = Tasks(self)
         self.forms: list[ParameterForm] = []
+        self.batch_edits = BatchEdits()
         self.shown_state = ""
         self.selection: dict[str, Any] = {"files": (), "step": -1, "states": ()}
         self.instrument_folders = tuple(instrument_folders)
@@ -156,7 +157,7 @@ class Desk(QtCore.QObject):
 
     def start(self) -> None:
         """Start the engine's process."""
-        sys.setswitchinterval(_SWITCH_INTERVAL)
+        sys.setswitchinterval(SWITCH_INTERVAL)
         settle_memory()
         self.bridge.start()
         if self.preferences.memory:
@@ -196,6 +197,7 @@ class Desk(QtCore.QObject):
             "selected state": len(self.selection["states"]) == 1,
             "can compare": len(reduction.states) > 1,
             "valid": all(form.is_valid for form in self.forms if form.is_edited),
+            "several edited": self.batch_edits.can_undo,
             "edited": any(form.is_edited for form in self.forms),
         }
         return {name for name, holds in held.items() if holds}
@@ -353,6 +355,24 @@ class Desk(QtCore.QObject):
         self._send(SetParameters(index, changes))
         return True
 
+    def edit_everywhere(self, key: str, value: Any, steps: Iterable[int]) -> None:
+        """Put a value into the forms of several steps that have a key, as one edit."""
+        changed = self.batch_edits.do(self.forms, key, value, steps)
+        text = describe_edit(key, value, changed) if changed else "These steps have this value already."
+        self._tell_edit(text, is_logged=bool(changed))
+
+    def undo_edit(self) -> None:
+        """Take back the last edit of several steps."""
+        changed = self.batch_edits.undo(self.forms)
+        steps = ", ".join(target.label for target in changed)
+        self._tell_edit(f"The last edit of several steps is taken back in {steps}.", is_logged=bool(changed))
+
+    def _tell_edit(self, text: str, *, is_logged: bool) -> None:
+        self.status.emit(text)
+        if is_logged:
+            self.log_line("info", text)
+        self.conditions_changed.emit()
+
     def unset(self, step: int = -1, name: str = "") -> None:
         """Take back what the user or a file set."""
         self._send(UnsetParameters(step, name))
@@ -504,6 +524,7 @@ class Desk(QtCore.QObject):
             ]
             for form in self.forms:
                 form.changed.connect(self.conditions_changed.emit)
+            self.batch_edits.forget()
             self.forms_changed.emit()
             return
         for form, record in zip(self.forms, snapshot.steps, strict=True):
@@ -543,6 +564,7 @@ class Desk(QtCore.QObject):
         self.open_sessions.forget()
         self._latest, self._opened_session = None, ""
         self.forms = []
+        self.batch_edits.forget()
         self.shown_state = ""
         self.reduction.clear()
         self.forms_changed.emit()

@@ -98,6 +98,7 @@ class MainWindow(QtWidgets.QMainWindow):
             action.triggered.connect(lambda _checked=False, name=declared.id: self._do(name))
             self.qactions[declared.id] = action
         self.qactions["toggle_expert"].setChecked(self.desk.preferences.show_expert)
+        self.qactions["toggle_hide_idle"].setChecked(self.desk.preferences.hide_idle)
         self.qactions["toggle_live_preview"].setChecked(self.desk.preferences.live_preview)
         self._draw_icons()
 
@@ -258,6 +259,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.pipeline.step_selected.connect(self.show_step)
         self.pipeline.state_activated.connect(desk.go)
         self.pipeline.problems_asked.connect(self._show_problems_of)
+        self.parameters.batch_asked.connect(self.commands.edit_everywhere)
         self.log.line_asked.connect(self._go_to_line)
         self.problems.step_asked.connect(self._go_to_step)
         self.problems.count_changed.connect(self._count_problems)

@@ -141,6 +141,14 @@ class ParameterForm:
             self._drafts[info.name] = value
         self.changed.emit()
 
+    def explain(self, name: str, value: Any) -> str:
+        """Return why a parameter cannot have a value, perhaps a text; empty if it can."""
+        try:
+            self._make({self.step.parameters.info(name).name: value})
+        except ParameterError as error:
+            return str(error)
+        return ""
+
     def revert(self, name: str = "") -> None:
         """Forget the draft of one parameter, or all drafts."""
         if name:

@@ -45,6 +45,8 @@ class Preferences:
     memory: str = ""
     """Most memory for steps: a size, or ``unlimited``; empty for what is free, or what the environment says."""
     show_expert: bool = False
+    hide_idle: bool = False
+    """Hide parameters that have no effect, which are otherwise grey."""
     live_preview: bool = False
     preview_of: Literal["file", "view", "rectangle"] = "file"
     """What previews are made of: one file, the visible part of the image, or a rectangle drawn in it."""

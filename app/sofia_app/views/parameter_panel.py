@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from sofia_app.desk import Desk
+from sofia_app.models.batch_edit import list_shared_keys
 from sofia_app.models.parameters import ORIGINS, FieldState, ParameterForm
 from sofia_app.views.buttons import IconButton
 from sofia_app.views.parameter_fields import FieldEditor, TextEditor, make_editor
 from sofia_app.views.postponed import Postponed
 from sofia_app.views.preview_bar import PreviewBar
 from sofia_engine.pipeline.parameters import ParameterInfo
-from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
+from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from sofia_viewers.theme import current_theme
 
 __all__ = ["FieldRow", "ParameterPanel"]
@@ -35,7 +36,10 @@ class FieldRow(QtWidgets.QWidget):
         self.mark = QtWidgets.QLabel()
         self.reset = IconButton("reset")
         self.error = QtWidgets.QLabel()
+        self.is_idle = False
+        """Whether it has no effect now, and nothing is to be said of it."""
         self._lay_out()
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.editor.edited.connect(lambda value: form.edit(info.name, value))
         self.reset.clicked.connect(self._reset)
 
@@ -71,6 +75,7 @@ class FieldRow(QtWidgets.QWidget):
         """Show value, origin, change and error."""
         self.editor.show_value(field.value)
         self.editor.show_error(bool(field.error), current_theme().error)
+        self.is_idle = bool(field.obstacle) and not field.error and field.origin != "edited"
         self.error.setText(field.error)
         self.error.setVisible(bool(field.error))
         self.mark.setText(_MARKS[field.origin] if field.is_changed or field.origin == "edited" else "")
@@ -99,6 +104,8 @@ class ParameterPanel(QtWidgets.QWidget):
     """
 
     edited = Signal()
+    batch_asked = Signal(str)
+    """Key that is to be set in all steps that have it."""
 
     def __init__(self, desk: Desk, actions: dict[str, QtGui.QAction]) -> None:
         super().__init__()
@@ -111,6 +118,7 @@ class ParameterPanel(QtWidgets.QWidget):
         self.banner = QtWidgets.QLabel()
         self.rerun = QtWidgets.QPushButton("Run again from here")
         self.scroller = QtWidgets.QScrollArea()
+        self.hidden = QtWidgets.QPushButton()
         self.summary = QtWidgets.QLabel()
         self.preview_bar = PreviewBar(desk.preferences)
         self._lay_out(actions)
@@ -119,6 +127,9 @@ class ParameterPanel(QtWidgets.QWidget):
         self.rerun.clicked.connect(actions["run_to_selected"].trigger)
         self._expert_action = actions["toggle_expert"]
         self._expert_action.toggled.connect(lambda _on: self._filter())
+        self._hide_action = actions["toggle_hide_idle"]
+        self._hide_action.toggled.connect(lambda _on: self._filter())
+        self.hidden.clicked.connect(self._hide_action.trigger)
         desk.conditions_changed.connect(Postponed(self, self._refresh_banner))
         self.show_form(None)
 
@@ -132,6 +143,10 @@ class ParameterPanel(QtWidgets.QWidget):
         self.scroller.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.summary.setProperty("role", "muted")
         self.summary.setWordWrap(True)
+        self.hidden.setFlat(True)
+        self.hidden.setProperty("role", "link")
+        self.hidden.setToolTip("Show them, grey")
+        self.hidden.hide()
         buttons = QtWidgets.QHBoxLayout()
         for name, short in _BUTTONS.items():
             button = QtWidgets.QToolButton()
@@ -142,8 +157,11 @@ class ParameterPanel(QtWidgets.QWidget):
         buttons.addStretch()
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(6, 2, 4, 4)
-        for widget in (self.title, self.search, self.banner, self.rerun, self.scroller, self.summary, self.preview_bar):
+        for widget in (self.title, self.search, self.banner, self.rerun, self.scroller):
             layout.addWidget(widget)
+        layout.addWidget(self.hidden, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(self.summary)
+        layout.addWidget(self.preview_bar)
         layout.setStretchFactor(self.scroller, 1)
         layout.addLayout(buttons)
 
@@ -162,7 +180,6 @@ class ParameterPanel(QtWidgets.QWidget):
         if form is not None:
             form.changed.connect(self.refresh)
         self.refresh()
-        self._filter()
 
     def _build(self, form: ParameterForm) -> QtWidgets.QWidget:
         body = QtWidgets.QWidget()
@@ -177,10 +194,28 @@ class ParameterPanel(QtWidgets.QWidget):
                 inner[info.group].setContentsMargins(4, 4, 4, 4)
                 self.groups[info.group] = box
                 column.addWidget(box)
-            self.rows[info.name] = FieldRow(info, form)
+            row = self.rows[info.name] = FieldRow(info, form)
+            row.customContextMenuRequested.connect(lambda place, row=row: self._show_menu(row, place))
             inner[info.group].addWidget(self.rows[info.name])
         column.addStretch()
         return body
+
+    def make_menu(self, row: FieldRow) -> QtWidgets.QMenu:
+        """Return what can be done with a parameter: put the default back, set it in all steps that have it."""
+        menu = QtWidgets.QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        reset = menu.addAction("Put the default back")
+        reset.setEnabled(row.reset.isEnabled())
+        reset.triggered.connect(row.reset.click)
+        shared = {shared.key: len(shared.steps) for shared in list_shared_keys(self._desk.forms)}
+        count = shared.get(row.info.key, 0)
+        everywhere = menu.addAction(f"Set in all {count} steps that have it…" if count else "No other step has it")
+        everywhere.setEnabled(count > 0 and not self._desk.is_busy)
+        everywhere.triggered.connect(lambda: self.batch_asked.emit(row.info.key))
+        return menu
+
+    def _show_menu(self, row: FieldRow, place: QtCore.QPoint) -> None:
+        self.make_menu(row).popup(row.mapToGlobal(place))
 
     def refresh(self) -> None:
         """Take over what the form holds now."""
@@ -190,6 +225,7 @@ class ParameterPanel(QtWidgets.QWidget):
             return
         for field in self.form.fields:
             self.rows[field.info.name].show_field(field)
+        self._filter()
         self.summary.setText(_summarise(self.form))
         self.summary.setProperty("role", "muted" if self.form.is_valid else "error")
         self.summary.style().polish(self.summary)
@@ -205,16 +241,29 @@ class ParameterPanel(QtWidgets.QWidget):
         self.rerun.setVisible(stale)
 
     def _filter(self) -> None:
+        self.hidden.hide()
         if self.form is None:
             return
         found = set(self.form.search(self.search.text()))
         is_searching = bool(self.search.text().strip())
-        for name, row in self.rows.items():
-            is_shown = row.info.level == "basic" or self._expert_action.isChecked() or is_searching
-            row.setVisible(name in found and is_shown)
+        shown = [
+            row
+            for name, row in self.rows.items()
+            if name in found and (row.info.level == "basic" or self._expert_action.isChecked() or is_searching)
+        ]
+        idle = [row for row in shown if row.is_idle and self._hide_action.isChecked() and not is_searching]
+        for row in self.rows.values():
+            row.setVisible(row in shown and row not in idle)
+        self._tell_hidden(len(idle))
         for heading, box in self.groups.items():
             rows = [row for row in self.rows.values() if row.info.group == heading]
             box.setVisible(any(not row.isHidden() for row in rows))
+
+    def _tell_hidden(self, count: int) -> None:
+        """Say how many parameters are hidden because they have no effect."""
+        words = "parameter without effect is" if count == 1 else "parameters without effect are"
+        self.hidden.setText(f"{count} {words} hidden")
+        self.hidden.setVisible(count > 0)
 
     def _focus_first(self) -> None:
         """Go to the first parameter found."""
