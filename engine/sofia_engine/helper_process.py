@@ -14,6 +14,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import IO, Any, TypeVar
 
+from sofia_engine.spawning import start_process
+
 __all__ = ["COMMAND", "HelperLostError", "HelperProcess", "program_command", "serve", "serve_in_background"]
 
 COMMAND = "run-tasks"
@@ -45,15 +47,8 @@ class HelperProcess:
     """
 
     def __init__(self, command: str = COMMAND, patience: float = 300.0) -> None:
-        hidden: dict[str, Any] = {"creationflags": 0x08000000} if sys.platform == "win32" else {}  # CREATE_NO_WINDOW
         self.patience = patience
-        self.process = subprocess.Popen(  # noqa: S603 - the same program
-            [*program_command(), command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            **hidden,
-        )
+        self.process = start_process([*program_command(), command])
 
     def ask(self, task: Callable[[], _T]) -> _T:
         """Have a task carried out; one at a time.

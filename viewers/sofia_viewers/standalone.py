@@ -12,9 +12,11 @@ from sofia_engine.errors import SofiaDeskError
 from sofia_viewers.qt import Qt, QtCore, QtWidgets, start_application
 from sofia_viewers.theme import Mode, apply_theme
 
-__all__ = ["Exportable", "run_viewer", "wait_until_ready"]
+__all__ = ["SWITCH_INTERVAL", "Exportable", "run_viewer", "wait_until_ready"]
 
 _LONGEST_WAIT = 120.0
+SWITCH_INTERVAL = 0.001
+"""Seconds a thread may compute before the window gets its turn; Python's own 5 ms add up to gaps that are felt."""
 
 
 class Exportable(Protocol):
@@ -63,6 +65,7 @@ def run_viewer(
     """
     application = start_application(offscreen=export is not None)
     apply_theme(application, "light" if export is not None and theme == "system" else theme)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     widget = make()
     widget.setWindowTitle(title)
     widget.resize(*size)

@@ -39,6 +39,8 @@ class Measurement(QtCore.QObject):
         self.paths: list[Path] = []
         self._rows: dict[int, Metrics] = {}
         self._ticket = 0
+        self._handed = (0, 0)
+        """Which work, and how many of its rows, were handed over last."""
         self._cancelled = threading.Event()
         self._thread: threading.Thread | None = None
         self._arrived.connect(self._take, Qt.ConnectionType.QueuedConnection)
@@ -109,6 +111,9 @@ class Measurement(QtCore.QObject):
 
     def _hand_over(self) -> None:
         self.progressed.emit(len(self._rows), len(self.paths))
+        if self._handed == (self._ticket, len(self._rows)):
+            return
+        self._handed = (self._ticket, len(self._rows))
         started = time.perf_counter()
         self.rows_changed.emit(self.rows)
         cost = int(1000 * _SHARE * (time.perf_counter() - started))

@@ -75,6 +75,8 @@ class TrendPlot(QtWidgets.QWidget):
         self.outliers: Mapping[int, Mapping[str, float]] = {}
         self.selected: tuple[int, ...] = ()
         self.series: list[Series] = []
+        self._due = QtCore.QTimer(self, singleShot=True, interval=0)
+        self._due.timeout.connect(self.redraw)
         self._wanted = ("time", "noise", "product_type")
         self.x_choice, self.y_choice, self.group_choice = (QtWidgets.QComboBox() for _ in range(3))
         self.trend = QtWidgets.QCheckBox("Trend")
@@ -93,17 +95,26 @@ class TrendPlot(QtWidgets.QWidget):
         self._restyle()
 
     def set_rows(self, rows: Sequence[Metrics], outliers: Mapping[int, Mapping[str, float]] | None = None) -> None:
-        """Show other products."""
+        """Show other products; they are drawn at the next turn of the event loop, the window answers in between."""
         self.rows, self.outliers = list(rows), outliers or {}
         self.selected = ()
         self._fill_choices()
-        self.redraw()
+        self._redraw_later()
 
     def set_outliers(self, outliers: Mapping[int, Mapping[str, float]]) -> None:
         """Mark other points."""
         if outliers != self.outliers:
             self.outliers = outliers
-            self.redraw()
+            self._redraw_later()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something is still to be drawn."""
+        return self._due.isActive()
+
+    def _redraw_later(self) -> None:
+        self.series = []  # of rows that are gone
+        self._due.start()
 
     def choose(self, x: str, y: str, group: str = "") -> None:
         """Choose the columns of the axes and of the colours; those that no row has are kept for later."""
@@ -114,7 +125,8 @@ class TrendPlot(QtWidgets.QWidget):
     def select(self, rows: Sequence[int]) -> None:
         """Highlight the points of rows."""
         self.selected = tuple(rows)
-        self._draw_selected()
+        if not self.is_due:
+            self._draw_selected()
 
     @property
     def chosen(self) -> tuple[str, str, str]:
@@ -129,7 +141,13 @@ class TrendPlot(QtWidgets.QWidget):
         InputError
             If it cannot be written.
         """
+        self.draw_now()
         return export_widget(self.plot, path, size)
+
+    def draw_now(self) -> None:
+        """Draw what is still to be drawn."""
+        if self.is_due:
+            self.redraw()
 
     def _lay_out(self) -> None:
         line = QtWidgets.QHBoxLayout()
@@ -179,6 +197,7 @@ class TrendPlot(QtWidgets.QWidget):
     @QtCore.Slot()
     def redraw(self) -> None:
         """Draw all points anew."""
+        self._due.stop()
         self.plot.clear()
         x, y, group = self.chosen
         if not (x and y):

@@ -193,7 +193,8 @@ class QualityViewer(ViewerShell):
         """Tell whether all that was asked for is shown."""
         viewers = (self._image, self._spectrum)
         viewers_ready = all(viewer is None or viewer.is_ready() for viewer in viewers)
-        return self.tasks.is_idle and not self.measurement.is_running and viewers_ready
+        working = self.measurement.is_running or self.plot.is_due
+        return self.tasks.is_idle and not working and viewers_ready
 
     def export(self, path: str | Path, size: tuple[int, int] | None = None) -> Path:
         """Write table and plot as PNG, PDF or SVG, the table as CSV, ECSV or VOTable, or the report as HTML.
@@ -208,6 +209,7 @@ class QualityViewer(ViewerShell):
         if suffix in PICTURE_SUFFIXES:
             from sofia_viewers.export import export_widget
 
+            self.plot.draw_now()
             return export_widget(self.numbers, target, size)
         if suffix == ".html":
             from sofia_viewers.quality.report import write_report
