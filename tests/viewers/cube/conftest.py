@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,3 +136,18 @@ def settle(qtbot, viewer) -> None:
         qtbot.waitUntil(viewer.is_ready, timeout=60000)
         qtbot.wait(20)
     qtbot.waitUntil(viewer.is_ready, timeout=60000)
+
+
+@pytest.fixture
+def display():
+    """Start a display and give its name."""
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1500x950x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    with os.fdopen(read) as stream:
+        number = stream.readline().strip()
+    assert number, "the display did not start"
+    yield f":{number}"
+    server.kill()
+    server.wait(10)

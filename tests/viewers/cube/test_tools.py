@@ -1,12 +1,13 @@
 """The tools of the explorer, through their controls: maps, fits, cuts, new cubes, links, sessions."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
-from sofia_viewers.cube import link_tools
+from sofia_viewers.cube import glue_session, link_tools
 from sofia_viewers.cube.cube import open_cube
 from sofia_viewers.cube.session import read_session, write_session
 from sofia_viewers.image.regions import Region
@@ -257,7 +258,7 @@ def test_that_missing_glue_is_named_in_one_sentence(qtbot, explorer, monkeypatch
     assert explorer.images.status.text() == link_tools.INSTALL_GLUE
 
 
-def test_that_glue_gets_files_of_cubes_that_are_only_in_memory(qtbot, explorer, monkeypatch):
+def test_that_glue_gets_files_of_cubes_that_are_only_in_memory(qtbot, explorer, monkeypatch, tmp_path):
     started = []
     monkeypatch.setattr(link_tools, "has_glue", lambda: True)
     monkeypatch.setattr(link_tools, "start_glue", lambda plain: started.append(plain))
@@ -269,6 +270,9 @@ def test_that_glue_gets_files_of_cubes_that_are_only_in_memory(qtbot, explorer, 
     assert [entry["kind"] for entry in plain["data"]] == ["cube", "cube"]
     assert open_cube(plain["data"][1]["path"]).shape == (50, 8, 8)
     assert set(plain["selections"]) == {"core", "wavelengths"}
+    monkeypatch.setattr(glue_session, "has_glue", lambda: False)
+    glue_session.main([str(glue_session.write_description(plain, tmp_path))])
+    assert not Path(plain["temporary"]).exists()
 
 
 def test_that_a_session_is_shown_again(qtbot, explorer, make_explorer, tmp_path):

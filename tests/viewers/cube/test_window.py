@@ -19,21 +19,6 @@ PATIENCE = 60.0
 
 
 @pytest.fixture
-def display():
-    """Start a display and give its name."""
-    read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1500x950x24", "-nolisten", "tcp"]
-    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
-    os.close(write)
-    with os.fdopen(read) as stream:
-        number = stream.readline().strip()
-    assert number, "the display did not start"
-    yield f":{number}"
-    server.kill()
-    server.wait(10)
-
-
-@pytest.fixture
 def program(display, galaxy_path, tmp_path):
     """Start the explorer on the display."""
     environment = {**os.environ, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb", "HOME": str(tmp_path)}

@@ -8,19 +8,26 @@ same command opens FITS files, linked by their coordinates, and sessions that gl
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sofia_engine.errors import InputError, SofiaDeskError, StepError
 from sofia_engine.helper_process import program_command
 
-__all__ = ["COMMAND", "INSTALL_GLUE", "has_glue", "main", "start_glue", "write_description"]
+__all__ = [
+    "COMMAND", "INSTALL_GLUE", "PREFIX", "TEMPORARY", "GlueProcess", "has_glue", "main", "start_glue",
+    "write_description",
+]  # fmt: skip
 
 COMMAND = "show-in-glue"
 """Word of the command line that begins the process."""
@@ -28,6 +35,12 @@ COMMAND = "show-in-glue"
 INSTALL_GLUE = (
     "glue is not installed here: type  python -m pip install glue-qt  in the environment of SOFIA Desk, then try again."
 )
+TEMPORARY = "temporary"
+"""Key of a description: the folder that is removed with it."""
+PREFIX = "sofia_desk_glue_"
+"""How the names of temporary files and folders begin."""
+_ERROR = "ERROR: "
+_SHOWN = "glue is shown"
 _SIZE = (700, 520)
 _SESSION = ".glu"
 
@@ -39,14 +52,45 @@ def has_glue() -> bool:
 
 def write_description(plain: dict[str, Any], folder: str | Path | None = None) -> Path:
     """Write what `LinkedData.describe` gave to a file that the process removes when it has read it."""
-    handle, name = tempfile.mkstemp(".json", "sofia_desk_glue_", folder)
+    handle, name = tempfile.mkstemp(".json", PREFIX, folder)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         json.dump(plain, stream)
     return Path(name)
 
 
-def start_glue(plain: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Start glue with data sets and selections.
+@dataclass(eq=False)
+class GlueProcess:
+    """A process with a glue session.
+
+    Parameters
+    ----------
+    process : Popen
+        The process.
+    messages : file
+        What it writes to its standard error.
+    """
+
+    process: subprocess.Popen[bytes]
+    messages: IO[bytes]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended."""
+        return self.process.poll() is not None
+
+    def end(self) -> str:
+        """Return why the window did not open, once the process has ended; empty if it did."""
+        with self.messages:
+            self.messages.seek(0)
+            lines = self.messages.read().decode(errors="replace").splitlines()
+        if not self.process.returncode or _SHOWN in lines:
+            return ""
+        told = next((line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)), "")
+        return told or f"glue ended before its window opened: {lines[-1] if lines else self.process.returncode}"
+
+
+def start_glue(plain: dict[str, Any], words: Sequence[str] = ()) -> GlueProcess:
+    """Start glue with data sets and selections, and with further words of the command line.
 
     Raises
     ------
@@ -58,7 +102,9 @@ def start_glue(plain: dict[str, Any]) -> subprocess.Popen[bytes]:
     if not plain["data"]:
         raise StepError("There is nothing to open in glue: open a cube first.")
     path = write_description(plain)
-    return subprocess.Popen([*program_command(), COMMAND, str(path)])  # noqa: S603 - our own program
+    messages = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the process has ended
+    command = [*program_command(), COMMAND, str(path), *words]
+    return GlueProcess(subprocess.Popen(command, stderr=messages), messages)  # noqa: S603 - our own program
 
 
 def main(words: list[str] | None = None) -> int:
@@ -69,11 +115,20 @@ def main(words: list[str] | None = None) -> int:
             raise InputError(INSTALL_GLUE)
         return _show(arguments)
     except (SofiaDeskError, OSError) as error:
-        sys.stderr.write(f"ERROR: {error}\n")
+        sys.stderr.write(f"{_ERROR}{error}\n")
         return 1
     finally:
         if arguments.files[0].suffix == ".json" and not arguments.keep:
-            arguments.files[0].unlink(missing_ok=True)
+            _clean_up(arguments.files[0])
+
+
+def _clean_up(description: Path) -> None:
+    """Remove a description, and the folder that was made for data that were only in memory."""
+    with contextlib.suppress(OSError, ValueError):
+        folder = json.loads(description.read_text(encoding="utf-8")).get(TEMPORARY)
+        if folder and Path(folder).name.startswith(PREFIX):
+            shutil.rmtree(folder, ignore_errors=True)
+    description.unlink(missing_ok=True)
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -108,11 +163,19 @@ def _show(arguments: argparse.Namespace) -> int:
             window.save_session(str(arguments.save_session))
         window.close()
 
+    QtCore.QTimer.singleShot(0, _tell_that_it_is_shown)
     if arguments.close_after is not None:
         QtCore.QTimer.singleShot(int(1000 * arguments.close_after), finish)
     window.start(maximized=arguments.close_after is None)
     application.processEvents()
     return 0
+
+
+def _tell_that_it_is_shown() -> None:
+    """Write a line to the true standard error; glue puts its log in the place of the other."""
+    if sys.__stderr__ is not None:  # a program without a console has none
+        sys.__stderr__.write(f"{_SHOWN}\n")
+        sys.__stderr__.flush()
 
 
 def _open(files: list[Path]) -> Any:

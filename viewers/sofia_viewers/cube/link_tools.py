@@ -11,7 +11,7 @@ import numpy as np
 
 from sofia_engine.errors import SofiaDeskError
 from sofia_viewers.cube.entries import MapImage
-from sofia_viewers.cube.glue_session import INSTALL_GLUE, has_glue, start_glue
+from sofia_viewers.cube.glue_session import INSTALL_GLUE, PREFIX, TEMPORARY, GlueProcess, has_glue, start_glue
 from sofia_viewers.cube.panels import LinksPanel
 from sofia_viewers.cube.saving import save_cube, save_maps
 from sofia_viewers.image.drawing import Drawing, Mark
@@ -31,6 +31,7 @@ IMAGE = "image "
 _RANGE = "wavelengths"
 _ROWS = "catalog rows"
 _DELAY_MS = 150
+_WATCH_MS = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +72,16 @@ class LinkTools(QtCore.QObject):
         self.catalogs: dict[str, tuple[Catalog, str]] = {}
         self.counts: dict[str, dict[str, int]] = {}
         self.members: dict[str, tuple[int, ...]] = {}
-        self.processes: list[Any] = []
+        self.processes: list[GlueProcess] = []
         self._range: tuple[float, float] | None = None
         self._rows: tuple[str, tuple[int, ...]] | None = None
         self._timer = QtCore.QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY_MS)
         self._timer.timeout.connect(self._update)
+        self._watch = QtCore.QTimer(self)
+        self._watch.setInterval(_WATCH_MS)
+        self._watch.timeout.connect(self._look_after_glue)
         panel = self.panel
         panel.image_requested.connect(self._ask_for_image)
         panel.catalog_requested.connect(self._ask_for_catalog)
@@ -107,8 +111,9 @@ class LinkTools(QtCore.QObject):
         self._timer.start()
 
     def stop(self) -> None:
-        """Stop the timer."""
+        """Stop the timers; sessions of glue go on."""
         self._timer.stop()
+        self._watch.stop()
 
     # -- data --------------------------------------------------------------------------------------------------------
 
@@ -231,7 +236,9 @@ class LinkTools(QtCore.QObject):
         cube = self._viewer.cube
 
         def work() -> dict[str, Any]:
-            folder = Path(tempfile.mkdtemp(prefix="sofia_desk_glue_"))
+            if not missing and not images:
+                return linked.describe()
+            folder = Path(tempfile.mkdtemp(prefix=PREFIX))
             paths = {}
             for number, (key, each) in enumerate(missing.items()):
                 paths[key] = str(save_cube(folder / f"cube{number}.fits", each))
@@ -239,7 +246,7 @@ class LinkTools(QtCore.QObject):
                 made = MapImage(entry.frame.plane.name, np.asarray(entry.frame.image), entry.frame.plane.unit)
                 if cube is not None:
                     paths[key] = str(save_maps(folder / f"image{number}.fits", cube, {key: made}))
-            return linked.describe(paths)
+            return {**linked.describe(paths), TEMPORARY: str(folder)}
 
         self._viewer.tasks.submit("glue", work, self._start)
 
@@ -247,8 +254,18 @@ class LinkTools(QtCore.QObject):
         try:
             self.processes.append(start_glue(plain))
             self._viewer.say("glue is starting in a window of its own; this takes some seconds.")
+            self._watch.start()
         except (SofiaDeskError, OSError) as error:
             self._viewer.report(str(error))
+
+    def _look_after_glue(self) -> None:
+        """Say why glue did not open, if it did not."""
+        ended = [process for process in self.processes if process.has_ended]
+        self.processes = [process for process in self.processes if process not in ended]
+        for reason in filter(None, [process.end() for process in ended]):
+            self._viewer.report(reason)
+        if not self.processes:
+            self._watch.stop()
 
     # -- dialogs -----------------------------------------------------------------------------------------------------
 
