@@ -219,6 +219,7 @@ def _open_viewers(window: Any, linked: Any) -> None:
         if data.ndim == 1:
             continue
         opened.append(window.new_data_viewer(ImageViewer, data=data))
+        opened[-1].state.slices = tuple(length // 2 for length in data.shape)
         if linked.sources[key].kind == "cube":
             profile = window.new_data_viewer(ProfileViewer, data=data)
             profile.state.function = "mean"
