@@ -29,6 +29,8 @@ _ERRORS = {
     "SCI": ("ERR",), "DATA": ("STAT_ERROR", "ERROR"),
 }  # fmt: skip
 _BEGINNING = b"SIMPLE"
+_MOST_SHIFT = 1e-3
+"""Shifts of wavelengths beyond this, 300 km/s, are no motion of the Earth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +89,26 @@ class Cube:
     def wcs(self) -> Any:
         """Celestial coordinates of a slice, or None."""
         return self.flux.celestial_wcs
+
+    @property
+    def observed_wave(self) -> FloatArray:
+        """Wavelengths at which the slices were observed, without the shift to the barycentre (BARYSHFT)."""
+        shift = _as_number(self.header.get("BARYSHFT"), 0.0)
+        return self.wave / (1.0 + shift) if self.wave_unit == "um" and abs(shift) < _MOST_SHIFT else self.wave
+
+    @cached_property
+    def transmission(self) -> FloatArray | None:
+        """Transmission (n_wave,) that each slice was observed through; None if the cube has none.
+
+        The extension TRANSMISSION is a model of the air at rest, listed for the wavelengths of the slices. Where these
+        were shifted to the barycentre, the lines of the air are shifted with them.
+        """
+        curve = self.curves.get("TRANSMISSION")
+        if curve is None:
+            return None
+        order = np.argsort(self.wave)
+        values = np.asarray(curve.values, dtype=float)[order]
+        return np.asarray(np.interp(self.observed_wave, self.wave[order], values))
 
     @cached_property
     def file(self) -> ImageFile:

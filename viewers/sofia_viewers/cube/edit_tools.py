@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sofia_engine.errors import SofiaDeskError, StepError
-from sofia_viewers.cube.atmosphere import correct_again
+from sofia_viewers.cube.atmosphere import correct_again, model_transmission, read_water
 from sofia_viewers.cube.cube import Cube
 from sofia_viewers.cube.derived import combine_cubes, crop_cube, mask_cube, subtract_continuum
 from sofia_viewers.cube.extraction import find_aperture
@@ -19,7 +19,6 @@ from sofia_viewers.cube.panels import EditPanel
 from sofia_viewers.cube.point_source import expected_fwhm, measure_width
 from sofia_viewers.cube.saving import save_cube
 from sofia_viewers.qt import QtCore, QtWidgets
-from sofia_viewers.spectrum.transmission import Sky, load_transmission, read_sky
 
 if TYPE_CHECKING:
     from sofia_viewers.cube.viewer import CubeViewer
@@ -43,6 +42,7 @@ class EditTools(QtCore.QObject):
         super().__init__(viewer)
         self._viewer = viewer
         self._count = 0
+        self._shown = ""
         self.panel = EditPanel()
         self.footprints: list[Footprints] = []
         panel = self.panel
@@ -64,16 +64,24 @@ class EditTools(QtCore.QObject):
         """List the cubes that there are beside the current one."""
         here = self._viewer.cube_key
         self.panel.show_others([(cube.name, key) for key, cube in self._viewer.cubes.items() if key != here])
+        water = read_water(self._viewer.cube) if self._viewer.cube is not None and here != self._shown else None
+        self._shown = here
+        if water is not None:
+            self.panel.water.setValue(water)
 
     def _next_key(self) -> str:
         self._count += 1
         return f"derived:{self._count}"
 
-    def _make(self, title: str, make: Callable[[Cube, str, Progress], Cube]) -> None:
-        """Make a cube in a thread and show it beside the others."""
+    def _make(self, title: str, make: Callable[[Cube, str, Progress], Cube], told: Sequence[str] = ()) -> None:
+        """Make a cube in a thread and show it beside the others, and what was told about it meanwhile."""
         cube, key = self._viewer.cube, self._next_key()
+
+        def show(made: Cube) -> None:
+            self._viewer.add_cube(made, then=lambda: self._viewer.say(" ".join(told)))
+
         if cube is not None:
-            self._viewer.jobs.run(title, lambda progress: make(cube, key, progress), self._viewer.add_cube)
+            self._viewer.jobs.run(title, lambda progress: make(cube, key, progress), show)
 
     def crop(self) -> None:
         """Cut out the selected range of wavelengths, and the box around the selected region."""
@@ -125,13 +133,17 @@ class EditTools(QtCore.QObject):
 
     def correct(self, how: str) -> None:
         """Correct for the atmosphere in another way: ``reference``, ``median``, ``none`` or ``water``."""
-        water = self.panel.water.value()
+        water, source = self.panel.water.value(), self._viewer.spectra.annotations.sky.source
+        told: list[str] = []
 
         def make(cube: Cube, key: str, _: Progress) -> Cube:
-            transmission = _find_transmission(cube, water) if how == "water" else None
+            transmission = None
+            if how == "water":
+                transmission, sentence = model_transmission(cube, water, source)
+                told.append(sentence)
             return correct_again(cube, how, key, transmission=transmission)  # type: ignore[arg-type]
 
-        self._make("Correct", make)
+        self._make("Correct", make, told)
 
     def measure_source(self) -> None:
         """Fit the source in the selected region of the current image, and compare with the diffraction limit."""
@@ -197,13 +209,3 @@ class EditTools(QtCore.QObject):
         path, _ = QtWidgets.QFileDialog.getSaveFileName(self._viewer, "Save cube", "cube.fits", _FITS)
         if path:
             self.save(path)
-
-
-def _find_transmission(cube: Cube, water: float) -> Any:
-    """Return the transmission of the model with an amount of water, on the wavelengths of a cube."""
-    if cube.wave_unit != "um":
-        raise StepError("The model of the atmosphere needs wavelengths; this cube has none.")
-    sky = read_sky(cube.header)
-    wanted = Sky(sky.altitude, sky.zenith_angle, water, sky.resolution)
-    found = load_transmission(wanted, (float(cube.wave.min()), float(cube.wave.max())))
-    return np.interp(cube.wave, found.wavelength, found.transmission)

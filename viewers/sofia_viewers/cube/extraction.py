@@ -255,6 +255,8 @@ def spectra_of(
             fields[error_label], units[error_label] = spread, units[label]
     for name, curve in cube.curves.items():
         fields[name.lower()], units[name.lower()] = curve.values, curve.unit
+    if cube.transmission is not None:
+        fields["transmission"] = cube.transmission
     return Spectrum(fields, units)
 
 

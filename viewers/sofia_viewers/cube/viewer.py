@@ -23,7 +23,7 @@ from sofia_viewers.cube.session import describe_session, restore_session
 from sofia_viewers.cube.slice_bar import SliceBar
 from sofia_viewers.cube.spectra_tools import SpectraTools
 from sofia_viewers.cube.wave_marker import WaveMarker
-from sofia_viewers.export import export_widget
+from sofia_viewers.export import export_widget, tell_written
 from sofia_viewers.image.display import DisplayState
 from sofia_viewers.image.frames import FrameEntry
 from sofia_viewers.image.regions import Region, parse_regions
@@ -230,9 +230,9 @@ class CubeViewer(QtWidgets.QWidget):
                      self.spectra.overlays.cursor, self.lower_views.tabBar()):  # fmt: skip
             part.hide()
 
-    def add_cube(self, cube: Cube) -> None:
-        """Show another cube beside those that are shown, as the current one."""
-        self._load([lambda: cube], add=True)
+    def add_cube(self, cube: Cube, then: Callable[[], None] | None = None) -> None:
+        """Show another cube beside those that are shown, as the current one; `then` is called when it is shown."""
+        self._load([lambda: cube], add=True, then=then)
 
     def close_cube(self, key: str) -> None:
         """Remove a cube with its maps."""
@@ -285,7 +285,11 @@ class CubeViewer(QtWidgets.QWidget):
     def save_in_thread(self, work: Callable[[], Path]) -> None:
         """Write a file in a thread, and say when it is done."""
         self._jobs += 1
-        self.tasks.submit(f"save {self._jobs}", work, lambda path: self.say(f"{path} was written."))
+        self.tasks.submit(f"save {self._jobs}", work, self._tell_saved)
+
+    def _tell_saved(self, path: Path) -> None:
+        self.say(f"{path} was written.")
+        tell_written(path)
 
     def say(self, text: str) -> None:
         """Show a sentence."""

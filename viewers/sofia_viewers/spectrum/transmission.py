@@ -53,11 +53,12 @@ class Sky:
 
 @dataclass(frozen=True, eq=False)
 class Atmosphere:
-    """A transmission curve: wavelengths μm, transmission 0 to 1, and a sentence on the model."""
+    """A transmission curve: wavelengths μm, transmission 0 to 1, a sentence on the model, its water (μm) if known."""
 
     wavelength: FloatArray
     transmission: FloatArray
     description: str
+    water: float | None = None
 
 
 def read_sky(header: Mapping[str, Any]) -> Sky:
@@ -145,7 +146,8 @@ def load_transmission(sky: Sky, limits: tuple[float, float]) -> Atmosphere:
     values = (
         smooth_to_resolution(wave, transmission, sky.resolution, at) if sky.resolution > 0 else transmission[inside]
     )
-    return Atmosphere(at, np.asarray(values), _describe(name, sky))
+    model = parse_atmosphere_name(name)
+    return Atmosphere(at, np.asarray(values), _describe(name, sky), None if model is None else model.pwv)
 
 
 def _choose(files: Mapping[str, Path], sky: Sky, limits: tuple[float, float]) -> str:
