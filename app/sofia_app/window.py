@@ -18,6 +18,7 @@ from sofia_app.models.products import OpenedState, open_product, open_state
 from sofia_app.models.viewer_kinds import VIEWERS, ViewerKind, choose_viewer
 from sofia_app.views.data_panel import DataPanel, dropped_paths
 from sofia_app.views.dialogs import ErrorDialog, SessionsDialog
+from sofia_app.views.export_keeper import ExportKeeper
 from sofia_app.views.help_view import HelpView
 from sofia_app.views.log_panel import LogPanel, ProblemsPanel
 from sofia_app.views.parameter_panel import ParameterPanel
@@ -36,6 +37,7 @@ from sofia_app.views.view_tabs import ViewTabs
 from sofia_app.views.viewer_page import ImageArea, ViewerPage
 from sofia_app.worker.protocol import Sweep
 from sofia_engine.memory import limited_memory
+from sofia_viewers.export import tell_written
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets
 from sofia_viewers.theme import apply_theme, icon, theme_events
 
@@ -79,6 +81,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self._trim_timer = QtCore.QTimer(self, singleShot=True, interval=_TRIM_DELAY)
         self._trim_timer.timeout.connect(lambda: desk.tasks.submit("memory", return_memory, lambda _nothing: None))
         self.keeper = ViewKeeper(self)
+        self.exports = ExportKeeper(self)
+        self.exports.changed.connect(self.provenance.show_exports)
         self._connect()
         self.resize(*_SIZE)
         self._first_layout = QtCore.QByteArray()
@@ -251,7 +255,7 @@ class MainWindow(QtWidgets.QMainWindow):
         desk.state_opened.connect(self.show_state)
         desk.forms_changed.connect(lambda: self.show_step(desk.selection["step"]))
         desk.reduction_opened.connect(self._welcome_reduction)
-        desk.reduction_closing.connect(self.keeper.keep)
+        desk.reduction_closing.connect(lambda: self.keeper.keep(at_once=True))
         desk.references_listed.connect(self._warn_of_missing)
         desk.command_finished.connect(self._show_sweep)
         self.data.dropped.connect(desk.open_paths)
@@ -356,6 +360,7 @@ class MainWindow(QtWidgets.QMainWindow):
     def _welcome_reduction(self) -> None:
         snapshot = self.desk.reduction.snapshot
         self.keeper.begin(snapshot.session if snapshot is not None else "")
+        self.exports.begin(snapshot.session if snapshot is not None else "")
         self.setWindowTitle(f"{self.desk.reduction.title} – SOFIA Desk")
         self.pipeline.select_step(self.desk.reduction.next_index)
         self.bring_up("pipeline")
@@ -423,15 +428,18 @@ class MainWindow(QtWidgets.QMainWindow):
             return
         products = self.shown.products
 
-        def write() -> int:
-            for product in products:
-                product.write(folder / product.name)
-            return len(products)
+        def write() -> list[Path]:
+            return [product.write(folder / product.name) for product in products]
+
+        def tell(paths: list[Path]) -> None:
+            self.desk.status.emit(f"{len(paths)} products written to {folder}.")
+            for path in paths:
+                tell_written(path)
 
         self.desk.tasks.submit(
             "save",
             write,
-            lambda count: self.desk.status.emit(f"{count} products written to {folder}."),
+            tell,
             lambda reason: self.report_problem("The products cannot be saved", reason),
         )
 
@@ -611,7 +619,7 @@ class MainWindow(QtWidgets.QMainWindow):
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802
         """Remember the layout, and end all threads and the process."""
         self._remember_layout()
-        self.keeper.keep()
+        self.keeper.keep(at_once=True)
         self.desk.save_preferences()
         for view in (*self.pages, *self.comparisons):
             view.close_viewer()

@@ -4,22 +4,48 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sofia_engine.errors import InputError
-from sofia_viewers.qt import Qt, QtCore, QtGui, QtSvg, QtWidgets
+from sofia_viewers.qt import Qt, QtCore, QtGui, QtSvg, QtWidgets, Signal
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["PICTURE_SUFFIXES", "export_widget", "make_table", "paint_picture", "write_table"]
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "export_events",
+    "export_widget",
+    "make_table",
+    "paint_picture",
+    "tell_written",
+    "write_table",
+]
 
 PICTURE_SUFFIXES = (".png", ".pdf", ".svg")
 _TABLE_FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".vot": "votable"}
 TABLE_SUFFIXES = tuple(_TABLE_FORMATS)
 
 _DOTS_PER_INCH = 96
+
+
+class _ExportEvents(QtCore.QObject):
+    """Tells of files that the user had written."""
+
+    written = Signal(str)
+
+
+@lru_cache(maxsize=1)
+def export_events() -> Any:
+    """Return the object whose signal ``written`` carries the path of each file that was exported from a view."""
+    return _ExportEvents()
+
+
+def tell_written(path: str | Path) -> None:
+    """Tell that a file was exported from a view; pictures and tables of this module tell it themselves."""
+    export_events().written.emit(str(path))
 
 
 def paint_picture(
@@ -50,6 +76,7 @@ def paint_picture(
     {".png": _write_png, ".pdf": _write_pdf, ".svg": _write_svg}[suffix](target, size, paint)
     if not target.is_file() or target.stat().st_size == 0:
         raise InputError(f"{target} cannot be written: permission denied or no space left.")
+    tell_written(target)
     return target
 
 
@@ -115,6 +142,7 @@ def write_table(table: Table, path: str | Path) -> Path:
             table.write(target, format=_TABLE_FORMATS[suffix], overwrite=True)
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror or error}.") from error
+    tell_written(target)
     return target
 
 

@@ -35,6 +35,8 @@ class SavedPage:
         What the viewer says of itself: zoom, limits, panes.
     is_clone : bool
         Whether it is a further viewer of its kind.
+    regions : str
+        Name of the file of its regions in the folder ``regions``; empty if it has none.
     """
 
     kind: str
@@ -43,6 +45,7 @@ class SavedPage:
     state: str = ""
     view: Mapping[str, Any] = field(default_factory=dict)
     is_clone: bool = False
+    regions: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,5 +85,11 @@ def _read_page(stored: Mapping[str, Any]) -> SavedPage:
     place = places.get(str(stored["place"]), "left")
     view = stored["view"] if isinstance(stored["view"], dict) else {}
     return SavedPage(
-        str(stored["kind"]), place, bool(stored["pinned"]), str(stored["state"]), view, bool(stored["is_clone"])
+        str(stored["kind"]),
+        place,
+        bool(stored["pinned"]),
+        str(stored["state"]),
+        view,
+        bool(stored["is_clone"]),
+        str(stored.get("regions", "")),
     )

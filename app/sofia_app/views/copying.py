@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sofia_app.models.table_text import format_table, write_rows
+from sofia_viewers.export import tell_written
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets
 from sofia_viewers.tasks import Tasks
 
@@ -78,6 +79,6 @@ class TableCopier(QtCore.QObject):
         """Write all rows to a file."""
         titles, rows = self.read()
         if self._tasks is None:
-            write_rows(path, titles, rows)
+            tell_written(write_rows(path, titles, rows))
         else:
-            self._tasks.submit(f"table {id(self)}", lambda: write_rows(path, titles, rows), lambda _path: None)
+            self._tasks.submit(f"table {id(self)}", lambda: write_rows(path, titles, rows), tell_written)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sofia_app.desk import Desk
+from sofia_app.models.exports import ExportRecord
 from sofia_app.models.products import Card, list_cards, search_cards
 from sofia_app.views.buttons import make_button
 from sofia_app.views.copying import TableCopier
@@ -194,6 +195,7 @@ class ProvenanceView(QtWidgets.QWidget):
         layout.addWidget(self.tree)
         layout.addWidget(copy, 0, Qt.AlignmentFlag.AlignRight)
         self._shown: dict[str, Any] = {}
+        self._exports: tuple[str, ...] = ()
         desk.reduction.changed.connect(Postponed(self, self.refresh))
 
     def showEvent(self, event: QtGui.QShowEvent) -> None:  # noqa: N802
@@ -205,7 +207,7 @@ class ProvenanceView(QtWidgets.QWidget):
         """Take over what the reduction holds now; nothing is done while it cannot be seen."""
         if not self.isVisible():
             return
-        content = describe_provenance(self._desk)
+        content = self._describe()
         if content == self._shown:
             return
         self._shown = content
@@ -213,9 +215,18 @@ class ProvenanceView(QtWidgets.QWidget):
         _fill(self.tree.invisibleRootItem(), content)
         self.tree.expandToDepth(1)
 
+    def show_exports(self, records: Sequence[ExportRecord]) -> None:
+        """Show the files that were written from the views of the session."""
+        self._exports = tuple(record.text for record in records)
+        self.refresh()
+
+    def _describe(self) -> dict[str, Any]:
+        content = describe_provenance(self._desk)
+        return content | {"exported files": list(self._exports)} if content and self._exports else content
+
     def copy(self) -> None:
         """Copy it as JSON."""
-        text = json.dumps(describe_provenance(self._desk), indent=1, default=str)
+        text = json.dumps(self._describe(), indent=1, default=str)
         QtGui.QGuiApplication.clipboard().setText(text)
 
 

@@ -75,6 +75,7 @@ class ViewerPage(QtWidgets.QStackedWidget):
         self._regions: Sequence[Path] = ()
         self._waiting: list[Callable[[Any], None]] = []
         self._saved: Mapping[str, Any] = {}
+        self._saved_regions: str | None = None
         self.message = QtWidgets.QLabel(_EMPTY)
         self.message.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.message.setProperty("role", "muted")
@@ -139,9 +140,14 @@ class ViewerPage(QtWidgets.QStackedWidget):
             return dict(self._saved)
         return dict(self.viewer.view_state())
 
-    def restore_view(self, state: Mapping[str, Any]) -> None:
-        """Show the next products as `view_state` says."""
-        self._saved = dict(state)
+    def restore_view(self, state: Mapping[str, Any], regions: str | None = None) -> None:
+        """Show the next products as `view_state` says, with the regions of a DS9 file in place of those there are."""
+        self._saved, self._saved_regions = dict(state), regions
+
+    @property
+    def is_restoring(self) -> bool:
+        """Whether regions are still to be brought back."""
+        return self._saved_regions is not None
 
     def close_viewer(self) -> None:
         """End the threads of the viewer."""
@@ -156,8 +162,11 @@ class ViewerPage(QtWidgets.QStackedWidget):
 
     def _hand_over(self, viewer: Any, products: Sequence[Product], names: Sequence[str]) -> None:
         saved, self._saved = self._saved, {}
+        regions, self._saved_regions = self._saved_regions, None
         if saved and hasattr(viewer, "restore_view"):
             viewer.restore_view(saved)
+        if regions is not None and hasattr(viewer, "restore_regions"):
+            viewer.restore_regions(regions)
         viewer.show_products(products, names)
         if hasattr(viewer, "show_region_files"):
             viewer.show_region_files(self._regions)

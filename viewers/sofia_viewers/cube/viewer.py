@@ -230,9 +230,9 @@ class CubeViewer(QtWidgets.QWidget):
                      self.spectra.overlays.cursor, self.lower_views.tabBar()):  # fmt: skip
             part.hide()
 
-    def add_cube(self, cube: Cube, then: Callable[[], None] | None = None) -> None:
-        """Show another cube beside those that are shown, as the current one; `then` is called when it is shown."""
-        self._load([lambda: cube], add=True, then=then)
+    def add_cube(self, cube: Cube) -> None:
+        """Show another cube beside those that are shown, as the current one."""
+        self._load([lambda: cube], add=True)
 
     def close_cube(self, key: str) -> None:
         """Remove a cube with its maps."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,8 +26,10 @@ from sofia_viewers.image.analysis import (
     start_fwhm,
 )
 from sofia_viewers.image.drawing import Drawing, Mark
+from sofia_viewers.image.frame import Frame
 from sofia_viewers.image.frames import FrameEntry
 from sofia_viewers.image.overlays import GREEN, RED
+from sofia_viewers.image.region_store import follow_sky
 from sofia_viewers.image.regions import Region
 from sofia_viewers.image.results import Curve, Plot
 from sofia_viewers.image.settings import PhotometrySettings, PlotSettings
@@ -41,6 +43,8 @@ _HELP = (
     "a photometry · s statistics and histogram · r radial profile · k cuts along x and y · "
     "l cut along the chosen line · p pixel-to-pixel comparison · c clear · q quit"
 )
+APERTURE_TAG = "photometry"
+"""Tag of regions that are apertures of sources that were measured."""
 _CODE = "from sofia_viewers.image import analysis\nfrom sofia_viewers.image.frame import Frame, open_image\n"
 
 
@@ -58,6 +62,7 @@ class Examiner:
         self.photometry_settings: PhotometrySettings = viewer.settings.load("photometry")
         self.plot_settings: PlotSettings = viewer.settings.load("plot")
         self._sources: dict[str, list[SourceMeasurement]] = {}
+        self._homes: dict[int, Frame] = {}
         self._statistics: list[dict[str, Any]] = []
         self._n_colors = 0
         viewer.settings_panel.applied.connect(self._take_settings)
@@ -82,6 +87,7 @@ class Examiner:
     def clear(self) -> None:
         """Remove results, plots and marks."""
         self._sources.clear()
+        self._homes.clear()
         self._statistics.clear()
         self._n_colors = 0
         self._viewer.results.clear_results()
@@ -102,6 +108,31 @@ class Examiner:
                 self._viewer.say("Source already measured.")
             else:
                 jobs.append((entry, self._viewer.frames.find(entry.key) + 1, at_x, at_y))
+        self._measure_sources(jobs)
+
+    def measure_again(self, key: str, places: Sequence[tuple[float, float]]) -> None:
+        """Measure sources of a frame whose places are known from an earlier time."""
+        index = self._viewer.frames.find(key)
+        if index >= 0:
+            self._measure_sources([(self._viewer.frames.entries[index], index + 1, x, y) for x, y in places])
+
+    def list_apertures(self, key: str) -> tuple[Region, ...]:
+        """Return the apertures and sky rings of the sources of a frame as regions that say what they are.
+
+        They are at the place of the sky where they were measured, though the frame may show other data by now.
+        """
+        found: list[Region] = []
+        frame = self._viewer.frames.entries[self._viewer.frames.find(key)].frame
+        for number, source in enumerate(self._sources.get(key, ()), 1):
+            at, home = ((source.x, source.y),), self._homes[id(source)]
+            made = [Region("circle", at, (source.aperture,), name=str(number), color=GREEN, tag=APERTURE_TAG)]
+            if source.sky[1] > 0:
+                made.append(Region("annulus", at, tuple(source.sky), color=RED, tag=APERTURE_TAG))
+            found += [follow_sky(region, home, frame, "wcs") for region in made]
+        return tuple(found)
+
+    def _measure_sources(self, jobs: Sequence[tuple[FrameEntry, int, float, float]]) -> None:
+        settings = self.photometry_settings
 
         def work() -> tuple[list[tuple[FrameEntry, SourceMeasurement]], list[str]]:
             found, problems = [], []
@@ -120,6 +151,7 @@ class Examiner:
         self._viewer.say(problems[0] if problems else "")
         for entry, source in found:
             self._sources.setdefault(entry.key, []).append(source)
+            self._homes[id(source)] = entry.frame
             self._mark_sources(entry.key)
             if self.photometry_settings.show_plots:
                 self._add_plot(_plot_source(entry, source))

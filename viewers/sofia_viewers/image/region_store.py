@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sofia_engine.errors import InputError, SofiaDeskError
+from sofia_viewers.export import tell_written
 from sofia_viewers.image.analysis import measure_statistics, region_values
 from sofia_viewers.image.frame import Frame
 from sofia_viewers.image.geometry import Affine, fit_affine, map_locally
@@ -21,7 +22,7 @@ from sofia_viewers.theme import icon
 if TYPE_CHECKING:
     from sofia_viewers.image.viewer import ImageViewer
 
-__all__ = ["RegionPanel", "RegionStore"]
+__all__ = ["RegionPanel", "RegionStore", "follow_sky", "linear_axes"]
 
 _FILTER = "DS9 regions (*.reg);;All files (*)"
 _SYSTEMS = ("icrs", "fk5", "galactic", "image")
@@ -118,7 +119,7 @@ class RegionStore(QtCore.QObject):
         for name, item in self._items.items():
             before, after = old.get(item.home), new.get(item.home)
             if before is not None and after is not None and before is not after:
-                self._items[name] = replace(item, region=_follow_sky(item.region, before, after, self._lock))
+                self._items[name] = replace(item, region=follow_sky(item.region, before, after, self._lock))
 
     def change_selected(self, **values: Any) -> None:
         """Change name or colour of the selected region."""
@@ -168,6 +169,7 @@ class RegionStore(QtCore.QObject):
             path.write_text(text, encoding="utf-8")
         except OSError as error:
             raise InputError(f"{path} cannot be written: {error.strerror}.") from error
+        tell_written(path)
 
     def frame_of(self, name: str) -> Frame | None:
         """Return the frame a region was drawn on."""
@@ -188,7 +190,7 @@ class RegionStore(QtCore.QObject):
         return "wcs" if self._viewer.frames.lock == "wcs" else "image"
 
 
-def _follow_sky(region: Region, old: Frame, new: Frame, lock: Any) -> Region:
+def follow_sky(region: Region, old: Frame, new: Frame, lock: Any) -> Region:
     """Return a region at the same place of the sky in another frame of the same field."""
     affine = map_locally(region.center, old, new, lock)
     if affine is None:

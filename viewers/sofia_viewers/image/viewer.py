@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from sofia_engine.product import Product
-from sofia_viewers.export import paint_picture
+from sofia_viewers.export import paint_picture, tell_written
 from sofia_viewers.image.actions import ViewerActions
 from sofia_viewers.image.area import ElidedLabel, FrameArea
 from sofia_viewers.image.code_sample import write_code
 from sofia_viewers.image.display import DisplayState, LimitsRule
 from sofia_viewers.image.display_panel import DisplayPanel
-from sofia_viewers.image.examine import Examiner
+from sofia_viewers.image.examine import APERTURE_TAG, Examiner
 from sofia_viewers.image.frame import Frame
 from sofia_viewers.image.frames import Arrangement, Compare, FrameEntry, FrameSet, combine_frames
 from sofia_viewers.image.geometry import Lock, ViewState
@@ -23,7 +23,8 @@ from sofia_viewers.image.loading import Loaded, Request, load, measure_entry, wa
 from sofia_viewers.image.overlay_layer import Overlays
 from sofia_viewers.image.overlay_panel import OverlayPanel
 from sofia_viewers.image.readout import Readout, read_out
-from sofia_viewers.image.region_store import RegionPanel, RegionStore
+from sofia_viewers.image.region_store import RegionPanel, RegionStore, linear_axes
+from sofia_viewers.image.regions import Region, parse_regions
 from sofia_viewers.image.results import ResultsPanel
 from sofia_viewers.image.saved_view import SavedView, apply_view, describe_view, read_view
 from sofia_viewers.image.saving import read_saved_regions, save_frame
@@ -76,6 +77,7 @@ class ImageViewer(ViewerShell):
         self._last_request: Request | None = None
         self._saved_view: SavedView | None = None
         self._is_fitted = True
+        self._kept_text: str | None = None
         self.code_window: QtWidgets.QPlainTextEdit | None = None
         self._product_regions: tuple[Path, ...] = ()
         self._regions_of: tuple[str, ...] = ()
@@ -257,6 +259,25 @@ class ImageViewer(ViewerShell):
         chosen = boxes.get(self.regions.selected) or list(boxes.values())[-1]
         return tuple((float(x), float(y)) for x, y in chosen.outlines()[0][:-1])
 
+    def describe_regions(self) -> tuple[tuple[Region, ...], Any] | None:
+        """Return the regions that were drawn or opened here, and the apertures of photometry, with coordinates.
+
+        Returns
+        -------
+        (tuple of Region, WCS or None) or None
+            In pixels of the first frame, and its celestial coordinates. None while that is not known: nothing is shown
+            yet, or regions are still being brought back.
+        """
+        if not self.frames.entries or self._kept_text is not None:
+            return None
+        first = self.frames.entries[0]
+        own = [r for name, r in self.regions.on_frame(first.key).items() if name not in self._regions_of]
+        return (*own, *self.examiner.list_apertures(first.key)), first.frame.wcs
+
+    def restore_regions(self, text: str) -> None:
+        """Show regions and apertures of a DS9 region file on the next products, in place of those there are."""
+        self._kept_text = text
+
     def show_area_only(self) -> None:
         """Hide panels and tool bars: the frames fill the window, as in exported pictures."""
         for part in (QtWidgets.QDockWidget, QtWidgets.QToolBar):
@@ -270,7 +291,11 @@ class ImageViewer(ViewerShell):
         if entry is not None:
             regions = tuple(self.regions.on_frame(entry.key).values())
             work = partial(save_frame, entry.frame, regions, path)
-            self.tasks.submit("save", work, lambda saved: self.say(f"{saved} was written."))
+            self.tasks.submit("save", work, self._tell_saved)
+
+    def _tell_saved(self, path: Path) -> None:
+        self.say(f"{path} was written.")
+        tell_written(path)
 
     def set_display(self, **values: Any) -> None:
         """Change the display of the current frame (of all if limits are locked): fields of `DisplayState`."""
@@ -531,6 +556,29 @@ class ImageViewer(ViewerShell):
         self._open_pending_regions()
         self._apply_saved_view()
         self._show_product_regions()
+        self._show_kept_regions()
+
+    def _show_kept_regions(self) -> None:
+        text, entry = self._kept_text, self.frames.entry
+        if text is None or entry is None:
+            return
+        entry = self.frames.entries[0]
+        axes = linear_axes(entry.frame)
+        self.tasks.submit(
+            "kept regions",
+            lambda: parse_regions(text, entry.frame.wcs, axes).regions,
+            lambda regions: self._add_kept(regions, entry.key),
+        )
+
+    def _add_kept(self, regions: Sequence[Region], key: str) -> None:
+        self._kept_text = None
+        for name in [name for name in self.regions.named() if name not in self._regions_of]:
+            self.regions.remove(name)
+        self.examiner.clear()
+        for region in (region for region in regions if region.tag != APERTURE_TAG):
+            self.regions.add(region, key)
+        self.regions.select("")
+        self.examiner.measure_again(key, [r.center for r in regions if r.tag == APERTURE_TAG and r.shape == "circle"])
 
     def _show_product_regions(self) -> None:
         """Draw the region files of the products in place of those of the products before."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sofia_engine.errors import InputError
+from sofia_viewers.export import tell_written
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from sofia_viewers.quality.report import Report, format_report, write_report
 from sofia_viewers.tasks import Tasks
@@ -124,7 +125,9 @@ class ReportView(QtWidgets.QWidget):
         suffix = path.suffix.lower()
         if suffix not in (".html", ".pdf"):
             raise InputError(f"{path} cannot be written: reports end with .html or .pdf.")
-        return (write_report if suffix == ".html" else print_report)(self.report, path)
+        written = (write_report if suffix == ".html" else print_report)(self.report, path)
+        tell_written(written)
+        return written
 
     def _lay_out(self) -> None:
         self.text.setAccessibleName("Report")

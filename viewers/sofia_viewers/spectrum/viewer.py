@@ -12,7 +12,7 @@ import numpy as np
 
 from sofia_engine.errors import InputError, ParameterError, SofiaDeskError
 from sofia_engine.product import Product
-from sofia_viewers.export import PICTURE_SUFFIXES, export_widget, write_table
+from sofia_viewers.export import PICTURE_SUFFIXES, export_widget, tell_written, write_table
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from sofia_viewers.shell import ViewerShell
 from sofia_viewers.spectrum.analysis_panel import AnalysisPanel, AtmospherePanel, OperationsPanel
@@ -468,6 +468,7 @@ class SpectrumViewer(ViewerShell):
         path = self._ask_path("Save spectrum", "spectrum.fits", SAVE_FILTER)
         if path:
             self._try(lambda: save_spectrum(self.session.files[keys[0]], path))
+            tell_written(path)
 
     def ask_and_export(self) -> None:
         """Save the panes as a picture."""
