@@ -107,6 +107,13 @@ class User:
     def write(self, text: str) -> None:
         self.call("type", "--delay", "15", text)
 
+    def await_dialog(self, name: str) -> None:
+        """Wait until a dialog has the keyboard: it is on the screen earlier, and what is typed then goes elsewhere."""
+        wait_for(lambda: self.has_keyboard(name), f"the keyboard in {name}")
+
+    def has_keyboard(self, name: str) -> bool:
+        return name in self.call("getwindowfocus", "getwindowname", check=False)
+
     def windows(self) -> int:
         return len(self.call("search", "--onlyvisible", "--name", ".+", check=False).split())
 
@@ -197,10 +204,8 @@ def test_that_a_user_reduces_branches_compares_saves_and_comes_back(
     wait_for(lambda: user.look("compared") != before, "the comparison")
 
     (tmp_path / "mine").mkdir()
-    alone = user.windows()
     user.press("ctrl+s")  # save what is shown
-    wait_for(lambda: user.windows() > alone, "the dialog")
-    time.sleep(0.5)
+    user.await_dialog("Save products to")
     user.write(str(tmp_path / "mine"))
     user.press("Return")
     wait_for(lambda: list((tmp_path / "mine").glob("*.fits")), "the saved products")
@@ -209,8 +214,10 @@ def test_that_a_user_reduces_branches_compares_saves_and_comes_back(
     session = user.session
 
     user.start()  # and go on another day
+    alone = user.windows()
     user.press_until("ctrl+shift+s", lambda: user.windows() > alone, "the list of sessions")
-    time.sleep(0.5)
+    user.focus("Sessions")
+    user.await_dialog("Sessions")
     user.press("Return")
     wait_for(user.is_open, "the reduction")
     assert user.session == session
@@ -230,6 +237,7 @@ def test_that_a_program_that_was_killed_offers_its_session(user: User, raw: list
     user.start()
     wait_for(lambda: user.windows() > 1, "the offer")
     user.focus("Sessions")
+    user.await_dialog("Sessions")
     user.press("Return")
     wait_for(user.is_open, "the reduction")
     user.press_until("F8", lambda: user.states("clean"), "the next step")

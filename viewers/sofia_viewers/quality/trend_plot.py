@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,51 +13,12 @@ from sofia_viewers.qt import Qt, QtCore, QtWidgets, Signal, pg
 from sofia_viewers.quality.metrics import COLUMNS, Metrics, collect_columns
 from sofia_viewers.quality.metrics_table import column_title
 from sofia_viewers.quality.trends import Series, fit_line, make_series
+from sofia_viewers.quality.value_axis import SideLegend, ValueAxis
 from sofia_viewers.theme import PLOT_COLORS, current_theme, style_plot, theme_events
 
 __all__ = ["TrendPlot"]
 
 _SYMBOLS = "osdt+xph"
-_SHORTEST_WORD = 6
-_LETTER = 7.5
-"""Width of a letter of an axis, pixels."""
-_MOST_TICKS = 30
-
-
-class _ValueAxis(pg.AxisItem):  # type: ignore[misc]
-    """An axis of numbers, of words, or of time in UTC."""
-
-    def __init__(self, orientation: str) -> None:
-        super().__init__(orientation)
-        self.words: tuple[str, ...] = ()
-        self.is_time = False
-        self.enableAutoSIPrefix(False)
-
-    def tickValues(self, minimum: float, maximum: float, size: float) -> Any:  # noqa: N802
-        """Return whole numbers for words, round times for time."""
-        if self.words:
-            first, last = max(0, int(np.ceil(minimum))), min(len(self.words) - 1, int(np.floor(maximum)))
-            step = max(1, (last - first) // _MOST_TICKS + 1)
-            return [(step, [float(number) for number in range(first, last + 1, step)])]
-        if self.is_time:
-            seconds = _time_step(maximum - minimum)
-            return [(seconds, list(np.arange(np.ceil(minimum / seconds), maximum / seconds) * seconds))]
-        return super().tickValues(minimum, maximum, size)
-
-    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
-        """Return the words or times."""
-        if self.words:
-            room = self._room(len(values))
-            return [_shorten(self.words[int(value)], room) if 0 <= value < len(self.words) else "" for value in values]
-        if self.is_time:
-            pattern = "%Y-%m-%d" if spacing >= 86400 else "%H:%M" if spacing >= 60 else "%H:%M:%S"
-            return [datetime.fromtimestamp(value, UTC).strftime(pattern) for value in values]
-        strings: list[str] = super().tickStrings(values, scale, spacing)
-        return strings
-
-    def _room(self, count: int) -> int:
-        """Return how many letters of each word fit side by side."""
-        return max(_SHORTEST_WORD, int(self.size().width() / max(count + 1, 1) / _LETTER))
 
 
 class TrendPlot(QtWidgets.QWidget):
@@ -85,10 +44,10 @@ class TrendPlot(QtWidgets.QWidget):
         self.log.setToolTip("Logarithmic vertical axis; values that are not positive are left out.")
         self.link = QtWidgets.QCheckBox("Connect")
         self.link.setToolTip("Connect the points of each group in the order of the horizontal axis.")
-        self.axes = {side: _ValueAxis(side) for side in ("bottom", "left")}
-        self.axes["bottom"].setStyle(hideOverlappingLabels=False)
+        self.axes = {side: ValueAxis(side) for side in ("bottom", "left")}
         self.plot = pg.PlotWidget(axisItems=self.axes)
-        self.legend = self.plot.addLegend(offset=(-10, 10))
+        self.plot.getPlotItem().layout.setContentsMargins(1, 8, 20, 1)  # the last label is half beside the axis
+        self.legend = SideLegend(self.plot.getPlotItem())
         self.note = QtWidgets.QLabel()
         self._lay_out()
         self._connect()
@@ -302,35 +261,3 @@ def _fill(box: QtWidgets.QComboBox, items: Sequence[tuple[str, str]], wanted: st
 def _positive(series: Series) -> Series:
     good = series.y > 0
     return Series(series.name, series.rows[good], series.x[good], series.y[good])
-
-
-def _shorten(text: str, length: int) -> str:
-    """Break a text into at most three lines of a length."""
-    lines = textwrap.wrap(text, length, max_lines=3, placeholder="…", break_long_words=False) if length > 1 else [text]
-    return "\n".join(lines)
-
-
-def _time_step(span: float) -> float:
-    """Return a round number of seconds that divides a span into about five."""
-    steps = (
-        1,
-        2,
-        5,
-        10,
-        30,
-        60,
-        120,
-        300,
-        600,
-        1800,
-        3600,
-        7200,
-        21600,
-        43200,
-        86400,
-        172800,
-        604800,
-        2592000,
-        31536000,
-    )
-    return float(next((step for step in steps if step >= span / 6), steps[-1]))
