@@ -29,6 +29,7 @@ from sofia_app.views.previewer import Previewer
 from sofia_app.views.progress_bar import RunProgress
 from sofia_app.views.quality_page import QualityPage
 from sofia_app.views.queue_panel import QueuePanel
+from sofia_app.views.selection_links import SelectionLinks
 from sofia_app.views.slit_page import SlitPage
 from sofia_app.views.tables_panel import QualityPanel, ReferencesPanel
 from sofia_app.views.view_area import HeaderView, ProvenanceView, TableView
@@ -139,6 +140,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.pictures = PictureView(self.desk.tasks)
         menu = [self.qactions[name] for name in ("pin_view", "clone_view", "move_view", "float_view")]
         self.tabs = ViewTabs(menu)
+        self.selection_links = SelectionLinks(self)
         self.pages: list[ViewerPage] = []
         for kind in VIEWERS:
             self._add_page(self._make_page(kind))
@@ -167,6 +169,7 @@ class MainWindow(QtWidgets.QMainWindow):
         title = title or (f"{page.kind.title} {same + 1}" if same else page.kind.title)
         self.tabs.add(page, title, closable=closable)
         self.pages.append(page)
+        page.viewer_made.connect(lambda viewer: self.selection_links.add(page.kind.name, viewer))
         page.failed.connect(lambda text: self.desk.log_line("warning", text))
         page.pin_changed.connect(lambda: self._mark_pin(page))
 
@@ -203,6 +206,7 @@ class MainWindow(QtWidgets.QMainWindow):
         if view in self.pages:
             self.pages.remove(view)
         self.tabs.remove(view)
+        self.selection_links.remove(getattr(view, "viewer", None))
         view.close_viewer()
         view.deleteLater()
         self._trim_timer.start()

@@ -38,6 +38,7 @@ class SlitPage(ViewerPage):
         viewer.step_edited.connect(self.step_edited)
         self.viewer = viewer
         self.addWidget(viewer)
+        self.viewer_made.emit(viewer)
         return viewer
 
     def _hand_over(self, viewer: Any, products: Sequence[Product], names: Sequence[str]) -> None:  # noqa: ARG002 - it takes the whole state

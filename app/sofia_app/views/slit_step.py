@@ -37,10 +37,11 @@ class SlitStep(QtWidgets.QWidget):
 
     Notes
     -----
-    Signals: ``step_edited`` (position of the step whose parameters were set).
+    Signals: ``step_edited`` (position of the step whose parameters were set), ``slit_shown`` (another slit is shown).
     """
 
     step_edited = Signal(int)
+    slit_shown = Signal()
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
@@ -173,6 +174,7 @@ class SlitStep(QtWidgets.QWidget):
         slit = self.current
         self.view.show_slit(slit, self._marks(slit))
         self.refresh()
+        self.slit_shown.emit()
 
     def _marks(self, slit: SlitSpectrum | None) -> SlitMarks:
         """Return the marks of the file, or where nothing was changed those of the order."""

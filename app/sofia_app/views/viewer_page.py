@@ -62,6 +62,7 @@ class ViewerPage(QtWidgets.QStackedWidget):
 
     failed = Signal(str)
     pin_changed = Signal()
+    viewer_made = Signal(object)
 
     def __init__(self, kind: ViewerKind, tasks: Tasks | None = None) -> None:
         super().__init__()
@@ -202,6 +203,7 @@ class ViewerPage(QtWidgets.QStackedWidget):
             viewer.failed.connect(self.failed)
         self._framed = self._frame(viewer)
         self.addWidget(self._framed)
+        self.viewer_made.emit(viewer)
         return viewer
 
     def _frame(self, viewer: Any) -> QtWidgets.QWidget:

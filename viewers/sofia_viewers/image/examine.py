@@ -29,10 +29,12 @@ from sofia_viewers.image.drawing import Drawing, Mark
 from sofia_viewers.image.frame import Frame
 from sofia_viewers.image.frames import FrameEntry
 from sofia_viewers.image.overlays import GREEN, RED
+from sofia_viewers.image.places import BOX_PIXELS, SkyPlace, find_sky
 from sofia_viewers.image.region_store import follow_sky
 from sofia_viewers.image.regions import Region
 from sofia_viewers.image.results import Curve, Plot
 from sofia_viewers.image.settings import PhotometrySettings, PlotSettings
+from sofia_viewers.theme import current_theme
 
 if TYPE_CHECKING:
     from sofia_viewers.image.viewer import ImageViewer
@@ -170,6 +172,52 @@ class Examiner:
         self._viewer.area.views[key].set_layer(
             "photometry", [Drawing(RED, rings), Drawing(GREEN, apertures, marks=marks)]
         )
+
+    # -- selection ---------------------------------------------------------------------------------------------------
+
+    def select_rows(self, rows: Sequence[int]) -> tuple[SkyPlace, ...]:
+        """Mark the sources of rows of the table of photometry: on all images, or without a sky on their own.
+
+        Returns
+        -------
+        tuple of SkyPlace
+            Where on the sky they are, for those that have coordinates.
+        """
+        shown = self._viewer.results.photometry.rows
+        wanted = [shown[number] for number in rows if number < len(shown)]
+        places, views = [], self._viewer.area.views
+        marks: dict[str, list[Mark]] = {key: [] for key in views}
+        for key, source in self._list_sources():
+            if not any(source.row is row for row in wanted):
+                continue
+            sky = find_sky(self._viewer.frames.entries[self._viewer.frames.find(key)].frame, [(source.x, source.y)])[0]
+            if np.isfinite(sky).all():
+                places.append(SkyPlace("", ((float(sky[0]), float(sky[1])),)))
+            elif key in marks:
+                marks[key].append(Mark((source.x, source.y), "box", BOX_PIXELS))
+        for key, own in marks.items():
+            views[key].set_layer(
+                "selected pixels", [Drawing(current_theme().accent, marks=tuple(own), width=2.0)] if own else []
+            )
+        self._viewer.place_marks.show("selected sources", places)
+        return tuple(places)
+
+    def follow_region(self, name: str) -> None:
+        """Choose those rows of the table whose sources lie in a region; without a region the choice stays."""
+        rows = self._viewer.results.photometry.rows
+        if not name or not rows:
+            return
+        inside = []
+        for key, source in self._list_sources():
+            region = self._viewer.regions.on_frame(key).get(name)
+            if region is not None and region.has_area and bool(region.contains(source.x, source.y)):
+                inside += [number for number, row in enumerate(rows) if row is source.row]
+        self._viewer.results.photometry.mark_rows(sorted(inside))
+
+    def _list_sources(self) -> list[tuple[str, SourceMeasurement]]:
+        """Return the sources of the frames there are."""
+        here = [key for key in self._sources if self._viewer.frames.find(key) >= 0]
+        return [(key, source) for key in here for source in self._sources[key]]
 
     # -- statistics -------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sofia_engine.errors import SofiaDeskError
 from sofia_viewers.export import export_widget, make_table, write_table
-from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, pg
+from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal, pg
 from sofia_viewers.theme import icon, style_plot, theme_events
 
 __all__ = ["Curve", "Plot", "PlotView", "ResultsPanel"]
@@ -181,12 +181,21 @@ def _draw_curve(canvas: Any, curve: Curve) -> None:
 
 
 class _Table(QtWidgets.QWidget):
-    """Rows of values, sortable, copied and saved."""
+    """Rows of values, sortable, copied and saved.
+
+    Notes
+    -----
+    Signals: ``rows_selected`` (numbers of the rows that are chosen, from 0).
+    """
+
+    rows_selected = Signal(object)
 
     def __init__(self, title: str) -> None:
         super().__init__()
         self.rows: list[dict[str, Any]] = []
         self.table = QtWidgets.QTableWidget()
+        self.table.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.itemSelectionChanged.connect(lambda: self.rows_selected.emit(self.selected))
         self.table.setAccessibleName(title)
         self.table.setEditTriggers(QtWidgets.QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.verticalHeader().hide()
@@ -210,6 +219,24 @@ class _Table(QtWidgets.QWidget):
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(i, j, item)
         self.table.resizeColumnsToContents()
+
+    @property
+    def selected(self) -> list[int]:
+        """Numbers of the rows that are chosen."""
+        return sorted({index.row() for index in self.table.selectionModel().selectedRows()})
+
+    def mark_rows(self, rows: Iterable[int]) -> None:
+        """Choose rows, as another view did; nothing is told."""
+        wanted = [row for row in rows if 0 <= row < self.table.rowCount()]
+        if wanted == self.selected:
+            return
+        model, chosen = self.table.model(), QtCore.QItemSelection()
+        for row in wanted:
+            chosen.select(model.index(row, 0), model.index(row, max(self.table.columnCount() - 1, 0)))
+        with QtCore.QSignalBlocker(self.table):
+            self.table.selectionModel().select(chosen, QtCore.QItemSelectionModel.SelectionFlag.ClearAndSelect)
+        if wanted:
+            self.table.scrollTo(model.index(wanted[0], 0))
 
     def save(self, path: Path) -> None:
         """Write the rows as ECSV or CSV.

@@ -22,6 +22,7 @@ from sofia_viewers.image.geometry import Lock, ViewState
 from sofia_viewers.image.loading import Loaded, Request, load, measure_entry, warm_up
 from sofia_viewers.image.overlay_layer import Overlays
 from sofia_viewers.image.overlay_panel import OverlayPanel
+from sofia_viewers.image.places import PlaceMarks
 from sofia_viewers.image.readout import Readout, read_out
 from sofia_viewers.image.region_store import RegionPanel, RegionStore, linear_axes
 from sofia_viewers.image.regions import Region, parse_regions
@@ -61,6 +62,7 @@ class ImageViewer(ViewerShell):
     cursor_moved = Signal(object)
     regions_changed = Signal(object)
     frames_changed = Signal()
+    sources_selected = Signal(object)
     area: FrameArea
     settings_panel: SettingsPanel
     _default_display: DisplayState
@@ -438,6 +440,7 @@ class ImageViewer(ViewerShell):
         self.results = ResultsPanel()
         self.settings_panel = SettingsPanel(self.settings)
         self.examiner = Examiner(self)
+        self.place_marks = PlaceMarks(self)
         self.readout = ElidedLabel()
         self.status = ElidedLabel()
         self.status.hide()
@@ -497,6 +500,7 @@ class ImageViewer(ViewerShell):
         self.display_panel.slice_chosen.connect(self.choose_slice)
         self.overlay_panel.changed.connect(self.apply_overlays)
         self.regions.changed.connect(self._show_regions)
+        self.results.photometry.rows_selected.connect(self._select_sources)
         self.settings_panel.applied.connect(self._take_settings)
         theme_events().changed.connect(self._restyle)
 
@@ -688,7 +692,17 @@ class ImageViewer(ViewerShell):
         for key, view in self.area.views.items():
             view.set_regions(self.regions.on_frame(key), self.regions.selected)
         self.region_panel.refresh()
+        self.examiner.follow_region(self.regions.selected)
         self.regions_changed.emit(self.regions.items())
+
+    @property
+    def product_regions(self) -> tuple[str, ...]:
+        """Identifiers of the regions that came with the products."""
+        return self._regions_of
+
+    def _select_sources(self, rows: Sequence[int]) -> None:
+        """Mark the sources of rows of the table of photometry on all images, and tell others."""
+        self.sources_selected.emit(self.examiner.select_rows(rows))
 
     def apply_overlays(self) -> None:
         """Draw all overlays anew after their options changed."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sofia_engine.errors import HeaderError
 from sofia_engine.product import Product
 from sofia_engine.spectroscopy.aperture_keywords import read_apertures, read_background_regions
+from sofia_viewers.spectrum.slit_sky import SlitOnSky, read_slit_sky
 
 __all__ = [
     "ApertureMark", "Region", "SlitMarks", "SlitSpectrum", "place_columns", "read_slits", "shift_traces",
@@ -73,6 +74,8 @@ class SlitSpectrum:
         Apertures and background regions of the header.
     units : dict of str to str
         Of ``image``, ``wave``, ``slit`` and ``flux``.
+    sky : SlitOnSky or None
+        Where the slit lies on the sky, if the header tells it.
     """
 
     name: str
@@ -86,6 +89,7 @@ class SlitSpectrum:
     error: FloatArray
     marks: SlitMarks = SlitMarks()
     units: dict[str, str] = field(default_factory=dict)
+    sky: SlitOnSky | None = None
 
     @property
     def row_step(self) -> float:
@@ -134,7 +138,7 @@ def _read_order(product: Product, suffix: str, order: int) -> SlitSpectrum | Non
     units = {k: product.plane(n + suffix).unit for k, n in names.items() if n + suffix in product.planes}
     return SlitSpectrum(
         product.name, order, image, wave, slit, profile, rows("APERTURE_TRACE"), rows("SPECTRAL_FLUX"),
-        rows("SPECTRAL_ERROR"), _read_marks(product, order), units,
+        rows("SPECTRAL_ERROR"), _read_marks(product, order), units, read_slit_sky(product.header),
     )  # fmt: skip
 
 

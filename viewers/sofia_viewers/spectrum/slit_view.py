@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +31,8 @@ _STYLES = {
 }
 _AROUND = 3.0
 """Half height of the view of an aperture, PSF radii: background is looked for there."""
+_ON_IMAGE, _LONGEST_NAME = "#ffffff", 24
+"""Colour and length of names on the image, which has the same colours in light and dark."""
 _LEAST_RADIUS = 0.5
 """Rows; narrower apertures hold nothing."""
 
@@ -56,6 +58,8 @@ class SlitView(QtWidgets.QWidget):
         self._before = SlitMarks()
         self._placing = False
         self._edited_marks = False
+        self._places: list[tuple[Any, Any]] = []
+        self._ranges: list[Any] = []
         self.image_plot, self.profile_plot, self.spectrum_plot = (_make_plot() for _ in range(3))
         self.corner = QtWidgets.QVBoxLayout()
         self._make_items()
@@ -156,6 +160,40 @@ class SlitView(QtWidgets.QWidget):
         self._color_regions()
         self._draw_traces()
         self._draw_spectrum()
+
+    def show_places(self, places: Sequence[tuple[str, float]]) -> None:
+        """Mark slit positions that other views chose, with their names."""
+        for plot, item in self._places:
+            plot.removeItem(item)
+        self._places = []
+        for name, position in places:
+            text = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+            label = {
+                "label": text.replace("{", "{{").replace("}", "}}"),
+                "labelOpts": {"position": 0.02, "color": _ON_IMAGE, "anchors": [(0, 0), (0, 1)]},
+            }
+            for plot, color, more in (
+                (self.image_plot, _ON_IMAGE, label),
+                (self.profile_plot, current_theme().accent, {}),
+            ):
+                line = pg.InfiniteLine(position, angle=0, pen=pg.mkPen(color, width=1.5), **more)
+                line.setZValue(15)
+                line.setToolTip(name)
+                plot.addItem(line, ignoreBounds=True)
+                self._places.append((plot, line))
+
+    def show_range(self, low: float, high: float) -> None:
+        """Mark a range of wavelengths (μm) that other views chose; nothing if the slit has other units."""
+        if self.slit is None or self.slit.units.get("wave", "") not in ("um", "micron"):
+            return
+        if not self._ranges:
+            for plot in (self.image_plot, self.spectrum_plot):
+                item = pg.LinearRegionItem((low, high), movable=False, brush=pg.mkBrush(128, 128, 128, 50))
+                item.setZValue(5)
+                plot.addItem(item, ignoreBounds=True)
+                self._ranges.append(item)
+        for item in self._ranges:
+            item.setRegion((low, high))
 
     def set_editable(self, what: frozenset[str]) -> None:
         """Let some of `EDITS` be dragged."""

@@ -410,6 +410,16 @@ class SpectrumViewer(ViewerShell):
         elif waiting:
             self.say(self.fit_window.status.text())
 
+    def shows_wavelengths(self, low: float, high: float) -> bool:
+        """Tell whether the current pane shows a spectrum that has some of a range of wavelengths, μm."""
+        view = self.area.current
+        unit = view.content.x_unit
+        if view.state.x_field != "wavepos" or unit in ("pixel", "") or not can_convert_wave("um", unit):
+            return False
+        ends = sorted(convert_wave(np.array([low, high]), "um", replace(view.state.axis, unit=unit)))
+        known = [curve.x[np.isfinite(curve.x)] for curve in view.content.curves]
+        return any(x.size and x.min() <= ends[1] and x.max() >= ends[0] for x in known)
+
     def mark_range(self, low: float, high: float) -> None:
         """Mark and measure a range of wavelengths in the current pane, as other views chose it.
 
