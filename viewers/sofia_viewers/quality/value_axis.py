@@ -25,6 +25,8 @@ _TITLE_SHARE = 0.4
 _OVERHANG = 30
 """Pixels by which the first and the last label may stand out."""
 _MOST_LINES = 3
+_MARGIN = 40.0
+"""Pixels of a plot above and below its legend."""
 _MOST_TICKS = 30
 _LONG_PREFIX = 8
 _STEPS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 2592000, 31536000)
@@ -118,24 +120,30 @@ class SideLegend(pg.LegendItem):  # type: ignore[misc]
         self._item = item
         item.legend = self
         item.layout.addItem(self, 2, 3, Qt.AlignmentFlag.AlignTop)
+        item.vb.sigResized.connect(self.updateSize)
 
-    def updateSize(self) -> None:  # noqa: N802
+    def updateSize(self, _resized: Any = None) -> None:  # noqa: N802
         """Take more columns where the plot is too low for all names; take no room without names."""
         if getattr(self, "_item", None) is None:
             return
-        line = QtGui.QFontMetricsF(QtWidgets.QApplication.font()).height() + 2
-        fitting = max(1, int((self._item.size().height() - 4 * line) / line))
-        columns = max(1, math.ceil(len(self.items) / fitting))
+        columns = max(1, math.ceil(len(self.items) / self._count_fitting()))
         if columns != self.columnCount:
-            self.setColumnCount(columns)
+            self.setColumnCount(columns)  # comes back here
             return
         self.setVisible(bool(self.items))
         self.layout.invalidate()
         self.layout.activate()
         wanted = self.layout.effectiveSizeHint(Qt.SizeHint.PreferredSize)
-        self.setMinimumSize(wanted if self.items else wanted * 0)
+        self.setMinimumSize(wanted.width() if self.items else 0, 0)
         self.setMaximumSize(wanted if self.items else wanted * 0)
         self.updateGeometry()
+
+    def _count_fitting(self) -> int:
+        """Return how many names fit below each other."""
+        view = self._item.getViewWidget()
+        height = (view.height() if view is not None else self._item.size().height()) - _MARGIN
+        heights = [label.minimumHeight() for _, label in self.items]
+        return max(1, int(height / max([*heights, 12.0])))
 
     def mouseDragEvent(self, event: Any) -> None:  # noqa: N802
         """Stay."""
