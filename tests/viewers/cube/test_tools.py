@@ -201,15 +201,89 @@ def test_that_transmission_and_further_planes_are_shown(qtbot, make_explorer, tm
     path = write_cube(
         tmp_path / "c.fits", data, make_header(), TRANSMISSION=np.full(80, 0.8), UNCORRECTED_FLUX=data * 0.8
     )
+    fits.setval(path, "BUNIT", value="Jy/pixel", extname="UNCORRECTED_FLUX")
     viewer = make_explorer(path)
     viewer.images.regions.add(Region("point", ((10.0, 10.0),)), "cube 0")
     viewer.spectra_tools.panel.plane_boxes["UNCORRECTED_FLUX"].setChecked(True)
     viewer.spectra_tools.panel.transmission.setChecked(True)
     settle(qtbot, viewer)
-    (file,) = viewer.spectra.session.files.values()
+    file, other = viewer.spectra.session.files.values()
     np.testing.assert_allclose(file.spectra[0]["uncorrected_flux"], 0.8 * file.spectra[0].flux, rtol=1e-5)
-    (curve,) = viewer.spectra.area.current.content.overplot
+    curve = viewer.spectra.area.current.content.overplot[0]
     assert curve.y == pytest.approx(np.full(80, 0.8))
+    drawn = viewer.spectra.area.current.content.curves
+    assert [np.nanmean(each.y) for each in drawn] == pytest.approx(
+        [data[:, 10, 10].mean(), 0.8 * data[:, 10, 10].mean()]
+    )
+    assert other.name == "region 1 · UNCORRECTED_FLUX"
+    viewer.images.regions.edit("region 1", Region("point", ((12.0, 9.0),)), "cube 0")
+    settle(qtbot, viewer)
+    np.testing.assert_allclose(
+        list(viewer.spectra.session.files.values())[1].spectra[0].flux, 0.8 * data[:, 9, 12], rtol=1e-5
+    )
+    viewer.spectra_tools.panel.plane_boxes["UNCORRECTED_FLUX"].setChecked(False)
+    settle(qtbot, viewer)
+    assert len(viewer.spectra.session.files) == 1
+
+
+def test_that_exposure_is_drawn_on_the_right_axis_with_the_flux(qtbot, make_explorer, tmp_path, truth):
+    from .conftest import simulate
+
+    data, exposure = simulate(truth), np.full((80, 24, 28), 30.0)
+    path = write_cube(tmp_path / "c.fits", data, make_header(), EXPOSURE_MAP=exposure, TRANSMISSION=np.full(80, 0.8))
+    viewer = make_explorer(path)
+    viewer.images.regions.add(Region("circle", ((10.0, 10.0),), (3.0,)), "cube 0")
+    viewer.spectra_tools.panel.transmission.setChecked(True)
+    box = viewer.spectra_tools.panel.plane_boxes["EXPOSURE_MAP"]
+    box.setChecked(True)
+    settle(qtbot, viewer)
+    (curve,) = viewer.spectra.area.current.content.overplot
+    assert curve.y == pytest.approx(np.full(80, 30.0))
+    assert not viewer.spectra_tools.panel.transmission.isChecked()
+    assert len(viewer.spectra.session.files) == 1
+    box.setChecked(False)
+    settle(qtbot, viewer)
+    assert not viewer.spectra.area.current.content.overplot
+
+
+def test_that_each_cube_brings_its_rest_wavelength_and_range(qtbot, make_explorer, tmp_path, truth):
+    from .conftest import simulate
+
+    data = simulate(truth)
+    first = write_cube(tmp_path / "red.fits", data, make_header(RESTWAV=157.7409), WAVELENGTH=truth.wave)
+    second = write_cube(tmp_path / "blue.fits", data, make_header(RESTWAV=88.356e-6), WAVELENGTH=truth.wave - 69.3849)
+    viewer = make_explorer(first, second)
+    pane = viewer.spectra.session.pane
+    assert pane.rest == pytest.approx(157.7409)
+    assert pane.x_limits == pytest.approx((truth.wave[0], truth.wave[-1]))
+    assert "km/s" in viewer.slices.label.text()
+    viewer.images.select("cube 1")
+    settle(qtbot, viewer)
+    pane = viewer.spectra.session.pane
+    assert pane.rest == pytest.approx(88.356)
+    assert pane.x_limits == pytest.approx((truth.wave[0] - 69.3849, truth.wave[-1] - 69.3849))
+    assert float(viewer.spectra_tools.panel.rest.text()) == pytest.approx(88.356)
+
+
+def test_that_contours_are_saved_with_their_levels_and_places_on_the_sky(qtbot, explorer, galaxy, tmp_path):
+    explorer.map_tools.panel.moments.click()
+    settle(qtbot, explorer)
+    explorer.images.select("map Moment 0 cube 0")
+    explorer.map_tools.save_contours(tmp_path / "contours.json")
+    explorer.map_tools.save_contours(tmp_path / "contours.con")
+    settle(qtbot, explorer)
+    plain = json.loads((tmp_path / "contours.json").read_text())
+    low, high = explorer.images.frames.entry.display.limits
+    levels = sorted({line["level"] for line in plain["contours"]})
+    assert plain["unit"] == "W/m2/pixel"
+    assert plain["axes"] == ["RA", "DEC"]
+    assert levels == pytest.approx(low + np.arange(1, 7) / 7 * (high - low), rel=1e-6)
+    widest = max((line["points"] for line in plain["contours"] if line["level"] == levels[2]), key=len)
+    center = np.mean(galaxy.wcs.wcs_world2pix(widest, 0), axis=0)
+    assert center == pytest.approx((13.5, 11.5), abs=0.5)
+    text = (tmp_path / "contours.con").read_text()
+    assert len(text.strip().split("\n\n")) == len(plain["contours"])
+    assert [float(word) for word in text.split()[:2]] == pytest.approx(plain["contours"][0]["points"][0])
 
 
 def test_that_images_and_catalogues_are_linked_and_selected_everywhere(qtbot, explorer, galaxy, tmp_path):

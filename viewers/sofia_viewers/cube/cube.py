@@ -29,6 +29,9 @@ _ERRORS = {
     "SCI": ("ERR",), "DATA": ("STAT_ERROR", "ERROR"),
 }  # fmt: skip
 _BEGINNING = b"SIMPLE"
+_LIGHT = 299792.458
+_LONGEST_METRES = 0.01
+_MOST_REDSHIFT = 0.1
 _MOST_SHIFT = 1e-3
 """Shifts of wavelengths beyond this, 300 km/s, are no motion of the Earth."""
 
@@ -148,6 +151,29 @@ class Cube:
     def find_slice(self, wave: float) -> int:
         """Return the slice nearest to a wavelength."""
         return int(np.nanargmin(np.abs(self.wave - wave)))
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The shortest and the longest wavelength."""
+        return float(np.nanmin(self.wave)), float(np.nanmax(self.wave))
+
+    @property
+    def rest(self) -> float | None:
+        """Rest wavelength of the line, μm, by the header: RESTWAV in metres or, as SOFIA has it, in micrometres."""
+        for source in (self.flux.header, self.header):
+            value = _as_number(source.get("RESTWAV"))
+            value = value * 1e6 if value < _LONGEST_METRES else value
+            if not value > 0:
+                frequency = _as_number(source.get("RESTFRQ", source.get("RESTFREQ")))
+                value = _LIGHT * 1e9 / frequency if frequency > 0 else value
+            if value > 0 and self.is_near(value):
+                return value
+        return None
+
+    def is_near(self, wave: float) -> bool:
+        """Tell whether a wavelength (μm) lies within the cube, or so close that a redshift may be between."""
+        low, high = self.limits
+        return self.wave_unit == "um" and low * (1.0 - _MOST_REDSHIFT) <= wave <= high * (1.0 + _MOST_REDSHIFT)
 
     def covers(self, wave: float) -> bool:
         """Tell whether a wavelength lies within the cube, or half a slice beyond."""
@@ -352,7 +378,7 @@ def _as_wavelengths(values: FloatArray, unit: str, header: Mapping[str, Any]) ->
 
 
 def _wave_of_velocity(velocity: FloatArray, header: Mapping[str, Any]) -> tuple[FloatArray, str]:
-    light = 299792.458
+    light = _LIGHT
     frequency = _as_number(header.get("RESTFRQ", header.get("RESTFREQ")))
     rest = light * 1e9 / frequency if frequency > 0 else _as_number(header.get("RESTWAV")) * 1e6
     if not rest > 0:

@@ -175,7 +175,7 @@ class EditTools(QtCore.QObject):
         """Draw the spatial pixels of FIFI-LS files on all images; none removes them."""
 
         def work() -> list[Footprints]:
-            return [read_footprints(path) for path in paths]
+            return [found for path in paths for found in read_footprints(path)]
 
         self._viewer.tasks.submit("footprints", work, self._take_footprints)
 

@@ -43,6 +43,8 @@ class MapImage:
         Which colours suit it; empty for those of the viewer.
     notes : mapping of str to value
         Keywords of how it was made, for the header.
+    is_shape : bool
+        Whether it says where or how wide something is, not how bright: faint pixels then have the extreme values.
     """
 
     name: str
@@ -51,6 +53,7 @@ class MapImage:
     error: NDArray[Any] | None = field(default=None, repr=False)
     color_map: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
+    is_shape: bool = False
 
 
 def make_cube_entry(cube: Cube, key: str, display: DisplayState) -> FrameEntry:
@@ -75,7 +78,7 @@ def make_map_entry(cube: Cube, made: MapImage, key: str, display: DisplayState) 
     frame = Frame(ImageFile(f"{made.name} · {cube.name}", cube.header, planes), planes["MAP"])
     _ = frame.wcs
     sample = sample_image(frame.image)
-    tail = _WIDE_TAIL if made.color_map else _MAP_TAIL
+    tail = _WIDE_TAIL if made.is_shape else _MAP_TAIL
     rule = LimitsRule("percentile", tail, 100.0 - tail)
     state = _with(display, rule, compute_limits(frame.image, rule, sample))
     if made.color_map:

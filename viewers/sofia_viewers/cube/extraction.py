@@ -26,8 +26,10 @@ __all__ = [
     "Aperture",
     "Statistic",
     "extract_spectrum",
+    "field_of",
     "find_aperture",
     "make_spectrum_file",
+    "select_plane",
     "spectra_of",
 ]
 
@@ -248,16 +250,37 @@ def spectra_of(
         errors = cube.samples(error_name) if error_name else None
         how: Statistic = "mean" if is_time else statistic
         values, spread = extract_spectrum(cube.samples(name), aperture, how, errors, keep_pages=keep_pages)
-        label = "spectral_flux" if name == cube.flux.name else _FIELDS.get(name.upper(), name.lower())
+        label = "spectral_flux" if name == cube.flux.name else field_of(name)
         fields[label], units[label] = values, _unit_of(cube.planes[name].unit, how)
         if spread is not None:
-            error_label = "spectral_error" if label == "spectral_flux" else f"{label.removesuffix('_flux')}_error"
+            error_label = _error_of(label)
             fields[error_label], units[error_label] = spread, units[label]
     for name, curve in cube.curves.items():
         fields[name.lower()], units[name.lower()] = curve.values, curve.unit
     if cube.transmission is not None:
         fields["transmission"] = cube.transmission
     return Spectrum(fields, units)
+
+
+def field_of(plane: str) -> str:
+    """Return the name of the field of a spectrum that holds a further plane."""
+    return _FIELDS.get(plane.upper(), plane.lower())
+
+
+def _error_of(field: str) -> str:
+    return "spectral_error" if field == "spectral_flux" else f"{field.removesuffix('_flux')}_error"
+
+
+def select_plane(spectrum: Spectrum, plane: str) -> Spectrum | None:
+    """Return a further plane of a spectrum as a flux with its error; None if its unit is not that of the flux."""
+    label = field_of(plane)
+    if label not in spectrum.fields or spectrum.unit(label) != spectrum.unit("spectral_flux"):
+        return None
+    chosen = {"wavepos": "wavepos", "spectral_flux": label, "spectral_error": _error_of(label)}
+    known = {new: old for new, old in chosen.items() if old in spectrum.fields}
+    return Spectrum(
+        {new: spectrum[old] for new, old in known.items()}, {new: spectrum.unit(old) for new, old in known.items()}
+    )
 
 
 def make_spectrum_file(cube: Cube, key: str, name: str, spectrum: Spectrum) -> SpectrumFile:

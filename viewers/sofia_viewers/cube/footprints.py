@@ -16,6 +16,7 @@ from sofia_viewers.theme import PLOT_COLORS
 
 __all__ = ["Footprints", "draw_footprints", "read_footprints"]
 
+_MOST_GRATINGS = 100
 _N_SPAXELS = 25
 _SIDES = {"RED": 12.2, "BLUE": 6.1}
 """Side of a spatial pixel, arcsec (FIFI-LS handbook)."""
@@ -43,8 +44,10 @@ class Footprints:
     wave: tuple[float, float]
 
 
-def read_footprints(path: str | Path) -> Footprints:
+def read_footprints(path: str | Path) -> list[Footprints]:
     """Read the spatial pixels of a FIFI-LS product after spatial calibration and before resampling (XYC to WSH).
+
+    Products before the scans are combined (XYC, FLF) have those of each grating position.
 
     Raises
     ------
@@ -52,15 +55,23 @@ def read_footprints(path: str | Path) -> Footprints:
         If the file has no positions or wavelengths of spatial pixels.
     """
     product = Product.read(path)
-    missing = [name for name in ("RA", "DEC", "LAMBDA") if name not in product.planes]
+    suffixes = [f"_G{number}" for number in range(_MOST_GRATINGS) if f"LAMBDA_G{number}" in product.planes] or [""]
+    missing = [
+        f"{name}{suffixes[0]}" for name in ("RA", "DEC", "LAMBDA") if f"{name}{suffixes[0]}" not in product.planes
+    ]
     if missing:
         raise InputError(
             f"{Path(path).name} has no extension {missing[0]}: choose FIFI-LS products after spatial calibration and "
             "before resampling (XYC, FLF, SCM, TEL, CAL, WSH)."
         )
-    lon, lat = (np.nanmedian(_per_spaxel(product[name]), axis=0) for name in ("RA", "DEC"))
-    scale = 15.0 if str(product.plane("RA").unit).lower().startswith("hour") else 1.0
-    waves = product["LAMBDA"]
+    return [_find_footprints(product, suffix) for suffix in suffixes]
+
+
+def _find_footprints(product: Product, suffix: str) -> Footprints:
+    """Return the spatial pixels at one grating position, or of a product that has combined them."""
+    ra, dec, waves = (product[f"{name}{suffix}"] for name in ("RA", "DEC", "LAMBDA"))
+    lon, lat = (np.nanmedian(_per_spaxel(values), axis=0) for values in (ra, dec))
+    scale = 15.0 if str(product.plane(f"RA{suffix}").unit).lower().startswith("hour") else 1.0
     channel = str(product.header.get("DETCHAN", "RED")).strip().upper()
     return Footprints(
         product.name, np.column_stack([lon * scale, lat]), _SIDES.get(channel, _SIDES["RED"]),

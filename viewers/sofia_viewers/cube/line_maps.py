@@ -27,6 +27,7 @@ __all__ = ["CellGuess", "FitSettings", "fit_cells", "fit_line_maps", "read_guess
 FloatArray = NDArray[np.float64]
 
 _LIGHT_SPEED = 299792.458
+_SHAPES = {"Velocity", "Line width", "Line centre"}
 _PIXELS_AT_A_TIME = 1024
 _QUANTITIES = ("flux", "center", "fwhm", "amplitude", "baseline")
 
@@ -196,7 +197,8 @@ def _name_maps(
             errors[quantity][faint] = np.nan
         suffix = f" {number + 1}" if n_lines > 1 else ""
         for name, value, error, unit, colors in _describe_line(cube, line, values, errors):
-            made[f"{name}{suffix}"] = MapImage(f"{name}{suffix}", value, unit, error, colors, notes)
+            shape = name in _SHAPES
+            made[f"{name}{suffix}"] = MapImage(f"{name}{suffix}", value, unit, error, colors, notes, shape)
     made["Reduced chi square"] = MapImage("Reduced chi square", maps[0, -1], "", None, "", notes)
     return made
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Literal
 
 from sofia_viewers.cube.cube import Cube
-from sofia_viewers.cube.extraction import Aperture, Statistic, find_aperture, make_spectrum_file, spectra_of
+from sofia_viewers.cube.extraction import (
+    Aperture,
+    Statistic,
+    find_aperture,
+    make_spectrum_file,
+    select_plane,
+    spectra_of,
+)
 from sofia_viewers.cube.kept_pages import KeptPages
 from sofia_viewers.image.regions import Region
 from sofia_viewers.image.viewer import ImageViewer
@@ -17,10 +24,12 @@ from sofia_viewers.spectrum.session import SpectrumSession
 from sofia_viewers.spectrum.spectrum import Spectrum, SpectrumFile
 from sofia_viewers.tasks import Tasks
 
-__all__ = ["APERTURE", "CURSOR", "LiveSpectra"]
+__all__ = ["APERTURE", "CURSOR", "PLANE", "LiveSpectra"]
 
 APERTURE = "aperture:"
 CURSOR = "cursor:"
+PLANE = "#"
+"""Between the key of a spectrum and the name of another plane in the same aperture."""
 _BRIGHTEST = "brightest pixel"
 _SECONDS_KEPT = 2.0
 """How long pages of cubes stay in memory after the last spectrum."""
@@ -102,9 +111,13 @@ class LiveSpectra(QtCore.QObject):
                     self._ask(key, cube, name, region)
         for frame_key, cube in self._cubes.items() if not wanted else ():
             wanted.add(self._ask_brightest(frame_key, cube))
-        gone = [key for key in self.session.files if key.startswith(APERTURE) and key not in wanted]
+        gone = [key for key in self.session.files if key.startswith(APERTURE) and not self._is_wanted(key, wanted)]
         self._asked = {key: value for key, value in self._asked.items() if key in wanted}
         self._forget(gone)
+
+    def _is_wanted(self, key: str, wanted: Collection[str]) -> bool:
+        base, _, plane = key.partition(PLANE)
+        return base in wanted and (not plane or plane in self.planes)
 
     def _forget(self, keys: list[str]) -> None:
         for key in keys:
@@ -133,11 +146,12 @@ class LiveSpectra(QtCore.QObject):
     def _title(self, name: str, cube: Cube) -> str:
         return f"{name} · {cube.name}" if len(self._cubes) > 1 else name
 
-    def _take(self, file: SpectrumFile) -> None:
+    def _take(self, files: list[SpectrumFile]) -> None:
+        file = files[0]
         if file.key not in self._asked and not file.key.startswith(CURSOR):
             return
         self.pause.start()
-        self.session.add_files([file])
+        self.session.add_files([each for each in files if self._is_wanted(each.key, (file.key,))])
         if file.key.startswith(APERTURE):
             self.images.regions.recolor(file.key.split(":")[1], self.session.color_of(file.key))
         self.updated.emit(file.key)
@@ -164,9 +178,9 @@ class LiveSpectra(QtCore.QObject):
             return
         key = f"{CURSOR}{frame_key}"
 
-        def work() -> SpectrumFile:
+        def work() -> list[SpectrumFile]:
             spectrum = _read_spectrum(cube, aperture, "mean", (), self._pages)
-            return make_spectrum_file(cube, key, self._title("cursor", cube), spectrum)
+            return [make_spectrum_file(cube, key, self._title("cursor", cube), spectrum)]
 
         self.tasks.submit(key, work, self._take, lambda _: None)
 
@@ -189,7 +203,7 @@ def find_kernel(kernel: int, x: float, y: float, shape: tuple[int, int]) -> Aper
 
 def _extract_brightest(
     cube: Cube, number: int, key: str, title: str, planes: tuple[str, ...], pages: KeptPages
-) -> SpectrumFile:
+) -> list[SpectrumFile]:
     import numpy as np
 
     image = np.nan_to_num(cube.samples()[number], nan=-np.inf, posinf=-np.inf)
@@ -205,10 +219,16 @@ def _extract(
     statistic: Statistic,
     planes: tuple[str, ...],
     pages: KeptPages,
-) -> SpectrumFile:
+) -> list[SpectrumFile]:
+    """Return the spectrum of a region, followed by those of further planes in the same unit, as curves of their own."""
     known = tuple(plane for plane in planes if plane in cube.planes)
     spectrum = _read_spectrum(cube, find_aperture(region, cube.shape[1:]), statistic, known, pages)
-    return make_spectrum_file(cube, key, title, spectrum)
+    files = [make_spectrum_file(cube, key, title, spectrum)]
+    for plane in known:
+        other = select_plane(spectrum, plane)
+        if other is not None:
+            files.append(make_spectrum_file(cube, f"{key}{PLANE}{plane}", f"{title} · {plane}", other))
+    return files
 
 
 def _read_spectrum(

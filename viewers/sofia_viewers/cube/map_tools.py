@@ -27,9 +27,10 @@ from sofia_viewers.cube.line_maps import (
 )
 from sofia_viewers.cube.moments import LineRange, Progress, compute_moment_maps
 from sofia_viewers.cube.panels import MASKS, FitPanel, MapsPanel
-from sofia_viewers.cube.saving import make_map_table, save_maps, save_table
+from sofia_viewers.cube.saving import make_map_table, save_contours, save_maps, save_table
 from sofia_viewers.cube.wave_marker import pane_wavelengths, wave_in_pane
 from sofia_viewers.export import TABLE_SUFFIXES
+from sofia_viewers.image.contours import choose_levels, trace_contours
 from sofia_viewers.image.display import DisplayState
 from sofia_viewers.image.frames import FrameEntry
 from sofia_viewers.qt import QtCore, QtWidgets
@@ -43,6 +44,7 @@ __all__ = ["MAP", "RANGE", "MapTools"]
 MAP = "map "
 RANGE = "map range"
 _GUESS_FILES = "First values (*.json)"
+_CONTOUR_FILES = "JSON (*.json);;DS9 contours (*.con)"
 _MAP_FILES = "FITS (*.fits);;Table (*.ecsv *.csv *.vot)"
 
 
@@ -75,6 +77,7 @@ class MapTools(QtCore.QObject):
         panel.moments_requested.connect(self.compute_moments)
         panel.channels_requested.connect(self.show_channels)
         panel.save_requested.connect(self._ask_and_save)
+        panel.contours_requested.connect(self._ask_and_save_contours)
         panel.clear_requested.connect(self.clear)
         panel.live.toggled.connect(lambda _: self.refresh_range())
         panel.how.activated.connect(lambda _: self.refresh_range())
@@ -373,6 +376,24 @@ class MapTools(QtCore.QObject):
         path, _ = QtWidgets.QFileDialog.getSaveFileName(self._viewer, "Save maps", "maps.fits", _MAP_FILES)
         if path:
             self.save(path)
+
+    def save_contours(self, path: str | Path) -> None:
+        """Write the contours of the current image, with the levels chosen in the panel of overlays, in a thread."""
+        entry, settings = self._viewer.images.frames.entry, self._viewer.images.overlays.options.contour_settings
+        if entry is None:
+            return
+        frame, limits = entry.frame, entry.display.limits
+
+        def work() -> Path:
+            lines = trace_contours(frame.image, choose_levels(limits, settings), settings.smoothing)
+            return save_contours(path, lines, frame.wcs, frame.plane.unit)
+
+        self._viewer.save_in_thread(work)
+
+    def _ask_and_save_contours(self) -> None:
+        path, _ = QtWidgets.QFileDialog.getSaveFileName(self._viewer, "Save contours", "contours.json", _CONTOUR_FILES)
+        if path:
+            self.save_contours(path)
 
     def clear(self) -> None:
         """Remove all maps."""

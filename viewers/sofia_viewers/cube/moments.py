@@ -320,7 +320,7 @@ def _name_maps(cube: Cube, line: LineRange, maps: FloatArray, units: tuple[str, 
     made = {}
     for number, (name, unit) in enumerate(zip(MOMENT_NAMES, each, strict=True)):
         colors = _DIVERGING if number in (1, 3) else ""
-        made[name] = MapImage(name, maps[0, number], unit, maps[1, number], colors, notes)
+        made[name] = MapImage(name, maps[0, number], unit, maps[1, number], colors, notes, number > 0)
     if line.degree is not None:
         made["Continuum"] = MapImage("Continuum", maps[0, 5], cube.flux.unit, maps[1, 5], "", notes)
     return made

@@ -83,7 +83,7 @@ class SpectraPanel(Panel):
         self.plane_boxes = {name: QtWidgets.QCheckBox(name) for name in names}
         for name, box in self.plane_boxes.items():
             box.setChecked(name in chosen)
-            box.setToolTip("Extract this plane, too; then choose it as the field of the plot's y axis")
+            box.setToolTip("Draw this plane, too: beside the flux, or on the right axis if its unit is another")
             box.toggled.connect(lambda _: self.planes_chosen.emit(self._chosen()))
             self._plane_rows.addWidget(box)
 
@@ -99,6 +99,7 @@ class MapsPanel(Panel):
     windows_cleared = Signal()
     moments_requested = Signal()
     channels_requested = Signal(int)
+    contours_requested = Signal()
     save_requested = Signal()
     clear_requested = Signal()
 
@@ -136,8 +137,11 @@ class MapsPanel(Panel):
         self.add("", self.moments)
         self.add("", self.channels, self.count)
         self.add("", self.save, self.clear)
+        self.contours = make_button("Save contours …", "Write the contours of the current image as JSON, or for DS9")
+        self.add("", self.contours)
         for button, signal in (
-            (self.select, self.range_requested), (self.window_button, self.window_requested),
+            (self.contours, self.contours_requested), (self.select, self.range_requested),
+            (self.window_button, self.window_requested),
             (self.clear_windows, self.windows_cleared), (self.moments, self.moments_requested),
             (self.save, self.save_requested), (self.clear, self.clear_requested),
         ):  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from numpy.typing import NDArray
 
 from sofia_engine.errors import InputError
 from sofia_engine.header.cards import is_structural
@@ -18,7 +20,9 @@ from sofia_viewers.cube.position_velocity import PathCut
 from sofia_viewers.cube.samples import find_block_length
 from sofia_viewers.export import write_table
 
-__all__ = ["make_cut_table", "make_map_table", "save_cube", "save_cut", "save_maps", "save_table"]
+__all__ = ["make_cut_table", "make_map_table", "save_contours", "save_cube", "save_cut", "save_maps", "save_table"]
+
+FloatArray = NDArray[np.float64]
 
 _FITS_BLOCK = 2880
 
@@ -43,6 +47,41 @@ def save_maps(path: str | Path, cube: Cube, maps: Mapping[str, MapImage]) -> Pat
         if made.error is not None:
             hdus.append(fits.ImageHDU(as_float32(made.error), header, f"{_plain(made.name)} ERROR"))
     return _write(path, hdus.writeto)
+
+
+def save_contours(path: str | Path, lines: Sequence[tuple[float, FloatArray]], wcs: Any, unit: str = "") -> Path:
+    """Write contours: as JSON with their levels, or as DS9 reads them (``.con``, positions alone).
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    lines : sequence of (float, ndarray)
+        Level and (n, 2) points of each, pixels from 0.
+    wcs : WCS or None
+        Celestial coordinates; without them points are in pixels from 1.
+    unit : str
+        Unit of the levels.
+
+    Raises
+    ------
+    InputError
+        If there is none, or the file cannot be written.
+    """
+    if not lines:
+        raise InputError("There are no contours between the limits of this image: change them, or the levels.")
+    shown = [
+        (level, points + 1.0 if wcs is None else np.asarray(wcs.wcs_pix2world(points, 0))) for level, points in lines
+    ]
+    if Path(path).suffix.lower() == ".json":
+        axes = ["x", "y"] if wcs is None else [str(kind).partition("-")[0] for kind in list(wcs.wcs.ctype)[:2]]
+        plain = {"unit": unit, "axes": axes, "contours": [
+            {"level": float(level), "points": np.round(points, 8).tolist()} for level, points in shown
+        ]}  # fmt: skip
+        text = json.dumps(plain, indent=1)
+    else:
+        text = "\n".join("".join(f"{x:.8f} {y:.8f}\n" for x, y in points) for _, points in shown)
+    return _write(path, lambda stream: stream.write(text.encode()))
 
 
 def save_cut(path: str | Path, cut: PathCut, header: fits.Header | None = None) -> Path:

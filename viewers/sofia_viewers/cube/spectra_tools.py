@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from sofia_viewers.cube.extraction import field_of
 from sofia_viewers.cube.panels import SpectraPanel
 from sofia_viewers.qt import QtCore
 from sofia_viewers.spectrum.pane import AxisState
 from sofia_viewers.theme import icon
 
 if TYPE_CHECKING:
+    from sofia_viewers.cube.cube import Cube
     from sofia_viewers.cube.viewer import CubeViewer
 
 __all__ = ["SpectraTools"]
@@ -32,15 +34,18 @@ class SpectraTools(QtCore.QObject):
         self._viewer = viewer
         self.panel = panel = SpectraPanel()
         self._rest, self._redshift = math.nan, 0.0
+        self._shown: Cube | None = None
+        self._on_right: list[str] = []
         panel.shape_chosen.connect(viewer.draw_region)
         panel.statistic_chosen.connect(viewer.live.set_statistic)
         panel.kernel_chosen.connect(viewer.live.set_kernel)
-        panel.planes_chosen.connect(viewer.live.set_planes)
+        panel.planes_chosen.connect(self.show_planes)
         panel.rest.committed.connect(self._take_rest)
         panel.redshift.committed.connect(self._take_redshift)
         panel.velocity_chosen.connect(self.show_velocity)
         panel.transmission_chosen.connect(self.show_transmission)
         viewer.cubes_changed.connect(self.refresh)
+        viewer.images.frames_changed.connect(self.follow_cube)
         viewer.spectra.session.subscribe(lambda what: self._show_pane() if what.startswith("pane") else None)
         self.refresh_icons()
 
@@ -52,6 +57,41 @@ class SpectraTools(QtCore.QObject):
             return
         errors = {cube.error_of(name) for name in cube.planes}
         self.panel.show_planes([name for name in cube.planes if name != cube.flux.name and name not in errors])
+        self.follow_cube()
+
+    def follow_cube(self) -> None:
+        """Take over the rest wavelength of another cube, and go to its wavelengths if others have none of them."""
+        cube = self._viewer.cube
+        if cube is None or cube is self._shown:
+            return
+        self._shown = cube
+        session, rest = self._viewer.spectra.session, cube.rest
+        if rest is not None and not (session.pane.rest and cube.is_near(session.pane.rest)):
+            self.set_rest(rest)
+        others = [other for other in self._viewer.cubes.values() if other is not cube and other.wave_unit == "um"]
+        if (
+            cube.wave_unit == "um"
+            and others
+            and session.pane.x_field == "wavepos"
+            and session.pane.x_unit in ("", "um")
+        ):
+            low, high = cube.limits
+            apart = any(high < other.limits[0] or other.limits[1] < low for other in others)
+            session.change_pane(x_limits=(low, high) if apart else None)
+
+    def show_planes(self, planes: tuple[str, ...]) -> None:
+        """Draw further planes with the flux; one of another unit on the right axis."""
+        viewer, cube = self._viewer, self._viewer.cube
+        known = [cube.planes[name] for name in planes if name in cube.planes] if cube is not None else []
+        others = [field_of(plane.name) for plane in known if cube is not None and plane.unit != cube.flux.unit]
+        pane = viewer.spectra.session.pane
+        viewer.live.set_planes(planes)
+        new = [field for field in others if field not in self._on_right]
+        if new:
+            viewer.spectra.session.change_pane(overplot=AxisState(new[-1]), overplot_enabled=True)
+        elif pane.overplot_enabled and pane.overplot.field in set(self._on_right) - set(others):
+            viewer.spectra.session.change_pane(overplot_enabled=False)
+        self._on_right = others
 
     def set_rest(self, wave: float, redshift: float = 0.0) -> None:
         """Let velocities refer to a line (rest wavelength, μm) at a redshift."""

@@ -230,9 +230,9 @@ class CubeViewer(QtWidgets.QWidget):
                      self.spectra.overlays.cursor, self.lower_views.tabBar()):  # fmt: skip
             part.hide()
 
-    def add_cube(self, cube: Cube) -> None:
-        """Show another cube beside those that are shown, as the current one."""
-        self._load([lambda: cube], add=True)
+    def add_cube(self, cube: Cube, then: Callable[[], None] | None = None) -> None:
+        """Show another cube beside those that are shown, as the current one; `then` is called when it is shown."""
+        self._load([lambda: cube], add=True, then=then)
 
     def close_cube(self, key: str) -> None:
         """Remove a cube with its maps."""
@@ -432,7 +432,7 @@ class CubeViewer(QtWidgets.QWidget):
             return text
         text += f"   {cube.wave[number]:.6g} {cube.wave_unit.replace('um', 'μm')}"
         pane = self.spectra.session.pane
-        if cube.wave_unit == "um" and pane.rest:
+        if pane.rest and cube.is_near(pane.rest):
             text += f"   {velocity_of_wave(cube.wave[number], pane.rest, pane.convention):+.1f} km/s"
         return text
 
