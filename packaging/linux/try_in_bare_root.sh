@@ -14,9 +14,11 @@ old=$new
 if [ "$1" != -- ]; then old=$1; shift; fi
 shift
 user=1000
+PATH=$PATH:/usr/sbin:/sbin
+chroot=$(command -v chroot)
 home=$(mktemp -d)
 display=/tmp/.X11-unix
-enter="env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive chroot"
+enter="env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive $chroot"
 
 leave() {
     for place in "$root$home" "$root$display" "$root/dev" "$root/proc"; do umount "$place" 2>/dev/null || true; done
@@ -39,7 +41,7 @@ install() { # FILE: with the packages it depends on, and no others
 }
 
 as_user() { # COMMAND: as an ordinary user without network
-    unshare -n env -i HOME="$home/astro" PATH=/usr/bin:/bin LANG=C.UTF-8 chroot --userspec="$user:$user" "$root" \
+    unshare -n env -i HOME="$home/astro" PATH=/usr/bin:/bin LANG=C.UTF-8 "$chroot" --userspec="$user:$user" "$root" \
         sh -c "cd '$home/astro' && $1"
 }
 
@@ -71,7 +73,7 @@ check_kept "after the upgrade"
 as_user "sofia-desk sessions" | grep -q forcast-imaging
 if $enter "$root" sh -c 'command -v python3'; then echo "There is a Python in $root." >&2; exit 1; fi
 
-SOFIA_DESK_PROGRAM="$(command -v chroot) --userspec=$user:$user $root /usr/bin/sofia-desk" SOFIA_DESK_HOME="$home/smoke" "$@"
+SOFIA_DESK_PROGRAM="$chroot --userspec=$user:$user $root /usr/bin/sofia-desk" SOFIA_DESK_HOME="$home/smoke" "$@"
 
 $enter "$root" apt-get purge -y -q sofia-desk | tail -n 1
 check_kept "after the removal"
