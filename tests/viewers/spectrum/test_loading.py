@@ -223,3 +223,14 @@ def test_that_wavelengths_in_metres_are_shown_in_micrometres(tmp_path):
         fits.Header(), {"WAVEPOS": WAVE * 1e-6, "SPECTRAL_FLUX": FLUX}, {"WAVEPOS": "m", "SPECTRAL_FLUX": "Jy"}
     )
     np.testing.assert_allclose(make_spectrum_file(product, "p").spectra[0].wave, WAVE)
+
+
+@pytest.mark.parametrize("points", [1, 2, 5])
+def test_that_rows_of_few_points_are_a_spectrum(tmp_path, points):
+    """Rows with XUNITS are wavelength, flux and error, however short they are."""
+    header = fits.Header({"INSTRUME": "FORCAST", "XUNITS": "um", "YUNITS": "Jy"})
+    rows = np.array([np.linspace(6, 7, points), np.full(points, 3.0), np.full(points, 0.1)])
+    fits.PrimaryHDU(rows, header).writeto(tmp_path / "few.fits")
+    (spectrum,) = read_spectrum_file(tmp_path / "few.fits").spectra
+    np.testing.assert_array_equal([spectrum[name] for name in ("wavepos", "spectral_flux", "spectral_error")], rows)
+    assert (spectrum.unit("wavepos"), spectrum.unit("spectral_flux")) == ("um", "Jy")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets
 from sofia_viewers.standalone import wait_until_ready
@@ -799,7 +800,33 @@ def test_that_files_that_do_not_fit_a_pane_are_named(viewer, make_file):
     spectra = tuple(Spectrum(s.fields, {**s.units, "spectral_flux": "Me/s"}) for s in make_file().spectra)
     viewer.session.add_files([SpectrumFile("raw", "raw.fits", spectra)])
     assert "raw.fits is not shown" in viewer.status.text()
+    assert "show it in a pane of its own" in viewer.status.text()
     assert len(curves_of(viewer)) == 1
+
+
+def test_that_each_problem_is_told_once(viewer, make_file, tmp_path):
+    from sofia_viewers.spectrum.spectrum import Spectrum, SpectrumFile
+
+    spectra = tuple(Spectrum(s.fields, {**s.units, "spectral_flux": "Me/s"}) for s in make_file().spectra)
+    viewer.session.add_files([SpectrumFile("raw", "raw.fits", spectra)])
+    told = []
+    viewer.failed.connect(told.append)
+    (tmp_path / "words.txt").write_text("this is no table\n")
+    viewer.open_files([tmp_path / "words.txt"])
+    assert wait_until_ready(viewer)
+    assert len(told) == 1
+    assert "words.txt" in told[0]
+    assert "raw.fits" not in told[0]
+    assert any("raw.fits" in problem for problem in viewer.problems())
+
+
+def test_that_a_file_without_any_flux_is_named(viewer, tmp_path):
+    header = fits.Header({"INSTRUME": "FORCAST", "XUNITS": "um", "YUNITS": "Jy"})
+    wave = np.linspace(5, 8, 40)
+    fits.PrimaryHDU(np.array([wave, wave * np.nan, wave]), header).writeto(tmp_path / "nan.fits")
+    viewer.open_files([tmp_path / "nan.fits"])
+    assert wait_until_ready(viewer)
+    assert viewer.status.text() == "nan.fits has no fluxes: all of them are missing (NaN)."
 
 
 def test_that_no_control_is_cut_off_by_its_column(viewer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,8 @@ def read_spectrum_file(path: str | Path) -> SpectrumFile:
     except InputError as problem:
         found = _read_with_specutils(source, key, problem)
     spectra = tuple(_in_microns(spectrum) for spectrum in found.spectra)
-    return SpectrumFile(key, source.name, spectra, found.header, source, found.pixel_area, found.notes)
+    notes = (*found.notes, *_note_missing(source.name, spectra))
+    return SpectrumFile(key, source.name, spectra, found.header, source, found.pixel_area, notes)
 
 
 def make_spectrum_file(product: Product, key: str, name: str = "") -> SpectrumFile:
@@ -113,6 +114,14 @@ def make_spectrum_file(product: Product, key: str, name: str = "") -> SpectrumFi
         f"{name or unpacked.name} holds no spectrum: there is no extension SPECTRAL_FLUX, no table with fluxes, and no "
         "one-dimensional data; open it in the image viewer, or choose another file."
     )
+
+
+def _note_missing(name: str, spectra: Sequence[Spectrum]) -> tuple[str, ...]:
+    """What to say of a file in which nothing can be drawn."""
+    fluxes = [spectrum["spectral_flux"] for spectrum in spectra if "spectral_flux" in spectrum.fields]
+    if fluxes and not any(np.isfinite(flux).any() for flux in fluxes):
+        return (f"{name} has no fluxes: all of them are missing (NaN).",)
+    return ()
 
 
 def _note(reader: Callable[[Product], list[Spectrum]]) -> tuple[str, ...]:
@@ -379,12 +388,15 @@ def _take_rows(product: Product) -> list[Spectrum]:
         return []
     header = {**product.header, **plane.cards}
     array = np.atleast_1d(np.squeeze(plane.data)).astype(float)
+    declared = "XUNITS" in header or "XUNIT" in header
+    if declared and plane.data.ndim == 2 and len(plane.data) > 1:
+        array = plane.data.astype(float)  # one point is a spectrum, too, not a row
     if array.ndim == 1:
         return _take_single_row(product, array, plane.unit, header)
-    rows = array.shape[-2]
-    if array.ndim > 3 or not 2 <= rows < _MOST_ROWS or array.shape[-1] <= _MOST_ROWS:
+    rows, length = array.shape[-2:]
+    if array.ndim > 3 or not 2 <= rows < _MOST_ROWS:
         return []
-    if "CTYPE1" in header and "XUNITS" not in header and "XUNIT" not in header:
+    if not declared and (length <= _MOST_ROWS or "CTYPE1" in header):
         return []
     wave, flux = _row_units(header)
     names = ("wavepos", "spectral_flux", "spectral_error", "transmission", "response")[:rows]

@@ -429,7 +429,8 @@ class SpectrumSession:
             try:
                 curves += self._curves_of(file, part, request, names[file.key])
             except ParameterError as problem:
-                problems.append(f"{names[file.key]} is not shown: {problem}")
+                reason = str(problem).rstrip(".")
+                problems.append(f"{names[file.key]} is not shown: {reason}; show it in a pane of its own.")
         return tuple(curves), tuple(problems)
 
     def _curves_of(self, file: SpectrumFile, part: PaneFile, request: CurveRequest, name: str) -> list[Curve]:

@@ -68,6 +68,7 @@ class SpectrumViewer(ViewerShell):
         self.session = SpectrumSession()
         self.session.dark = current_theme().is_dark
         self._shown: dict[str, tuple[str, ...]] = {}
+        self._told: set[str] = set()
         self._jobs = 0
         self._saved_view: dict[str, Any] = {}
         self._make_parts()
@@ -311,11 +312,19 @@ class SpectrumViewer(ViewerShell):
         files = [result for result in results if not isinstance(result, str)]
         if files:
             self.session.add_files(files)
-        if self.problems():
-            self.report(" ".join(self.problems()))
+        shown = self.problems()[len(self._problems) :]
+        problems = [*self._problems, *self._find_news(shown, shown)]
+        notes = [note for file in files for note in file.notes]
+        if problems:
+            self.report(" ".join([*problems, *notes]))
         else:
-            notes = [note for file in files for note in file.notes]
             self.say(" ".join(notes))
+
+    def _find_news(self, problems: Sequence[str], current: Iterable[str]) -> list[str]:
+        """Problems that were not told before; of those told, the current ones are remembered."""
+        news = [problem for problem in problems if problem not in self._told]
+        self._told = (self._told | set(news)) & set(current)
+        return news
 
     def dropEvent(self, event: QtGui.QDropEvent) -> None:  # noqa: N802 - Qt's name
         """Open files dropped here, in the pane under the cursor."""
@@ -574,8 +583,10 @@ class SpectrumViewer(ViewerShell):
         problems = self.area.views[name].content.problems
         if problems != self._shown.get(name, ()):
             self._shown[name] = problems
-            if problems:
-                self.report(" ".join([*self._problems, *problems]))
+            current = [problem for view in self.area.views.values() for problem in view.content.problems]
+            news = self._find_news(problems, current)
+            if news:
+                self.report(" ".join([*self._problems, *news]))
 
     def _choose_dark(self, on: bool) -> None:
         application = QtWidgets.QApplication.instance()
