@@ -11,13 +11,14 @@ from sofia_engine.header.cards import Card
 from sofia_engine.instruments.forcast.atmosphere_fit import AtmosphereFit, fit_atmosphere
 from sofia_engine.instruments.forcast.grism_files import (
     ResponseCurve,
+    read_number,
     read_response,
     request_grism_file,
     require_resolution,
     want_atmosphere,
     want_water_vapour_series,
 )
-from sofia_engine.instruments.forcast.grism_frame import accompany_spectrum, make_spectral_plane, require_planes
+from sofia_engine.instruments.forcast.grism_frame import RIPPLE, accompany_spectrum, make_spectral_plane, require_planes
 from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run, Wanted
@@ -26,6 +27,7 @@ from sofia_engine.product import Product
 from sofia_engine.spectroscopy.calibration import (
     Response,
     calibrate,
+    estimate_sampling_error,
     find_calibration_error,
     interpolate_response,
 )
@@ -269,6 +271,8 @@ def _calibrate(image: Product, response: Response, fit: AtmosphereFit, *, has_re
     moved = {name: shift_rows(image[name], fit.shift) if fit.shift else image[name] for name in names}
     flux, error = calibrate(moved["FLUX"], moved["ERROR"], fit.transmission, response)
     spectrum, noise = calibrate(moved["SPECTRAL_FLUX"], moved["SPECTRAL_ERROR"], fit.transmission, response)
+    sampling = estimate_sampling_error(fit.transmission * response.values, read_number(image.header, RIPPLE) or 0.0)
+    error, noise = np.hypot(error, sampling * flux), np.hypot(noise, sampling * spectrum)
     if not np.isfinite(spectrum).any():
         raise StepError(
             f"{image.name}: no wavelength has flux, transmission and response; check the response file and the "

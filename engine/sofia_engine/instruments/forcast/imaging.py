@@ -90,6 +90,7 @@ _MEMORY = {
     "checkhead": MemoryNeed(4, one_by_one=True),
     "undistort": MemoryNeed(20),
     "merge": MemoryNeed(35),
+    "register": MemoryNeed(20, one_by_one=True),
     "coadd": MemoryNeed(8),
 }
 """As `tests/benchmarks/memory.py` measured it, rounded up."""

@@ -1,6 +1,7 @@
 """Make Profiles: images put on a grid of wavelength and slit position, and the profile of the source along the slit."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
@@ -19,7 +20,7 @@ from sofia_engine.instruments.forcast.grism_files import (
     request_grism_file,
     want_atmosphere,
 )
-from sofia_engine.instruments.forcast.grism_frame import CORRELATION, square_error
+from sofia_engine.instruments.forcast.grism_frame import CORRELATION, RIPPLE, square_error
 from sofia_engine.instruments.forcast.mode import find_sky_mode
 from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
@@ -121,7 +122,7 @@ class ProfileParameters(SavedOutput):
         label="Rows that scale the profile",
         level="expert",
         help="Which rows tell the brightness of each column: those with at least a tenth of the peak, or all, as in "
-        "earlier reductions.",
+        "earlier reductions, which do not let the profile follow the blur of rectification either.",
     )
     correct_slit: bool = parameter(
         True,
@@ -217,9 +218,10 @@ def make_spatial_profiles(image: Product, p: ProfileParameters, run: Run) -> Pro
             rectified = _correct_slit(rectified, run) if p.correct_slit else rectified
             rectified = _halve(rectified, image.header, run)
         cards.append((CORRELATION, rectified.correlation, "Correlation of noise in neighbouring columns"))
+        cards.append((RIPPLE, rectified.ripple, "Change of blur from column to column [pix2]"))
     cards += _list_coordinates(rectified, image.header, maps)
     product = _assemble(image, rectified, cards, pixels=p.simulate)
-    return add_profiles(product, p, run)
+    return add_profiles(product, p, run, rectified.blur if p.profile_rows == "bright" else None)
 
 
 def _list_file_cards(orders: OrderSet, run: Run) -> list[Card]:
@@ -309,14 +311,7 @@ def _halve(rectified: RectifiedImage, header: fits.Header, run: Run) -> Rectifie
 
 
 def _divide(rectified: RectifiedImage, divisor: FloatArray | np.float64) -> RectifiedImage:
-    return RectifiedImage(
-        rectified.flux / divisor,
-        rectified.variance / divisor**2,
-        rectified.bad,
-        rectified.wavelength,
-        rectified.slit,
-        rectified.correlation,
-    )
+    return replace(rectified, flux=rectified.flux / divisor, variance=rectified.variance / divisor**2)
 
 
 def _list_coordinates(rectified: RectifiedImage, header: fits.Header, maps: CalibrationMaps | None) -> list[Card]:
@@ -346,17 +341,26 @@ def _assemble(image: Product, rectified: RectifiedImage, cards: list[Card], *, p
     )
 
 
-def add_profiles(image: Product, p: ProfileParameters, run: Run) -> Product:
-    """Add the spatial profile and its change along the spectrum to a rectified image."""
+def add_profiles(image: Product, p: ProfileParameters, run: Run, blur: FloatArray | None = None) -> Product:
+    """Add the spatial profile and its change along the spectrum to a rectified image.
+
+    ``blur`` is the variance (arcsec²) that rectified pixels add to the profile.
+    """
     transmission = None
     used = run.find_reference("atran") if p.least_transmission > 0 else None
     if used is not None:
         transmission = read_atmosphere(used, find_resolution(image.header) or 0.0, image["WAVEPOS"])
     rule = ProfileRule(p.fit_order, 5.0, p.subtract_background, p.least_transmission, p.profile_rows)
-    profiles = make_profiles(image["FLUX"], image["WAVEPOS"], rule, transmission)
+    if blur is not None:
+        blur = blur / _measure_step(image["SLITPOS"]) ** 2
+    profiles = make_profiles(image["FLUX"], image["WAVEPOS"], rule, transmission, blur)
     for warning in profiles.warnings:
         run.warn(warning)
     return image.replace(
         SPATIAL_MAP=Plane(Plane.of(profiles.map).data, "", inherits_wcs=False),
         SPATIAL_PROFILE=Plane.of(profiles.median),
     )
+
+
+def _measure_step(positions: FloatArray) -> float:
+    return float(positions[-1] - positions[0]) / max(positions.size - 1, 1)
