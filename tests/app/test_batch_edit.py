@@ -155,17 +155,17 @@ class TestHiding:
         actions["toggle_hide_idle"].setChecked(True)
         hidden = {name for name in shown if panel.rows[name].isHidden()}
         assert hidden == {"smoothing", "weighted"}
-        assert panel.hidden.text() == "2 parameters without effect are hidden"
+        assert panel.hidden.text().startswith("2 parameters without effect are hidden.")
         forms["coadd"].edit("method", "resample")
         assert {name for name in shown if panel.rows[name].isHidden()} == {"robust", "threshold", "maxiters"}
-        assert panel.hidden.text() == "3 parameters without effect are hidden"
+        assert panel.hidden.text().startswith("3 parameters without effect are hidden.")
         forms["coadd"].edit("skip", True)
         assert not panel.rows["skip"].isHidden()
         assert not panel.rows["method"].isHidden(), "what is being edited stays"
         panel.search.setText("smoothing")
         assert not panel.rows["smoothing"].isHidden(), "what is looked for is found"
         panel.search.clear()
-        panel.hidden.click()
+        panel.hidden.linkActivated.emit("show")
         assert not actions["toggle_hide_idle"].isChecked()
         assert {name for name, row in panel.rows.items() if not row.isHidden()} == shown
         assert panel.hidden.isHidden()

@@ -172,6 +172,15 @@ class TestPreview:
         driver.qtbot.wait(400)
         assert float(driver.window.shown.products[0]["FLUX"].flat[0]) == pytest.approx(39.375)
 
+    def test_that_an_edit_that_is_taken_back_is_shown_too(self, driver: Driver) -> None:
+        choose(driver, "file")
+        driver.enter("amount", "5.125")
+        wait_for_preview(driver, 5.125)
+        driver.enter("amount", "1.0")  # what is applied
+        driver.wait(lambda: not driver.form.form.is_edited)
+        driver.wait(lambda: float(driver.window.shown.products[0]["FLUX"].flat[0]) == pytest.approx(1.25))
+        assert driver.window.shown.kind == "preview"
+
     def test_that_list_and_menu_tell_the_same_and_are_remembered(self, driver: Driver) -> None:
         switch, box = driver.window.qactions["toggle_live_preview"], driver.form.preview_bar.box
         assert box.currentText() == "off"

@@ -92,6 +92,8 @@ class BatchDialog(QtWidgets.QDialog):
     def _take_key(self) -> None:
         """Show an editor for another parameter, with the value of the first step."""
         if self.editor is not None:
+            self.place.removeWidget(self.editor)
+            self.editor.hide()
             self.editor.deleteLater()
             self.editor = None
         self._left_out.clear()

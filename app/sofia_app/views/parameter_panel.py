@@ -118,7 +118,7 @@ class ParameterPanel(QtWidgets.QWidget):
         self.banner = QtWidgets.QLabel()
         self.rerun = QtWidgets.QPushButton("Run again from here")
         self.scroller = QtWidgets.QScrollArea()
-        self.hidden = QtWidgets.QPushButton()
+        self.hidden = QtWidgets.QLabel()
         self.summary = QtWidgets.QLabel()
         self.preview_bar = PreviewBar(desk.preferences)
         self._lay_out(actions)
@@ -129,7 +129,7 @@ class ParameterPanel(QtWidgets.QWidget):
         self._expert_action.toggled.connect(lambda _on: self._filter())
         self._hide_action = actions["toggle_hide_idle"]
         self._hide_action.toggled.connect(lambda _on: self._filter())
-        self.hidden.clicked.connect(self._hide_action.trigger)
+        self.hidden.linkActivated.connect(lambda _link: self._hide_action.trigger())
         desk.conditions_changed.connect(Postponed(self, self._refresh_banner))
         self.show_form(None)
 
@@ -143,9 +143,8 @@ class ParameterPanel(QtWidgets.QWidget):
         self.scroller.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.summary.setProperty("role", "muted")
         self.summary.setWordWrap(True)
-        self.hidden.setFlat(True)
-        self.hidden.setProperty("role", "link")
-        self.hidden.setToolTip("Show them, grey")
+        self.hidden.setWordWrap(True)
+        self.hidden.setProperty("role", "muted")
         self.hidden.hide()
         buttons = QtWidgets.QHBoxLayout()
         for name, short in _BUTTONS.items():
@@ -159,7 +158,7 @@ class ParameterPanel(QtWidgets.QWidget):
         layout.setContentsMargins(6, 2, 4, 4)
         for widget in (self.title, self.search, self.banner, self.rerun, self.scroller):
             layout.addWidget(widget)
-        layout.addWidget(self.hidden, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(self.hidden)
         layout.addWidget(self.summary)
         layout.addWidget(self.preview_bar)
         layout.setStretchFactor(self.scroller, 1)
@@ -262,7 +261,7 @@ class ParameterPanel(QtWidgets.QWidget):
     def _tell_hidden(self, count: int) -> None:
         """Say how many parameters are hidden because they have no effect."""
         words = "parameter without effect is" if count == 1 else "parameters without effect are"
-        self.hidden.setText(f"{count} {words} hidden")
+        self.hidden.setText(f"{count} {words} hidden. <a href='show'>Show</a>")
         self.hidden.setVisible(count > 0)
 
     def _focus_first(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sofia_app.models.parameters import ParameterForm
 from sofia_app.models.preview_part import make_part
 from sofia_app.models.products import OpenedState
 from sofia_app.worker.protocol import Part, Preview, PreviewFinished
@@ -33,6 +34,7 @@ class Previewer(QtCore.QObject):
         self._window, self._desk = window, window.desk
         self._product = 0
         self._part: Part | None = None
+        self._form: ParameterForm | None = None
         self._corner: tuple[int, int] | None = None
         self._watched: Any = None
         self._timer = QtCore.QTimer(self, singleShot=True, interval=_DELAY)
@@ -61,7 +63,7 @@ class Previewer(QtCore.QObject):
         if part is None and self._desk.preferences.preview_of == "rectangle":
             self._ask_for_rectangle()
             return
-        self._product, self._part = self._find_product(index), part
+        self._product, self._part, self._form = self._find_product(index), part, form
         changes = {form.step.parameters.info(name).key: value for name, value in form.changes().items()}
         self._desk.preview(index, changes, self._product, part)
 
@@ -135,7 +137,10 @@ class Previewer(QtCore.QObject):
 
     def _renew(self) -> None:
         form = self._window.parameters.form
-        if self._desk.preferences.live_preview and form is not None and form.is_edited:
+        if not self._desk.preferences.live_preview or form is None:
+            return
+        is_taken_back = self.is_shown and form is self._form  # the value that is applied was entered again
+        if form.is_edited or is_taken_back:
             self._timer.start()
 
     def _preview_if_valid(self) -> None:
@@ -145,7 +150,7 @@ class Previewer(QtCore.QObject):
             self.preview()
 
     def _forget(self) -> None:
-        self._product, self._part, self._corner = 0, None, None
+        self._product, self._part, self._form, self._corner = 0, None, None, None
         self.bar.say("")
 
     # --- showing ---
