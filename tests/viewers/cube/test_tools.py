@@ -216,6 +216,7 @@ def test_that_transmission_and_further_planes_are_shown(qtbot, make_explorer, tm
         [data[:, 10, 10].mean(), 0.8 * data[:, 10, 10].mean()]
     )
     assert other.name == "region 1 · UNCORRECTED_FLUX"
+    assert not viewer.spectra.problems()
     viewer.images.regions.edit("region 1", Region("point", ((12.0, 9.0),)), "cube 0")
     settle(qtbot, viewer)
     np.testing.assert_allclose(
@@ -255,6 +256,8 @@ def test_that_each_cube_brings_its_rest_wavelength_and_range(qtbot, make_explore
     viewer = make_explorer(first, second)
     pane = viewer.spectra.session.pane
     assert pane.rest == pytest.approx(157.7409)
+    brightest = np.unravel_index(data.argmax(), data.shape)[0]
+    assert abs(viewer.slices.slider.value() - brightest) < 12
     assert pane.x_limits == pytest.approx((truth.wave[0], truth.wave[-1]))
     assert "km/s" in viewer.slices.label.text()
     viewer.images.select("cube 1")

@@ -272,15 +272,20 @@ def _error_of(field: str) -> str:
 
 
 def select_plane(spectrum: Spectrum, plane: str) -> Spectrum | None:
-    """Return a further plane of a spectrum as a flux with its error; None if its unit is not that of the flux."""
+    """Return a further plane of a spectrum as a flux with its error; None if its unit is not that of the flux.
+
+    Other fields, as that of the right axis, belong to the flux: here they are there, but have no values.
+    """
     label = field_of(plane)
     if label not in spectrum.fields or spectrum.unit(label) != spectrum.unit("spectral_flux"):
         return None
     chosen = {"wavepos": "wavepos", "spectral_flux": label, "spectral_error": _error_of(label)}
     known = {new: old for new, old in chosen.items() if old in spectrum.fields}
-    return Spectrum(
-        {new: spectrum[old] for new, old in known.items()}, {new: spectrum.unit(old) for new, old in known.items()}
-    )
+    empty = np.full_like(spectrum["wavepos"], np.nan)
+    others = {name: empty for name in spectrum.fields if name not in chosen}
+    fields = {**others, **{new: spectrum[old] for new, old in known.items()}}
+    units = {name: spectrum.unit(known.get(name, name)) for name in fields}
+    return Spectrum(fields, units)
 
 
 def make_spectrum_file(cube: Cube, key: str, name: str, spectrum: Spectrum) -> SpectrumFile:

@@ -17,6 +17,7 @@ from sofia_viewers.theme import PLOT_COLORS
 __all__ = ["Footprints", "draw_footprints", "read_footprints"]
 
 _MOST_GRATINGS = 100
+_LINE = 14
 _N_SPAXELS = 25
 _SIDES = {"RED": 12.2, "BLUE": 6.1}
 """Side of a spatial pixel, arcsec (FIFI-LS handbook)."""
@@ -103,7 +104,10 @@ def draw_footprints(footprints: list[Footprints], wcs: Any) -> list[Drawing]:
         corners = np.array([-across - up, across - up, across + up, -across + up, -across - up]) * half
         lines = tuple(center + corners for center in good)
         label = Label(
-            tuple(good[np.argmax(good[:, 1])]), f"{found.wave[0]:.2f}–{found.wave[1]:.2f} μm", (0, -4), (0.5, 1)
+            tuple(good[np.argmax(good[:, 1])]),
+            f"{found.wave[0]:.2f}–{found.wave[1]:.2f} μm",
+            (0, -4 - _LINE * groups.index(middle)),
+            (0.5, 1),
         )
         drawings.append(Drawing(color, lines, labels=(label,) if _is_first(found, footprints, middle) else ()))
     return drawings

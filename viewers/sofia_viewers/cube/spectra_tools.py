@@ -98,7 +98,7 @@ class SpectraTools(QtCore.QObject):
         self._rest, self._redshift = wave, redshift
         shifted = wave * (1.0 + redshift)
         self._viewer.spectra.session.change_pane(rest=shifted if shifted > 0 else None, x_limits=None)
-        self._viewer.choose_slice(self._viewer.slices.slider.value())
+        self._viewer.refresh_slice()
 
     def show_velocity(self, on: bool) -> None:
         """Show spectra over velocity, or over wavelength."""

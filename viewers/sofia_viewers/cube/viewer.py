@@ -348,7 +348,7 @@ class CubeViewer(QtWidgets.QWidget):
         self.jobs.failed.connect(self.report)
         self.slices.slice_chosen.connect(self.choose_slice)
         self.marker.moved.connect(self.choose_wave)
-        self.images.frames_changed.connect(self._show_slice)
+        self.images.frames_changed.connect(self.refresh_slice)
         self.images.display_panel.slice_chosen.disconnect()
         self.images.display_panel.slice_chosen.connect(self.choose_slice)
         self.images.area.view_added.connect(self._follow_view)
@@ -415,7 +415,8 @@ class CubeViewer(QtWidgets.QWidget):
             return entry
         return replace(entry, frame=entry.frame.at_slice(shown.frame.slice_number))
 
-    def _show_slice(self) -> None:
+    def refresh_slice(self) -> None:
+        """Tell of the slice of the current cube: slider, wavelength, velocity, marker in the spectra."""
         cube = self.cube
         entry = next((e for e in self.images.frames.entries if e.key == self.cube_key), None)
         if cube is None or entry is None:
