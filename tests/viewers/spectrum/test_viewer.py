@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -800,7 +801,18 @@ def test_that_files_that_do_not_fit_a_pane_are_named(viewer, make_file):
     spectra = tuple(Spectrum(s.fields, {**s.units, "spectral_flux": "Me/s"}) for s in make_file().spectra)
     viewer.session.add_files([SpectrumFile("raw", "raw.fits", spectra)])
     assert "raw.fits is not shown" in viewer.status.text()
-    assert "show it in a pane of its own" in viewer.status.text()
+    assert "or show it in a pane of its own" in viewer.status.text()
+    assert len(curves_of(viewer)) == 1
+
+
+def test_that_a_problem_that_is_mended_is_no_longer_told(viewer, make_file):
+    primary = viewer.session.pane.primary
+    viewer.session.change_pane(0, primary=replace(primary, unit="Me / s"))
+    assert wait_until_ready(viewer)
+    assert "cannot be converted" in viewer.status.text()
+    viewer.session.change_pane(0, primary=primary)
+    assert wait_until_ready(viewer)
+    assert viewer.status.text() == ""
     assert len(curves_of(viewer)) == 1
 
 

@@ -430,7 +430,8 @@ class SpectrumSession:
                 curves += self._curves_of(file, part, request, names[file.key])
             except ParameterError as problem:
                 reason = str(problem).rstrip(".")
-                problems.append(f"{names[file.key]} is not shown: {reason}; show it in a pane of its own.")
+                advice = "choose another unit, or show it in a pane of its own"
+                problems.append(f"{names[file.key]} is not shown: {reason}; {advice}.")
         return tuple(curves), tuple(problems)
 
     def _curves_of(self, file: SpectrumFile, part: PaneFile, request: CurveRequest, name: str) -> list[Curve]:

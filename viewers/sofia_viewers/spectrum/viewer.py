@@ -581,8 +581,11 @@ class SpectrumViewer(ViewerShell):
         if name == self.session.pane.id:
             self.axis_panel.show_limits(*self.area.current.limits)
         problems = self.area.views[name].content.problems
-        if problems != self._shown.get(name, ()):
+        before = self._shown.get(name, ())
+        if problems != before:
             self._shown[name] = problems
+            if not problems and any(problem in self.status.text() for problem in before):
+                self.say("")  # it is mended
             current = [problem for view in self.area.views.values() for problem in view.content.problems]
             news = self._find_news(problems, current)
             if news:
