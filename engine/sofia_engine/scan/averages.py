@@ -66,6 +66,8 @@ def weighted_median(values: FloatArray, weights: FloatArray, axis: int = 0) -> F
         0 where no value counts.
     """
     value, weight = np.moveaxis(values, axis, -1), np.moveaxis(weights, axis, -1)
+    if not value.shape[-1]:
+        return np.zeros(value.shape[:-1])
     order = np.argsort(np.where(weight > 0, value, np.inf), axis=-1)
     value, weight = np.take_along_axis(value, order, -1), np.take_along_axis(weight, order, -1)
     place = np.cumsum(weight, axis=-1) - 0.5 * weight  # middle of each weight

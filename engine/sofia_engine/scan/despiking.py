@@ -11,6 +11,7 @@ from sofia_engine.scan import flags
 from sofia_engine.scan.averages import divide
 
 if TYPE_CHECKING:
+    from sofia_engine.numerics.arrays import FloatArray
     from sofia_engine.scan.timestream import Scan
 
 __all__ = ["SpikeRule", "flag_spikes"]
@@ -39,7 +40,7 @@ class SpikeRule:
     frame_spikes: float = 3
 
 
-def flag_spikes(scan: Scan, rule: SpikeRule) -> int:
+def flag_spikes(scan: Scan, rule: SpikeRule, margin: FloatArray | None = None) -> int:
     """Flag spikes, and channels and frames with too many of them.
 
     Parameters
@@ -48,6 +49,8 @@ def flag_spikes(scan: Scan, rule: SpikeRule) -> int:
         Changed in place: flags.
     rule : SpikeRule
         What a spike is.
+    margin : (n_frame, n_channel) ndarray, optional
+        By how much samples may differ besides, in their unit: what is not known of the source.
 
     Returns
     -------
@@ -56,11 +59,11 @@ def flag_spikes(scan: Scan, rule: SpikeRule) -> int:
 
     Notes
     -----
-    Samples are compared with those `lag` frames later, from the end on. Both are flagged if they differ; the later one
-    is cleared again if it agrees with the sample before and was flagged for differing from the one after.
+    Samples are compared with those `lag` frames before and after. One that stands above both, or below both, is a
+    spike; at the ends of a scan, where there is only one, one that differs from a sample that is no spike itself.
     """
     scan.bad &= np.uint8(255 - flags.SPIKE)
-    _compare_neighbours(scan, rule)
+    _compare_neighbours(scan, rule, margin)
     spikes = (scan.bad & flags.SPIKE) != 0
     useful = (scan.channels.flag & ~flags.SPIKY) == 0
     crowded = spikes[:, useful].sum(axis=1) > rule.frame_spikes
@@ -73,19 +76,20 @@ def flag_spikes(scan: Scan, rule: SpikeRule) -> int:
     return int(spikes[:, useful].sum())
 
 
-def _compare_neighbours(scan: Scan, rule: SpikeRule) -> None:
-    sigma = np.sqrt(scan.channels.variance)
-    variance = divide(np.ones(scan.frames.count), scan.frames.weight)
-    free = (scan.bad & (flags.SKIP | flags.BLANK)) == 0
-    for t in range(scan.frames.count - rule.lag - 1, -1, -1):
-        later = t + rule.lag
-        if not (scan.frames.valid[t] and scan.frames.valid[later]):
-            continue
-        limit = rule.level * sigma * np.sqrt(variance[t] + variance[later])
-        both = free[t] & free[later]
-        apart = both & (np.abs(scan.residual[t] - scan.residual[later]) > limit)
-        was = (scan.bad[later] & flags.SPIKE) != 0
-        new = apart & ~was
-        scan.bad[t, new] |= flags.SPIKE
-        scan.bad[later, new] |= flags.SPIKE
-        scan.bad[later, both & was & ~apart] &= 255 - flags.SPIKE
+def _compare_neighbours(scan: Scan, rule: SpikeRule, margin: FloatArray | None) -> None:
+    lag = min(rule.lag, scan.frames.count)
+    variance = divide(np.ones(scan.frames.count), scan.frames.weight)[:, np.newaxis]
+    free = ((scan.bad & (flags.SKIP | flags.BLANK)) == 0) & scan.frames.valid[:, np.newaxis]
+    limit = rule.level * np.sqrt(scan.channels.variance * (variance[:-lag] + variance[lag:]))
+    if margin is not None:
+        limit = limit + np.maximum(margin[:-lag], margin[lag:])
+    pairs = free[:-lag] & free[lag:]
+    rise = scan.residual[lag:] - scan.residual[:-lag]
+    steps = np.where(pairs & (np.abs(rise) > limit), np.sign(rise), 0.0)
+    none, never = np.zeros((lag, scan.channels.count)), np.zeros((lag, scan.channels.count), dtype=bool)
+    after, before = np.concatenate([steps, none]), np.concatenate([none, steps])
+    spikes = after * before < 0  # up and down again: a slope is no spike
+    alone_after, alone_before = (~np.concatenate(parts) for parts in ([never, pairs], [pairs, never]))
+    near_after, near_before = np.concatenate([spikes[lag:], never]), np.concatenate([never, spikes[:-lag]])
+    spikes |= (alone_after & (after != 0) & ~near_after) | (alone_before & (before != 0) & ~near_before)
+    scan.bad[spikes] |= flags.SPIKE

@@ -67,12 +67,11 @@ def clip_speeds(scan: Scan, options: ScanOptions, beam: Beam) -> int:
     """
     frames, before = scan.frames, int(scan.frames.valid.sum())
     speed = find_speeds(frames.x, frames.y, scan.step, options.position_smoothing)
-    if options.speed_clip:
-        low, high = options.speed_range or (
-            _SLOWEST * float(np.hypot(options.source_size, beam.spatial)) / options.stability,
-            _FASTEST * beam.spatial / scan.step,
-        )
-        frames.valid = frames.valid & (speed >= low) & (speed <= high)
+    low, high = options.speed_range or (
+        _SLOWEST * float(np.hypot(options.source_size, beam.spatial)) / options.stability,
+        _FASTEST * beam.spatial / scan.step,
+    )
+    frames.valid = frames.valid & (speed >= low) & (speed <= high)
     if options.speed_sigma is not None:
         for _ in range(_ROUNDS):
             known = speed[frames.valid]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -50,9 +50,9 @@ class GroupOptions:
 class ScanOptions:
     """What is done in a round.
 
-    Kinds: ``bool``; ``number``; ``whole``; ``range`` (``low:high``, ``*`` for open); ``seconds`` (``auto`` is None,
-    ``max`` infinite); ``level`` (a number, or ``off``: None); ``smoothing`` (a name, arcsec, or none: 0); ``pair`` (one
-    or two numbers); or a list of words, separated by ``|``.
+    Kinds: ``bool``; ``number``; ``whole``; ``range`` (``low:high``, ``*`` for open); ``speeds`` (such a range, ``off``,
+    or ``auto``: None); ``seconds`` (``auto`` is None, ``max`` infinite); ``level`` (a number, or ``off``: None);
+    ``smoothing`` (a name, arcsec, or none: 0); ``pair`` (one or two numbers); or a list of words, separated by ``|``.
     """
 
     rounds: int = _option(20, "rounds", "whole", "Rounds of the iteration.", 1, 100)
@@ -104,10 +104,12 @@ class ScanOptions:
     despike: bool = _option(True, "despike", "bool", "Flag samples that differ from their neighbours in time.")
     despike_level: float = _option(100.0, "despike.level", "number", "By so many standard deviations.", 0.1, math.inf)
     flag_fraction: float = _option(
-        3e-3, "despike.flagfraction", "number", "Channels with spikes in more than this share of frames are flagged",
+        3e-3, "despike.flagfraction", "number", "Share of frames with spikes above which a channel is flagged.",
         0.0, 1.0,
     )  # fmt: skip
-    flag_count: float = _option(10.0, "despike.flagcount", "number", "if there are more than so many.", 0.0)
+    flag_count: float = _option(
+        10.0, "despike.flagcount", "number", "Number of spikes above which a channel is flagged.", 0.0
+    )
     frame_spikes: float = _option(
         3.0, "despike.framespikes", "number", "Frames in which more channels have spikes are flagged.", 0.0
     )
@@ -144,10 +146,9 @@ class ScanOptions:
         0.5, "mappingfraction", "number", "The same as a share of the channels with data.", 0.0, 1.0
     )
     speed_range: tuple[float, float] | None = _option(
-        None, "vclip", "range", "Speeds of the telescope that are used, arcsec/s; auto for those at which the source "
+        None, "vclip", "speeds", "Speeds of the telescope that are used, arcsec/s; auto for those at which the source "
         "is well sampled and faster than drifts.", 0.0,
     )  # fmt: skip
-    speed_clip: bool = _option(True, "vclip.on", "bool", "Leave out frames outside these speeds.")
     speed_sigma: float | None = _option(
         None, "sigmaclip", "level", "Leave out frames whose speed is so many standard deviations off.", 0.1
     )
@@ -169,13 +170,13 @@ class ScanOptions:
 _FIELDS = {f.metadata["key"]: f for f in fields(ScanOptions) if f.metadata}
 _PARTS: Mapping[str, tuple[str, str, str, str]] = {
     "": ("on", "bool", "Take out {}.", ""),
-    "resolution": ("resolution", "seconds", "Signals of {} are constant over so many seconds.", ""),
+    "resolution": ("resolution", "seconds", "Time over which {} are constant.", ""),
     "nogains": ("gains", "bool", "Do not fit gains of {}.", "not"),
     "gainrange": ("gain_range", "range", "Useful gains to {}, relative to the typical one.", ""),
     "signed": ("signed", "bool", "Gains to {} have the same sign.", ""),
 }
 _SIGNALS = {
-    "obs-channels": "the signal that all channels share", "sky": "the signal of the sky (gains of the channels)",
+    "obs-channels": "signals that all channels share", "sky": "signals of the sky, with the gains of the channels",
     "gradients": "signals that grow across the field", "spexels": "signals of spexels",
     "spaxels": "signals of spaxels", "rows": "signals of rows of spaxels", "cols": "signals of columns of spaxels",
 }  # fmt: skip
@@ -236,10 +237,10 @@ class ScanPlan:
 
 
 DEFAULT_SCHEDULE: Mapping[int, Mapping[str, Any]] = {
-    1: {"despike.level": 100.0, "clip": 30.0, "blank": 30.0, "gains": False},
+    1: {"despike.level": 30.0, "clip": 30.0, "blank": 30.0, "gains": False},
     2: {"despike.level": 10.0, "clip": 10.0, "blank": 10.0},
     3: {"despike.level": 8.0, "clip": 4.0},
-    4: {"despike.level": 6.0, "clip": 2.0},
+    4: {"despike.level": 6.0, "clip": 3.0},
     6: {"gains": True},  # the source is known by now, and is not taken for a gain
     -2: {"filter.whiten": True},
     -1: {"clip": None, "blank": None, "exposureclip": 0.04, "smooth": 0.0},
@@ -252,7 +253,7 @@ _EXTENDED: Mapping[str, Any] = {
 _EXTENDED_SCHEDULE: Mapping[int, Mapping[str, Any]] = {
     1: {"clip": 30.0, "blank": 100.0, "gains": False},
     2: {"clip": 10.0},
-    3: {"clip": 2.0},
+    3: {"clip": 3.0},
     4: {"blank": None},
     6: {"gains": True},
     -2: {"filter.whiten": True},
@@ -371,29 +372,34 @@ def _read_value(key: str, text: str) -> Any:
 
 
 def _convert(kind: str, text: str) -> Any:
-    if kind == "bool":
-        if text.lower() not in (*ON, *OFF):
-            raise ValueError
-        return text.lower() in ON
-    if kind == "whole":
-        return int(text)
-    if kind == "number":
-        return _number(text)
-    if kind == "level":
-        return None if text.lower() in OFF[:-1] else _number(text)
-    if kind == "seconds":
-        return {"auto": None, "max": math.inf}[text] if text in ("auto", "max") else _number(text)
-    if kind == "range":
-        return None if text == "auto" else _range(text)
-    if kind == "pair":
-        return tuple(_number(part) for part in text.replace("x", ",").split(","))
-    if kind == "smoothing":
-        if text in SMOOTHING:
-            return text
-        return 0.0 if text == "none" else _number(text)
+    readers: Mapping[str, Callable[[str], Any]] = {
+        "bool": _switch,
+        "whole": int,
+        "number": _number,
+        "level": lambda t: None if t.lower() in OFF[:-1] else _number(t),
+        "seconds": lambda t: {"auto": None, "max": math.inf}[t] if t in ("auto", "max") else _number(t),
+        "range": _range,
+        "speeds": _speeds,
+        "pair": lambda t: tuple(_number(part) for part in t.replace("x", ",").split(",")),
+        "smoothing": lambda t: t if t in SMOOTHING else 0.0 if t == "none" else _number(t),
+    }
+    if kind in readers:
+        return readers[kind](text)
     if text not in kind.split("|"):
         raise ValueError
     return text
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in (*ON, *OFF):
+        raise ValueError
+    return text.lower() in ON
+
+
+def _speeds(text: str) -> tuple[float, float] | None:
+    if text == "auto":
+        return None
+    return (0.0, math.inf) if text in OFF[:-1] else _range(text)
 
 
 def _number(text: str) -> float:
@@ -417,7 +423,8 @@ def _describe_kind(kind: str) -> str:
     words = {
         "bool": "give true or false", "whole": "give a whole number", "number": "give a number",
         "level": "give a number, or off", "seconds": "give seconds, auto or max",
-        "range": "give two numbers such as 0.3:3", "pair": "give one or two numbers such as 4,0.05",
+        "range": "give two numbers such as 0.3:3", "speeds": "give two numbers such as 0.3:3, auto, or off",
+        "pair": "give one or two numbers such as 4,0.05",
         "smoothing": f"give arcsec, none, or one of {', '.join(SMOOTHING)}",
     }  # fmt: skip
     return words.get(kind, f"give one of {', '.join(kind.split('|'))}")

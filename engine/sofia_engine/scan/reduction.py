@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +31,8 @@ __all__ = ["CleanedScan", "Reduced", "RoundReport", "clean_samples", "prepare_sc
 Progress = Callable[[float, float, str], None]
 SPIKE_LAG, DIFFERENCE_LAG = 0.2, 10.0
 """Distance of samples that are compared, in times a point source takes to pass: for spikes, for noise."""
+MODEL_TOLERANCE = 0.5
+"""Share of the model by which samples in its pixels may differ."""
 _DEFAULT_PIXEL = 3.0
 """Pixels of the model in a width of the beam."""
 _OVERLAP_REACH = 2.0
@@ -172,6 +174,9 @@ def reduce_scans(scans: Sequence[Scan], plan: ScanPlan, beam: Beam, progress: Pr
             source.update(kept, options)
         channels = sum(int(s.mapping.sum()) for s in kept if is_mappable(s, options))
         reports.append(RoundReport(number, channels, spikes, source.change, float(np.mean(responses))))
+    if options.source and options.despike:
+        spikes = sum(_flag_bright_spikes(scan, source, options) for scan in kept)
+        reports[-1] = replace(reports[-1], spikes=spikes)
     if options.source and not options.extended:
         source.map.reweight()
     return Reduced(source, kept, reports, rejected)
@@ -217,11 +222,22 @@ def _model_noise(scan: Scan, options: ScanOptions, beam: Beam, smoothing: Beam) 
         _weigh(scan, options, passing)
     if not options.despike:
         return 0, response
-    rule = SpikeRule(
+    return flag_spikes(scan, _make_spike_rule(scan, options, passing)), response
+
+
+def _make_spike_rule(scan: Scan, options: ScanOptions, passing: float) -> SpikeRule:
+    return SpikeRule(
         options.despike_level, max(round(SPIKE_LAG * passing / scan.step), 1), options.flag_fraction,
         options.flag_count, options.frame_spikes,
     )  # fmt: skip
-    return flag_spikes(scan, rule), response
+
+
+def _flag_bright_spikes(scan: Scan, source: SourceModel, options: ScanOptions) -> int:
+    """Look for spikes once more when the model is final: until then bright samples are not looked at."""
+    passing = float(divide(np.array(source.beam.join(source.smoothing).spatial), np.array(scan.speed)))
+    model = np.abs(look_up(source.base, scan) * scan.frames.gain[:, np.newaxis] * scan.synced_gain)
+    scan.bad &= np.uint8(255 - flags.BLANK)
+    return flag_spikes(scan, _make_spike_rule(scan, options, passing), MODEL_TOLERANCE * model)
 
 
 def _update_modality(scan: Scan, name: str, options: ScanOptions, group: GroupOptions) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["WhiteningRule", "whiten"]
 
 _SIGNIFICANCE = 2.0
+"""Amplitudes that noise reaches by chance are not damped; in standard deviations."""
 _PROBE = (0.2, 1.14)
 """Frequencies where white noise is measured, in units of the highest one at which point sources are seen."""
 _SOURCE_BAND = 0.44
@@ -76,7 +77,7 @@ def whiten(scan: Scan, rule: WhiteningRule) -> float:
     before = np.ones(amplitude.shape) if scan.whitening is None else scan.whitening
     if before.shape != amplitude.shape:
         before = np.ones(amplitude.shape)
-    white = _find_white_level(amplitude, count, _find_probe(scan, rule, bins, length, width), rule)
+    white = _find_white_level(amplitude, count, _find_probe(scan, rule, bins, length, width))
     change = _find_change(amplitude, count, before, white, rule.level)
     scan.whitening = before * change
     rejected = _reject(spectrum, change, width, length)[:frames]
@@ -118,20 +119,31 @@ def _find_probe(scan: Scan, rule: WhiteningRule, bins: int, length: int, width: 
     return slice(max(low, 1), max(high, 2))
 
 
-def _find_white_level(amplitude: FloatArray, count: FloatArray, probe: slice, rule: WhiteningRule) -> FloatArray:  # noqa: ARG001
-    return weighted_median(amplitude[probe], count[probe])
+def _find_white_level(amplitude: FloatArray, count: FloatArray, probe: slice) -> FloatArray:
+    """Root mean square amplitude of white noise, from the median over frequencies."""
+    return weighted_median(amplitude[probe] / np.sqrt(_quantile(count[probe], 0.0)), count[probe])
+
+
+def _quantile(count: FloatArray, sigma: float) -> FloatArray:
+    """Quantile of the mean of squares of normal variables, at so many standard deviations; 0 is the median.
+
+    References
+    ----------
+    Wilson, E. B., & Hilferty, M. M. 1931, Proc. Natl. Acad. Sci. 17, 684.
+    """
+    spread = 2.0 / (9.0 * np.maximum(count, 1.0))
+    quantile: FloatArray = (1.0 - spread + sigma * np.sqrt(spread)) ** 3
+    return quantile
 
 
 def _find_change(
     amplitude: FloatArray, count: FloatArray, before: FloatArray, white: FloatArray, level: float
 ) -> FloatArray:
     """Factors for the spectrum as it is now."""
-    certainty = np.sqrt(4.0 * count) * divide(np.ones(white.shape), white)
     undamped = divide(amplitude, before)
-    noisy = (undamped - math.sqrt(level) * white) * certainty > _SIGNIFICANCE
-    change = np.where(
-        noisy, divide(np.broadcast_to(white, amplitude.shape), amplitude), divide(np.ones(before.shape), before)
-    )
+    noisy = undamped > np.sqrt(level * _quantile(count, _SIGNIFICANCE)) * white
+    damped = divide(np.broadcast_to(white, amplitude.shape), amplitude)
+    change = np.where(noisy, damped, divide(np.ones(before.shape), before))
     change[:, white <= 0] = 0.0
     change[0] = 1.0
     return change

@@ -1,0 +1,213 @@
+"""Whole reductions of timestreams with a known source, sky noise, gains, drifts and spikes."""
+
+import numpy as np
+import pytest
+
+from sofia_engine.errors import CancelledError, StepError
+from sofia_engine.scan import flags
+from sofia_engine.scan.map_grid import Beam
+from sofia_engine.scan.options import read_scan_options
+from sofia_engine.scan.reduction import clean_samples, find_overlaps, reduce_scans
+
+BEAM = Beam(14.0)
+FRAMES, PEAK = 240, 40.0
+SOURCE = (3.0, -4.0)
+
+
+def draw_source(x, y):
+    return PEAK * np.exp(-4 * np.log(2) * ((x - SOURCE[0]) ** 2 + (y - SOURCE[1]) ** 2) / BEAM.spatial**2)
+
+
+@pytest.fixture
+def observe(make_scan):
+    """Give a function that makes seven scan lines over a source, with noise of 1 per sample."""
+
+    def make(seed=0, *, sky=20.0, drift=0.0, gain_scatter=0.0, spikes=0, lines=7, source=True):
+        random, scans = np.random.default_rng([3, seed]), []
+        gains = 1 + gain_scatter * random.normal(0, 1, 25)
+        for n in range(lines):
+            scan = make_scan(np.ones((FRAMES, 25)), speed=8.0 * (-1) ** n, y=6.0 * (n - (lines - 1) / 2), name=f"{n}")
+            signal = draw_source(*scan.positions) * source + sky * walk(random, 1)
+            signal = gains * signal + drift * walk(random, 25) + random.uniform(-100, 100, 25)
+            signal += random.normal(0, 1, signal.shape)
+            for _ in range(spikes):
+                signal[random.integers(FRAMES), random.integers(25)] += 60.0
+            scan.residual[:] = signal
+            scans.append(scan)
+        return scans
+
+    return make
+
+
+def walk(random, count):
+    """Random walks with a standard deviation of one."""
+    steps = np.cumsum(random.normal(0, 1, (FRAMES, count)), axis=0)
+    return (steps - steps.mean(axis=0)) / steps.std(axis=0)
+
+
+def reduce(scans, text="", **options):
+    plan = read_scan_options(text)
+    reduced = reduce_scans(scans, plan, BEAM, **options)
+    return reduced, [clean_samples(scan, reduced.source, plan.last) for scan in reduced.scans]
+
+
+def measure(reduced, cleaned):
+    """Scale of the source in cleaned samples, and the errors of samples far from it over those given."""
+    true, flux, error = [], [], []
+    for scan, samples in zip(reduced.scans, cleaned, strict=True):
+        useful = np.isfinite(samples.flux)
+        true.append(draw_source(*scan.positions)[useful])
+        flux.append(samples.flux[useful])
+        error.append(samples.error[useful])
+    true, flux, error = np.concatenate(true), np.concatenate(flux), np.concatenate(error)
+    near, far = true > 0.1 * PEAK, true < 1e-3 * PEAK
+    return flux[near].sum() / true[near].sum(), (flux / error)[far].std()
+
+
+CASES = {
+    "quiet": {"sky": 0.0},
+    "sky": {"sky": 20.0},
+    "gains": {"sky": 20.0, "gain_scatter": 0.1},
+    "drifts": {"sky": 20.0, "drift": 1.0, "gain_scatter": 0.05},
+    "spikes": {"sky": 20.0, "spikes": 8},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_that_the_flux_of_a_source_comes_back_and_errors_are_right(observe, name):
+    found = [measure(*reduce(observe(seed, **CASES[name]))) for seed in range(3)]
+    scale, pull = np.mean(found, axis=0)
+    assert scale == pytest.approx(1.0, abs=0.04)
+    assert pull == pytest.approx(1.0, abs=0.1)
+
+
+def test_that_the_map_has_the_source_where_it_is_and_noise_elsewhere(observe):
+    reduced, _ = reduce(observe(gain_scatter=0.05))
+    made, grid = reduced.source.map, reduced.source.grid
+    plane = np.where(made.valid[0], made.flux[0], 0.0)
+    y, x = (start + grid.pixel.spatial * np.arange(n) for start, n in zip(grid.start[1:], grid.shape[1:], strict=True))
+    near = np.hypot(x - SOURCE[0], y[:, None] - SOURCE[1]) < 12
+    weight = np.where(near, plane, 0.0)
+    assert (weight * x).sum() / weight.sum() == pytest.approx(SOURCE[0], abs=0.5)
+    assert (weight * y[:, None]).sum() / weight.sum() == pytest.approx(SOURCE[1], abs=0.5)
+    away = made.valid[0] & (np.hypot(x - SOURCE[0], y[:, None] - SOURCE[1]) > 30)
+    assert made.significance[0][away].std() == pytest.approx(1.0, abs=0.25)
+
+
+def test_that_sky_noise_far_above_the_source_goes(observe):
+    scans = observe(sky=300.0)
+    before = np.std(scans[0].residual - scans[0].residual.mean(axis=0))
+    reduced, cleaned = reduce(scans)
+    scale, _ = measure(reduced, cleaned)
+    assert before > 250
+    assert scale == pytest.approx(1.0, abs=0.05)
+    assert np.nanmedian(cleaned[0].error) == pytest.approx(1.0, abs=0.2)
+
+
+def test_that_without_a_model_the_source_is_taken_for_noise(observe):
+    with_model, _ = measure(*reduce(observe()))
+    without, _ = measure(*reduce(observe(), "source=f"))
+    assert without < 0.8 < with_model
+
+
+def test_that_spikes_have_no_value(observe):
+    scans = observe(spikes=5)
+    reduced, cleaned = reduce(scans)
+    assert 32 <= reduced.reports[-1].spikes <= 37
+    assert sum(int(((scan.bad & flags.SPIKE) != 0).sum()) for scan in reduced.scans) == reduced.reports[-1].spikes
+    for scan, samples in zip(reduced.scans, cleaned, strict=True):
+        assert np.nanmax(samples.flux - draw_source(*scan.positions)) < 30  # half of what is bright may differ
+        assert np.nanmax(samples.flux[draw_source(*scan.positions) < 1]) < 9
+
+
+def test_that_nothing_appears_where_there_is_no_source(observe):
+    reduced, cleaned = reduce(observe(source=False, gain_scatter=0.05))
+    flux = np.concatenate([samples.flux.ravel() for samples in cleaned])
+    assert np.nanmean(flux) == pytest.approx(0.0, abs=0.05)
+    assert np.abs(reduced.source.map.significance).max() < 7
+
+
+def test_that_two_reductions_are_the_same_to_the_last_bit(observe):
+    first, second = (reduce(observe(1, spikes=3, drift=0.5))[1] for _ in range(2))
+    for a, b in zip(first, second, strict=True):
+        assert np.array_equal(a.flux, b.flux, equal_nan=True)
+        assert np.array_equal(a.error, b.error, equal_nan=True)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_that_the_unit_of_flux_does_not_matter(observe, factor):
+    plain, scaled = observe(2, gain_scatter=0.05), observe(2, gain_scatter=0.05)
+    for scan in scaled:
+        scan.residual *= factor
+        scan.channels.weight /= factor**2
+        scan.channels.variance *= factor**2
+    a, b = reduce(plain)[1][3], reduce(scaled)[1][3]
+    assert b.flux / factor == pytest.approx(a.flux, rel=1e-6, abs=1e-5, nan_ok=True)
+
+
+def test_that_progress_runs_to_the_end_and_can_stop_the_work(observe):
+    seen = []
+    reduce(observe(lines=2), "rounds=4", progress=lambda done, total, what: seen.append((done / total, what)))
+    shares = [share for share, _ in seen]
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] < 0.1 < 0.8 < shares[-1] <= 1
+
+    def stop(done, total, what):
+        if done > 3:
+            raise CancelledError("Stopped by the user.")
+
+    with pytest.raises(CancelledError):
+        reduce(observe(lines=2), progress=stop)
+
+
+def test_that_scans_that_cannot_be_used_are_left_out_with_the_reason(observe, make_scan):
+    scans = observe(lines=3)
+    short = make_scan(np.ones((20, 25)), speed=8.0, name="short")
+    still = make_scan(np.ones((FRAMES, 25)), speed=0.0, name="still")
+    dead = make_scan(np.full((FRAMES, 25), np.nan), speed=8.0, name="dead")
+    reduced, cleaned = reduce([*scans, short, still, dead])
+    assert dict(reduced.rejected).keys() == {"short", "still", "dead"}
+    assert "2.0 s" in dict(reduced.rejected)["short"]
+    assert len(cleaned) == 3
+    with pytest.raises(StepError, match=r"still: only 0\.0 s"):
+        reduce([make_scan(np.ones((FRAMES, 25)), speed=0.0, name="still")])
+
+
+def test_that_missing_positions_cost_only_their_frames(observe):
+    scans = observe(lines=3)
+    scans[0].frames.x[40:60] = np.nan
+    scans[0].frames.valid[40:60] = False
+    reduced, cleaned = reduce(scans)
+    assert np.isnan(cleaned[0].flux[40:60]).all()
+    assert measure_finite(reduced, cleaned) == pytest.approx(1.0, abs=0.06)
+
+
+def measure_finite(reduced, cleaned):
+    return measure(reduced, cleaned)[0]
+
+
+def test_that_overlaps_are_one_for_itself_and_fall_with_distance(observe):
+    scan = observe(lines=1)[0]
+    scan.channels.flag[4] |= flags.DEAD
+    made = find_overlaps(scan, BEAM)
+    assert np.diag(made)[[0, 12]] == pytest.approx(1.0)
+    assert made[12, 13] == pytest.approx(np.exp(-4 * np.log(2) * (10 / 14) ** 2))
+    assert not made[4].any()
+    assert np.array_equal(made, made.T)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["estimator=median", "weighting.frames weighting.frames.resolution=2", "drifts=16 sigmaclip=3", "gains=f",
+     "source.fixedgains", "fifi_ls.insert_source=f", "weighting=f", "despike=f", "correlated.obs-channels=f"],
+)  # fmt: skip
+def test_that_options_still_give_the_source(observe, text):
+    scale, _ = measure(*reduce(observe(4), text))
+    assert scale == pytest.approx(1.0, abs=0.12)
+
+
+@pytest.mark.parametrize("text", ["extended", "rows cols"])
+def test_that_models_that_see_much_of_a_source_lose_some_of_it(observe, text):
+    """Signals of rows of five channels hold the source, and so does a common one when bright samples count."""
+    scale, _ = measure(*reduce(observe(4), text))
+    assert 0.5 < scale < 1.05
