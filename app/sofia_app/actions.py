@@ -107,6 +107,7 @@ ACTIONS = (
     Action("clone_view", "Clone the view", "View", "Ctrl+Shift+N", ("viewer in front",), "add", "Make another view with the same products; pin one of them to compare"),
     Action("move_view", "View to the other side", "View", "Ctrl+Shift+M", (), "tile", "Show the view in front beside the others, or with them again"),
     Action("float_view", "View in its own window", "View", "Ctrl+Shift+U", (), "single", "Put the view in front in a window of its own; closing that puts it back"),
+    Action("toggle_panels", "View alone", "View", "F11", (), "", "Hide all panels, so that the view has the whole window; again, to have them back", checkable=True),
     Action("find_in_log", "Find in the log", "View", "Ctrl+Shift+H", (), "search", "Search the log", separated=True),
     Action("reset_layout", "Reset layout", "View", "Ctrl+Shift+0", (), "", "Put all panels back where they were at first", separated=True),
     Action("show_help", "Help on the step", "Help", "F1", (), "help", "What the selected step does and what its parameters mean"),

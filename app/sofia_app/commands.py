@@ -344,6 +344,10 @@ class Commands:
         if view is not None:
             self._window.tabs.move(view, "window")
 
+    def toggle_panels(self) -> None:
+        """Give the view the whole window, or put the panels back."""
+        self._window.show_view_alone(self._window.qactions["toggle_panels"].isChecked())
+
     def find_in_log(self) -> None:
         """Go to the search line of the log."""
         self._window.bring_up("log")

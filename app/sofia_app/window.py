@@ -66,6 +66,8 @@ class MainWindow(QtWidgets.QMainWindow):
         self.shown = OpenedState("", "", ())
         self.qactions: dict[str, QtGui.QAction] = {}
         self.comparisons: list[Any] = []
+        self._panels = QtCore.QByteArray()
+        """Layout to come back to while the view stands alone."""
         self._best_viewer = ""
         self._is_asked_for = False
         self.commands = Commands(self)
@@ -555,8 +557,20 @@ class MainWindow(QtWidgets.QMainWindow):
         font.setPointSize(size)
         application.setFont(font)
 
+    def show_view_alone(self, alone: bool) -> None:
+        """Hide all panels that are docked, or show those again that were hidden so."""
+        if alone and self._panels.isEmpty():
+            self._panels = self.saveState(_LAYOUT_VERSION)
+            for dock in self.docks.values():
+                dock.setVisible(dock.isFloating() and dock.isVisible())
+        elif not alone and not self._panels.isEmpty():
+            self.restoreState(self._panels, _LAYOUT_VERSION)
+            self._panels = QtCore.QByteArray()
+
     def reset_layout(self) -> None:
         """Put all panels back where they were at first."""
+        self.qactions["toggle_panels"].setChecked(False)
+        self._panels = QtCore.QByteArray()
         self.restoreState(self._first_layout, _LAYOUT_VERSION)
         for dock in self.docks.values():
             dock.show()
@@ -570,6 +584,7 @@ class MainWindow(QtWidgets.QMainWindow):
                 self.restoreState(QtCore.QByteArray(base64.b64decode(preferences.layout)), _LAYOUT_VERSION)
 
     def _remember_layout(self) -> None:
+        self.show_view_alone(False)
         preferences = self.desk.preferences
         preferences.geometry = base64.b64encode(self.saveGeometry().data()).decode()
         preferences.layout = base64.b64encode(self.saveState(_LAYOUT_VERSION).data()).decode()

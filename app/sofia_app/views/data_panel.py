@@ -8,6 +8,7 @@ from typing import Any
 from sofia_app.desk import Desk
 from sofia_app.models.files import FileGroup, FileRecord, FilterError
 from sofia_app.views.item_models import FileTree
+from sofia_app.views.name_delegate import NameDelegate
 from sofia_app.views.postponed import Postponed
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 
@@ -52,7 +53,7 @@ class DataPanel(QtWidgets.QWidget):
         tree = self.tree
         tree.setModel(self.model)
         tree.setUniformRowHeights(True)
-        tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names of one observation differ at the end
+        tree.setItemDelegateForColumn(0, NameDelegate(tree))
         tree.setSelectionMode(QtWidgets.QAbstractItemView.SelectionMode.ExtendedSelection)
         tree.setAccessibleName("Files")
         tree.setSortingEnabled(True)

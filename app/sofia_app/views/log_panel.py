@@ -10,6 +10,7 @@ from sofia_app.models.log import LEVELS, LogEntry
 from sofia_app.views.buttons import make_button
 from sofia_app.views.copying import TableCopier
 from sofia_app.views.item_models import Column, LogTable, RowTable
+from sofia_app.views.name_delegate import NameDelegate
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from sofia_viewers.theme import current_theme
 
@@ -208,6 +209,7 @@ class ProblemsPanel(QtWidgets.QWidget):
         self.copier = TableCopier(self.table, desk.tasks)
         for section, width in enumerate((92, 110, 240)):
             self.table.setColumnWidth(section, width)
+        self.table.setItemDelegateForColumn(2, NameDelegate(self.table))
         self.table.doubleClicked.connect(lambda index: self.step_asked.emit(self.model.rows[index.row()].step))
         self.stack = QtWidgets.QStackedWidget()
         self.stack.addWidget(self.empty)

@@ -101,9 +101,9 @@ class ReferencesPanel(QtWidgets.QWidget):
         size = sum(missing.values()) / 1e6
         self.fetch.setEnabled(bool(missing))
         if missing:
-            self.summary.setText(
-                f"{len(missing)} reference files are missing ({size:.1f} MB). Fetching needs the network."
-            )
+            what = "1 reference file is" if len(missing) == 1 else f"{len(missing)} reference files are"
+            told = f" ({size:.1f} MB)" if size >= 0.05 else ""  # of some only their names are known
+            self.summary.setText(f"{what} missing{told}. Fetching needs the network.")
         elif rows:
             self.summary.setText("All reference files are at hand.")
         else:
