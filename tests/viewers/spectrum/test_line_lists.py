@@ -107,3 +107,10 @@ def test_that_pairs_of_hydroxyl_are_close_and_in_order(lists):
     pairs = np.array(waves).reshape(-1, 2)
     assert (pairs[:, 0] < pairs[:, 1]).all()
     assert (np.diff(pairs, axis=1)[:, 0] / pairs[:, 0] < 3e-3).all()  # Lambda doubling
+
+
+def test_that_pah_features_are_those_of_the_published_decomposition(lists):
+    """All features of Smith et al. 2007 (table 3), by which galaxies are decomposed; and the one at 3.3 um."""
+    published = (5.27, 5.70, 6.22, 6.69, 7.42, 7.60, 7.85, 8.33, 8.61, 10.68, 11.23, 11.33, 11.99, 12.62, 12.69, 13.48,
+                 14.04, 14.19, 15.90, 16.45, 17.04, 17.37, 17.87, 18.92, 33.10)  # fmt: skip
+    assert [line.wavelength for line in find(lists, "PAH")] == [3.29, *published]
