@@ -34,7 +34,8 @@ def wait_for(condition: Callable[[], object], what: str, timeout: float = 60.0) 
 def display() -> Iterator[str]:
     """Start a display and give its name."""
     read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1500x950x24", "-nolisten", "tcp"]
+    # without -noreset the server starts anew whenever its last client goes, and refuses others meanwhile
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1500x950x24", "-nolisten", "tcp", "-noreset"]
     server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
     with os.fdopen(read) as stream:
@@ -80,6 +81,8 @@ class User:
         time.sleep(0.5)
 
     def find_window(self) -> bool:
+        assert self.program is not None
+        assert self.program.poll() is None, "the program has ended; see its standard error"
         found = self.call("search", "--onlyvisible", "--name", "SOFIA Desk", check=False).split()
         self.window = found[0] if found else ""
         return bool(found)

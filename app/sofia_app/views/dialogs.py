@@ -143,11 +143,13 @@ class PreferencesDialog(QtWidgets.QDialog):
         self.name = QtWidgets.QLineEdit(preferences.output_name)
         self.folder = QtWidgets.QLineEdit(preferences.output_folder)
         self.sessions = QtWidgets.QLineEdit(preferences.session_folder)
-        self.sessions.setPlaceholderText("as the system; counts from the next start on")
+        self.sessions.setPlaceholderText("as the system")
+        self.sessions.setToolTip("Where states are kept; counts from the next start on.")
         self.jobs = QtWidgets.QSpinBox(minimum=0, maximum=256, value=preferences.jobs)
         self.jobs.setSpecialValueText("all processors")
         self.memory = _combo(_list_memory(preferences.memory), preferences.memory)
-        self.updates = QtWidgets.QCheckBox("at the start; asks the package index, nothing else is sent")
+        self.updates = QtWidgets.QCheckBox("at the start")
+        self.updates.setToolTip("Asks the package index; nothing else is sent.")
         self.updates.setChecked(preferences.check_updates)
         self._lay_out()
 
@@ -165,7 +167,8 @@ class PreferencesDialog(QtWidgets.QDialog):
             ("Look for a new version", self.updates),
         ):
             form.addRow(label, widget)
-            widget.setMinimumWidth(260)
+            widget.setMinimumWidth(max(280, widget.sizeHint().width()))
+            widget.setMinimumHeight(self.theme.sizeHint().height())
         buttons = QtWidgets.QDialogButtonBox(_BUTTON.Ok | _BUTTON.Cancel)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
