@@ -32,13 +32,14 @@ def write_star(path: Path, **cards: object) -> Path:
     return path
 
 
-@pytest.fixture(params=[SKY, {}], ids=["sky", "pixels"])
+@pytest.fixture
 def driver(qtbot, lab: Path, tmp_path: Path, request) -> Iterator[Driver]:
     window = open_window(qtbot, lab, tmp_path)
     driver = next(window)
-    driver.open([write_star(tmp_path / "raw_0001.fits", **request.param)])
+    cards = getattr(request, "param", SKY)
+    driver.open([write_star(tmp_path / "raw_0001.fits", **cards)])
     driver.wait(lambda: driver.window.image.viewer is not None and driver.window.image.is_ready)
-    driver.has_sky = bool(request.param)
+    driver.has_sky = bool(cards)
     yield driver
     next(window, None)
 
@@ -54,6 +55,7 @@ def measure_star(driver: Driver) -> None:
 
 
 class TestRegions:
+    @pytest.mark.parametrize("driver", [SKY, {}], ids=["sky", "pixels"], indirect=True)
     def test_that_regions_and_apertures_come_back_with_the_session(
         self, driver: Driver, qtbot, lab: Path, tmp_path: Path
     ) -> None:

@@ -44,6 +44,16 @@ PARAMETERS = {
 }
 
 
+SLOW_CHAINS = {"forcast-response", "forcast-wavecal", "forcast-slitcorr"}
+SLOW = {("coadd", "robust"), ("coadd", "threshold"), ("coadd", "maxiters"), ("specmap", ""), ("imgmap", "")}
+"""Steps and keys whose tests take long, with those of the chains above: resampled coadds, pictures."""
+
+
+def mark_slow(name: str, step: Step, info: ParameterInfo) -> Any:
+    is_slow = name in SLOW_CHAINS or not SLOW.isdisjoint({(step.key, info.key), (step.key, "")})
+    return [pytest.mark.slow] if is_slow else []
+
+
 def list_declared(name: str) -> list[tuple[Step, ParameterInfo]]:
     return [(s, info) for s in find_recipe(name).steps for info in s.parameters.infos() if info.applies_when]
 
@@ -212,7 +222,7 @@ def chain(request, chains, tmp_path_factory, reference_store) -> Chain:
 @pytest.mark.parametrize(
     ("chain", "step", "info"),
     [
-        pytest.param(name, step, info, id=f"{name}-{step.key}-{info.key}")
+        pytest.param(name, step, info, id=f"{name}-{step.key}-{info.key}", marks=mark_slow(name, step, info))
         for name in CHAINS
         for step, info in list_declared(name)
         if name in ("forcast-imaging", "forcast-grism", "fifi-ls-cube")
@@ -236,8 +246,8 @@ def test_that_a_parameter_that_other_values_take_the_effect_from_changes_nothing
     [
         ("forcast-imaging of an object", 11),
         ("forcast-imaging of empty sky", 9),
-        ("fifi-ls-cube", 7),
-        ("fifi-ls-cube without chopping", 4),
+        ("fifi-ls-cube", 8),
+        ("fifi-ls-cube without chopping", 5),
     ],
     indirect=["chain"],
 )

@@ -54,7 +54,7 @@ def _look_at_nods(header: fits.Header, *, scanned: bool) -> Reasons:
 
 
 def _look_at_map(header: fits.Header, *, scanned: bool) -> Reasons:
-    reasons = {} if scanned else dict.fromkeys(("save_scan", "scan_options"), _NO_SCAN)
+    reasons = {} if scanned else dict.fromkeys(("scan_reduction", "save_scan", "scan_options"), _NO_SCAN)
     if "NAIF_ID" in header:
         reasons["detector_coordinates"] = "The target moves (NAIF_ID is given): the map is that of the instrument."
     return reasons
