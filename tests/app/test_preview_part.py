@@ -195,6 +195,22 @@ class TestPreview:
         assert (kept.live_preview, kept.preview_of) == (True, "view")
 
 
+def test_that_data_without_images_are_previewed_whole(qtbot, lab: Path, tmp_path: Path) -> None:
+    header = fits.Header({"INSTRUME": "LAB", "OBJECT": "STAR", "EXPTIME": 3.0})
+    path = tmp_path / "raw_0001.fits"
+    fits.PrimaryHDU(np.ones(64, np.float32), header).writeto(path)
+    window = open_window(qtbot, lab, tmp_path)
+    driver = next(window)
+    driver.open([path])
+    driver.run("do_step")
+    driver.select(ADD)
+    choose(driver, "rectangle")
+    driver.enter("amount", "5.125")
+    driver.wait(lambda: driver.window.shown.kind == "preview")
+    assert note(driver) == "PREVIEW. There is no image to choose a part of; the preview shows the whole file."
+    next(window, None)
+
+
 def make_frame(**cards: object) -> Frame:
     header = fits.Header(cards)
     from sofia_engine.product import Product

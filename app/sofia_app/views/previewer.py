@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Previewer"]
 
+_NO_IMAGE = "There is no image to choose a part of; the preview shows the whole file."
 _DELAY = 300
 """Milliseconds without an edit before the preview is renewed."""
 
@@ -36,6 +37,7 @@ class Previewer(QtCore.QObject):
         self._part: Part | None = None
         self._form: ParameterForm | None = None
         self._corner: tuple[int, int] | None = None
+        self._instead = ""
         self._watched: Any = None
         self._timer = QtCore.QTimer(self, singleShot=True, interval=_DELAY)
         self._timer.timeout.connect(self._preview_if_valid)
@@ -59,10 +61,11 @@ class Previewer(QtCore.QObject):
         if not form.is_valid:
             self._desk.status.emit("A value is not allowed; there is nothing to preview.")
             return
-        part = self._find_part()
-        if part is None and self._desk.preferences.preview_of == "rectangle":
+        part, shows_image = self._find_part(), self._shows_image()
+        if part is None and shows_image and self._desk.preferences.preview_of == "rectangle":
             self._ask_for_rectangle()
             return
+        self._instead = "" if shows_image else _NO_IMAGE
         self._product, self._part, self._form = self._find_product(index), part, form
         changes = {form.step.parameters.info(name).key: value for name, value in form.changes().items()}
         self._desk.preview(index, changes, self._product, part)
@@ -82,6 +85,11 @@ class Previewer(QtCore.QObject):
         if self.is_shown and viewer.is_fitted and self._part is not None:
             return self._part  # nothing but the last preview is in view
         return make_part(frame, viewer.outline_view())
+
+    def _shows_image(self) -> bool:
+        """Tell whether the products shown have images, of which a part can be chosen."""
+        image = self._window.image
+        return image.viewer is not None and any(image.kind.suits(product) for product in self._window.shown.products)
 
     def _find_product(self, step: int) -> int:
         """Return the position of the input that is in view, or the one before, or the first."""
@@ -156,7 +164,8 @@ class Previewer(QtCore.QObject):
     # --- showing ---
 
     def _show(self, message: PreviewFinished) -> None:
-        self.bar.say(f"PREVIEW. {message.note or f'All of {message.name}.'}")
+        instead = self._instead if self._desk.preferences.preview_of != "file" else ""
+        self.bar.say(f"PREVIEW. {message.note or instead or f'All of {message.name}.'}")
         path, name, corner = Path(message.path), message.name, message.corner
 
         def done(opened: OpenedState) -> None:
