@@ -11,7 +11,7 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, TypeVar
 
 from sofia_engine.spawning import start_process
@@ -48,10 +48,24 @@ class HelperProcess:
 
     def __init__(self, command: str = COMMAND, patience: float = 300.0) -> None:
         self.patience = patience
+        self._unread = 0
         self.process = start_process([*program_command(), command])
 
+    def tell(self, task: Callable[[], object]) -> None:
+        """Have a task carried out when the process gets to it, without waiting; nobody learns how it went.
+
+        Raises
+        ------
+        HelperLostError
+            If the process ended.
+        """
+        assert self.process.stdin is not None
+        with self._ended_if_lost():
+            _send(self.process.stdin, task)
+        self._unread += 1
+
     def ask(self, task: Callable[[], _T]) -> _T:
-        """Have a task carried out; one at a time.
+        """Have a task carried out, after those told before; one at a time.
 
         Parameters
         ----------
@@ -73,17 +87,26 @@ class HelperProcess:
         limit.daemon = True
         limit.start()
         try:
-            _send(self.process.stdin, task)
-            answer = pickle.load(self.process.stdout)  # noqa: S301 - from the process begun here
-        except (OSError, EOFError, ValueError, pickle.PickleError) as error:
-            self.end()
-            raise HelperLostError(f"The process ended while it worked ({type(error).__name__}).") from error
+            with self._ended_if_lost():
+                _send(self.process.stdin, task)
+                while self._unread:
+                    pickle.load(self.process.stdout)  # noqa: S301 - from the process begun here
+                    self._unread -= 1
+                answer = pickle.load(self.process.stdout)  # noqa: S301
         finally:
             limit.cancel()
         if isinstance(answer, Exception):
             raise answer
         result: _T = answer
         return result
+
+    @contextlib.contextmanager
+    def _ended_if_lost(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, EOFError, ValueError, pickle.PickleError) as error:
+            self.end()
+            raise HelperLostError(f"The process ended while it worked ({type(error).__name__}).") from error
 
     def kill(self) -> None:
         """End the process; whoever waits for its answer, in another thread, gets `HelperLostError`."""

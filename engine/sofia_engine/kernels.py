@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from importlib.util import find_spec
 
-__all__ = ["COMMAND", "prepare_kernels"]
+__all__ = ["COMMAND", "load_resampling", "prepare_kernels"]
 
 COMMAND = "prepare-kernels"
 """Word of the command line that installers use; not for users."""
@@ -19,7 +19,7 @@ def prepare_kernels() -> int:
     The cache belongs to the processor, to the versions of numba and of the source file, and to the folder in which the
     program lies. It is used as long as none of them changes.
     """
-    _resample_a_little()
+    load_resampling()
     if find_spec("sofia_viewers") is not None:
         for module in (
             "sofia_viewers.image._display_kernel",
@@ -30,7 +30,8 @@ def prepare_kernels() -> int:
     return 0
 
 
-def _resample_a_little() -> None:
+def load_resampling() -> None:
+    """Load the compiled code of the resampler, and run each part of it once."""
     import numpy as np
 
     from sofia_engine.numerics.resampling import AdaptiveSmoothing, LocalRegression, Resampler, resample_rows

@@ -242,6 +242,7 @@ def _add_panel(figure: Figure, picture: _Picture, panel: tuple[float, float, flo
     wide, high = nx * scale / across, ny * scale / up
     axes = figure.add_axes((left + (width - wide) / 2, bottom + (height - high) / 2, wide, high))
     axes.set_facecolor("white")
+    axes.set_title("", y=1.0)  # a title without a place has Matplotlib measure all labels, whether it is empty or not
     return axes
 
 

@@ -101,6 +101,16 @@ def share_memory(parts: int) -> str:
     return "" if free == float("inf") else f"{max(free / parts, 1):.0f}"
 
 
+def release_freed() -> None:
+    """Give memory that was freed back to the system, of which the C library of Linux keeps much for itself."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    with suppress(OSError, AttributeError):  # another C library than that of GNU
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def available_memory(limit: float | None = None) -> float:
     """Return how much memory this process may still take, bytes.
 

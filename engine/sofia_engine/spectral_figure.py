@@ -12,6 +12,7 @@ import numpy as np
 
 from sofia_engine.errors import InputError
 from sofia_engine.map_figure import FIGURE_SIZE, RESOLUTION, ImageMap, Look, draw_panel, encode_figure
+from sofia_engine.numerics.tangent_plane import TangentPlane
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from sofia_engine.numerics.arrays import FloatArray
 
-__all__ = ["SpectralLook", "SpectralMap", "SpectrumCurve", "render_spectral_figure"]
+__all__ = ["SpectralLook", "SpectralMap", "SpectrumCurve", "rehearse", "render_spectral_figure"]
 
 IMAGE_PANEL = (0.26, 0.545, 0.48, 0.335)
 SPECTRUM_PANEL = (0.125, 0.11, 0.775, 0.335)
@@ -87,17 +88,43 @@ def render_spectral_figure(content: SpectralMap, look: SpectralLook) -> bytes:
     height = FIGURE_SIZE if content.image is not None else LONE_HEIGHT
     figure = Figure(figsize=(FIGURE_SIZE, height), dpi=RESOLUTION)
     canvas = FigureCanvasAgg(figure)
+    _compose(figure, content, look)
+    return encode_figure(canvas)
+
+
+def rehearse() -> None:
+    """Draw a small figure with all that figures may have, so that the first one takes no longer than the others."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    ramp = np.linspace(0.0, 1.0, 4)
+    plane = TangentPlane((1.0, 1.0), (10.0, 10.0), ((-1e-4, 0.0), (0.0, 1e-4)))
+    image = ImageMap(np.outer(ramp, ramp), plane, subtitle="image", unit="Jy", equinox=2000.0, mark=(1.0, 1.0))
+    content = SpectralMap((SpectrumCurve(ramp, ramp, ramp, ramp),), "title", "subtitle", image=image, mark=0.5)
+    look = SpectralLook(
+        Look("plasma", (0.0, 100.0), 0, "gray", fill_contours=False, grid=False, watermark=""),
+        0.0,
+        True,
+        True,
+        (0.0, 100.0),
+    )
+    figure = Figure(figsize=(1, 1), dpi=RESOLUTION)
+    canvas = FigureCanvasAgg(figure)
+    _compose(figure, content, look)
+    encode_figure(canvas)
+
+
+def _compose(figure: Figure, content: SpectralMap, look: SpectralLook) -> None:
     figure.text(0.5, 0.96, content.title, ha="center", va="bottom", fontsize=13, parse_math=False)
     if content.image is not None:
         beam = content.image.beam is not None
         draw_panel(figure, content.image, look.image, IMAGE_PANEL, crop=content.image.axes is None, beam=beam)
     _draw_spectrum(figure, content, look)
-    return encode_figure(canvas)
 
 
 def _draw_spectrum(figure: Figure, content: SpectralMap, look: SpectralLook) -> None:
     axes = figure.add_axes(SPECTRUM_PANEL if content.image is not None else LONE_PANEL)
-    axes.set_title(content.subtitle, fontsize=10, parse_math=False)
+    axes.set_title(content.subtitle, fontsize=10, parse_math=False, y=1.0)  # where it is anyway, but nobody searches
     colors = _choose_colors(len(content.curves), look)
     curves = [_cut(curve, look.ignore_outer) for curve in content.curves]
     for curve, color in zip(curves, colors, strict=True):
@@ -163,6 +190,7 @@ def _draw_transmission(axes: Axes, curves: list[SpectrumCurve]) -> None:
     if not drawn:
         return
     second = axes.twinx()
+    second.set_title("", y=1.0)
     for wavelength, transmission in drawn:
         second.plot(wavelength, transmission, color="gray", linestyle=":", linewidth=0.6)
     second.set_ylabel("Atmospheric Transmission", color="gray")

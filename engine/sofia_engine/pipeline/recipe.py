@@ -71,6 +71,8 @@ class Recipe:
     old_types: Mapping[str, str] = field(default_factory=dict)
     """Product types (PRODTYPE, lower case) of old files, with those of today."""
     obstacles: Callable[[fits.Header], Mapping[str, Mapping[str, str]]] = _no_obstacles
+    load_ahead: Callable[[], object] | None = None
+    """Function of a module that loads code for steps that use `sofia_engine.painter.work_out`."""
     memory: Mapping[str, MemoryNeed] = field(default_factory=dict)
     """How much memory steps take, by step key, where it is not the usual (see `memory_need`)."""
 

@@ -14,6 +14,7 @@ from sofia_engine._version import PIPELINE, __version__
 from sofia_engine.errors import CancelledError, InputError, ParameterError, ReferenceDataError, SofiaDeskError
 from sofia_engine.instruments import all_recipes, find_recipe
 from sofia_engine.memory import limited_memory
+from sofia_engine.painter import prepare
 from sofia_engine.pipeline.detection import Group, Inspection, inspect_files, read_header
 from sofia_engine.pipeline.documents import Document, Problems
 from sofia_engine.pipeline.events import Event, FileWritten, InputSkipped, Log, Progress, Sink, StepFailed, ignore
@@ -177,6 +178,8 @@ def run_reduction(
         _open_log(request.options) as log,
         prepare_reduction(request, sink=_Fork((log, sink, record)), cancel=cancel, inspection=inspection) as reduction,
     ):
+        if reduction.recipe.load_ahead is not None:
+            prepare(reduction.recipe.load_ahead)
         status, error = _run(reduction, request)
         if status == "interrupted":
             reduction.cancel.set()  # the wish of the caller holds for all that he does with this flag

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from sofia_engine.errors import StepError
 from sofia_engine.instruments.fifi_ls.footprints import find_footprint
-from sofia_engine.numerics.resampling import AdaptiveSmoothing, LocalRegression, Resampler, resample_rows
+from sofia_engine.numerics.resampling import AdaptiveSmoothing, LocalRegression, resample_points, resample_rows
+from sofia_engine.painter import work_out
 
 if TYPE_CHECKING:
     from sofia_engine.instruments.fifi_ls.cube_grid import CubeGrid
     from sofia_engine.instruments.fifi_ls.cube_samples import Exposure
     from sofia_engine.numerics.arrays import BoolArray, FloatArray, IndexArray
+    from sofia_engine.numerics.resampling import Resampled
 
 __all__ = [
     "CubeFit",
@@ -31,6 +34,8 @@ __all__ = [
 Kind = Literal["corrected", "uncorrected"]
 Progress = Callable[[int, int], None]
 
+_FEW_SAMPLES, _FEW_PIXELS = 20_000, 200_000
+"""Cubes of fewer are fitted in a second, so that loading the code counts, and nobody has to see how far it is."""
 LEAST_SPAXELS = 10
 """Fewer valid spaxels than this, or as many, are not interpolated."""
 
@@ -166,18 +171,28 @@ def fit_cube(
         If there are too few samples.
     """
     coordinates, flux, error = samples.flatten()
+    places = np.nonzero(np.ones(grid.shape, dtype=bool) if covered is None else covered)
+    task = partial(
+        resample_points, coordinates, flux, np.array(places[::-1], dtype=np.float64), fit.rule, error,
+        robust=fit.robust, negthresh=fit.negative_threshold,
+    )  # fmt: skip
     try:
-        resampler = Resampler(coordinates, flux, error, fit.rule, robust=fit.robust, negthresh=fit.negative_threshold)
-        if covered is None:
-            made = resampler(*grid.axes, progress=progress)
-            return Cubes(made.values, made.errors, made.distance_weights)
-        places = np.nonzero(covered)
-        made = resampler(np.array(places[::-1], dtype=np.float64), progress=progress)
+        made = _fit_elsewhere(task, flux.size, places[0].size, fit, progress) or task(progress=progress)
     except ValueError as problem:
         raise StepError(f"The cube cannot be fitted: {problem}.") from problem
     flux, error, weight = np.full(grid.shape, np.nan), np.full(grid.shape, np.nan), np.zeros(grid.shape)
     flux[places], error[places], weight[places] = made.values, made.errors, made.distance_weights
     return Cubes(flux, error, weight)
+
+
+def _fit_elsewhere(
+    task: Callable[[], Resampled], samples: int, pixels: int, fit: CubeFit, progress: Progress | None
+) -> Resampled | None:
+    """Have a small cube fitted by the process that has loaded the compiled code meanwhile; None if there is none."""
+    if fit.adaptive != "none" or samples > _FEW_SAMPLES or pixels > _FEW_PIXELS:
+        return None
+    tell = progress or (lambda _done, _total: None)
+    return work_out(task, watch=partial(tell, 0, pixels))
 
 
 def interpolate_cube(

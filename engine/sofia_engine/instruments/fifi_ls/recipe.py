@@ -25,6 +25,7 @@ from sofia_engine.instruments.fifi_ls.spectral_map import specmap
 from sofia_engine.instruments.fifi_ls.split_grating_and_chop import split_grating_and_chop
 from sofia_engine.instruments.fifi_ls.subtract_chops import subtract_chops
 from sofia_engine.instruments.fifi_ls.telluric_correct import telluric_correct
+from sofia_engine.kernels import load_resampling
 from sofia_engine.pipeline.memory_guard import MemoryNeed
 from sofia_engine.pipeline.recipe import Recipe
 
@@ -111,6 +112,7 @@ CUBE = Recipe(
     obstacles=find_cube_obstacles,
     columns=COLUMNS,
     old_types=OLD_TYPES,
+    load_ahead=load_resampling,
     memory=_MEMORY,
 )
 RECIPES = (CUBE,)

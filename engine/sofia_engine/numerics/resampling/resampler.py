@@ -291,6 +291,10 @@ def resample_points(
     points: ArrayLike,
     rule: LocalRegression,
     errors: ArrayLike | None = None,
+    *,
+    robust: float | None = None,
+    negthresh: float | None = None,
+    progress: Progress | None = None,
 ) -> Resampled:
     """Local polynomial regression at a list of points.
 
@@ -306,7 +310,8 @@ def resample_points(
     """
     targets = np.asarray(points, dtype=np.float64)
     targets = targets[np.newaxis] if targets.ndim == 1 and np.ndim(coordinates) == 1 else targets
-    return Resampler(coordinates, values, errors, rule)(targets)
+    resampler = Resampler(coordinates, values, errors, rule, robust=robust, negthresh=negthresh)
+    return resampler(targets, progress=progress)
 
 
 def resample_onto_grid(
