@@ -123,7 +123,7 @@ def work_out(task: Callable[[], _T], watch: Callable[[], None]) -> _T | None:
             waiting.join(_GLANCE)
     except BaseException:
         process.kill()
-        waiting.join()
+        waiting.join(_PATIENCE)
         raise
     return found[0] if found else None
 

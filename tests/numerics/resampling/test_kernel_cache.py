@@ -22,7 +22,7 @@ print("scipy.linalg" in sys.modules, rtsys._init)
 
 
 def resample(environment: dict[str, str]) -> list[str]:
-    """Words that are printed: kind of cache, functions found in it, whether compiler and run time of numba are there."""
+    """Words printed: kind of cache, functions found in it, whether compiler and run time of numba are there."""
     done = subprocess.run(
         [sys.executable, "-c", RESAMPLE], env=environment, capture_output=True, text=True, timeout=300, check=True
     )
