@@ -9,7 +9,7 @@ from sofia_viewers.cube.cube import Cube
 
 __all__ = ["KeptPages"]
 
-_MOST_BYTES = 512 * 2**20
+_MOST_BYTES = 1024 * 2**20
 
 
 @dataclass(eq=False)

@@ -31,7 +31,7 @@ CURSOR = "cursor:"
 PLANE = "#"
 """Between the key of a spectrum and the name of another plane in the same aperture."""
 _BRIGHTEST = "brightest pixel"
-_SECONDS_KEPT = 2.0
+_SECONDS_KEPT = 5.0
 """How long pages of cubes stay in memory after the last spectrum."""
 
 Kernel = Literal[0, 1, 5, 9]

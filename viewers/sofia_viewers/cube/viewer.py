@@ -31,9 +31,9 @@ from sofia_viewers.image.settings import SettingsStore
 from sofia_viewers.image.viewer import ImageViewer
 from sofia_viewers.image.widget import FrameView
 from sofia_viewers.qt import Qt, QtGui, QtWidgets, Signal
+from sofia_viewers.shell import ViewerShell
 from sofia_viewers.spectrum.units import WaveAxis, velocity_of_wave
 from sofia_viewers.spectrum.viewer import SpectrumViewer
-from sofia_viewers.tasks import Tasks
 from sofia_viewers.theme import theme_events
 
 __all__ = ["CubeViewer"]
@@ -54,7 +54,7 @@ class _Loaded:
     problems: tuple[str, ...]
 
 
-class CubeViewer(QtWidgets.QWidget):
+class CubeViewer(ViewerShell):
     """Shows cubes of products and files.
 
     Parameters
@@ -74,18 +74,16 @@ class CubeViewer(QtWidgets.QWidget):
 
     cursor_moved = Signal(object)
     cubes_changed = Signal()
-    failed = Signal(str)
 
     def __init__(self, parent: QtWidgets.QWidget | None = None, store: SettingsStore | None = None) -> None:
         super().__init__(parent)
         self.pinned = False
         self.cubes: dict[str, Cube] = {}
-        self.tasks = Tasks(self)
-        self._problems: list[str] = []
         self._jobs = 0
         self._saved_view: dict[str, Any] = {}
         self._was_shown = False
         self.images = ImageViewer(self, store)
+        self.status = self.images.status
         self.spectra = SpectrumViewer(self)
         self.slices = SliceBar()
         self.live = LiveSpectra(self.images, self.spectra.session, self.tasks)
@@ -100,7 +98,6 @@ class CubeViewer(QtWidgets.QWidget):
         self.commands = ExplorerActions(self)
         self._lay_out()
         self._connect()
-        self.setAcceptDrops(True)
         self.images.area.show_message(_EMPTY)
 
     # -- what others use --------------------------------------------------------------------------------------------
@@ -161,7 +158,7 @@ class CubeViewer(QtWidgets.QWidget):
         self.slices.set_playing(False)
         self.link_tools.stop()
         self.jobs.stop()
-        self.tasks.close()
+        super().shut_down()
         self.images.shut_down()
         self.spectra.close()
 
@@ -291,13 +288,13 @@ class CubeViewer(QtWidgets.QWidget):
         self.say(f"{path} was written.")
         tell_written(path)
 
-    def say(self, text: str) -> None:
-        """Show a sentence."""
-        self.images.say(text)
+    def say(self, text: str, role: str = "") -> None:
+        """Show a sentence below the images."""
+        self.images.say(text, role)
 
     def report(self, text: str) -> None:
         """Show what went wrong."""
-        self.say(text)
+        self.say(text, "error")
         self.failed.emit(text)
 
     # -- parts ------------------------------------------------------------------------------------------------------
@@ -391,7 +388,7 @@ class CubeViewer(QtWidgets.QWidget):
         self._problems = list(loaded.problems)
         for problem in loaded.problems:
             self.failed.emit(problem)
-        self.say(loaded.problems[0] if loaded.problems else "")
+        self.say(loaded.problems[0] if loaded.problems else "", "error" if loaded.problems else "")
         if not loaded.cubes:
             if not self.cubes:
                 self.images.area.show_message("\n\n".join(loaded.problems) or _EMPTY)
@@ -437,11 +434,6 @@ class CubeViewer(QtWidgets.QWidget):
             text += f"   {velocity_of_wave(cube.wave[number], pane.rest, pane.convention):+.1f} km/s"
         return text
 
-    def _report(self, message: str) -> None:
-        self._problems.append(message)
-        self.say(message)
-        self.failed.emit(message)
-
     def _restyle(self) -> None:
         self.commands.refresh_icons()
         self.cut_tools.view.restyle()
@@ -451,14 +443,11 @@ class CubeViewer(QtWidgets.QWidget):
 
     # -- Qt ---------------------------------------------------------------------------------------------------------
 
-    def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
-        """Accept files."""
-        if event.mimeData().hasUrls():
-            event.acceptProposedAction()
-
     def dropEvent(self, event: QtGui.QDropEvent) -> None:  # noqa: N802
         """Open the files that were dropped, beside those that are shown."""
-        self.open_files([url.toLocalFile() for url in event.mimeData().urls()], add=bool(self.cubes))
+        event.acceptProposedAction()
+        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        self.open_files(paths, add=bool(self.cubes))
 
     def showEvent(self, event: QtGui.QShowEvent) -> None:  # noqa: N802
         """Leave the room to the images in a narrow window: the panels at their side are a click away."""
@@ -471,11 +460,6 @@ class CubeViewer(QtWidgets.QWidget):
         """Take the keys of the slices wherever no part needs them."""
         if not self._press(event.text()):
             super().keyPressEvent(event)
-
-    def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802
-        """Stop all work and wait for it."""
-        self.shut_down()
-        super().closeEvent(event)
 
 
 def _open_all(openers: Sequence[Callable[[], Cube]], first: int, display: DisplayState) -> _Loaded:
