@@ -448,3 +448,37 @@ def test_that_an_unusable_atmosphere_is_named(run, tmp_path):
         run(atran=bad)
     with pytest.raises(ReferenceDataError, match=r"missing\.fits"):
         run(atran=tmp_path / "missing.fits")
+
+
+def read_slopes(truth, beam="A"):
+    """Slopes of all ramps of the first file of a beam, without their means, (n_ramp, 16, 25)."""
+    number = next(index for index, file in enumerate(truth.observed) if file.nod_beam == beam)
+    slopes = fit_slopes(read(truth, number)[2])
+    return slopes - slopes.mean(axis=0)
+
+
+def test_that_noise_of_the_sky_is_common_and_drifts_are_not(run_ideal):
+    quiet = {"extended": None, "flux": 0.0, "line_flux_w_m2": 0.0, "n_dither": 1, "noise": True, "read_noise_adu": 0.1}
+    sky = read_slopes(run_ideal("otf", sky_noise_adu=1.0, folder="sky", **quiet))
+    drifts = read_slopes(run_ideal("otf", pixel_drift_adu=1.0, folder="drifts", **quiet))
+    common, own = (np.corrcoef(s[:, 4:12, 10:15].reshape(len(s), -1).T) for s in (sky, drifts))
+    assert np.median(common) > 0.99
+    assert np.abs(np.median(own[np.triu_indices(len(own), 1)])) < 0.2
+    spectrum = (np.abs(np.fft.rfft(drifts[:, 4:12].reshape(len(drifts), -1), axis=0)) ** 2).mean(axis=1)
+    assert spectrum[1:4].mean() > 5 * spectrum[20:40].mean()
+
+
+def test_that_noise_of_the_sky_grows_across_the_field(run_ideal):
+    options = {"extended": None, "flux": 0.0, "line_flux_w_m2": 0.0, "n_dither": 1, "noise": True}
+    slopes = read_slopes(run_ideal("otf", sky_gradient_adu=1.0, read_noise_adu=0.1, **options))
+    middle, corner = slopes[:, 8, 12], slopes[:, 8, [0, 4, 20, 24]]
+    assert middle.std() < 0.3 * corner.std()
+    assert (corner[:, 0] + corner[:, 3]).std() < 0.3 * corner[:, 0].std()  # opposite corners
+
+
+def test_that_gains_scatter_alike_in_all_files(run_ideal):
+    options = {"extended": None, "flux": 0.0, "line_flux_w_m2": 0.0, "n_dither": 2}
+    plain, scattered = (run_ideal("otf", gain_scatter=g, folder=f"gain{g}", **options) for g in (0.0, 0.1))
+    ratios = [(fit_slopes(read(scattered, n)[2]) / fit_slopes(read(plain, n)[2])).mean(axis=0)[2:14] for n in (0, 2)]
+    assert ratios[0].std() == pytest.approx(0.1, rel=0.2)
+    assert ratios[0] == pytest.approx(ratios[1], abs=0.01)

@@ -368,3 +368,77 @@ def test_that_the_velocity_field_of_an_extended_source_comes_back(tmp_path_facto
         found.append((fitted[1] / 157.741 - 1) * LIGHT_KM_S)
     assert np.array(found) == pytest.approx(expected, abs=8.0)
     assert found[-1] - found[0] > 60
+
+
+NOISY_SCANS = {
+    "extended": None, "flux": 50.0, "line_flux_w_m2": 5e-15, "n_dither": 6, "scan_length_arcsec": 80.0,
+    "scan_step_arcsec": 14.0, "sky_noise_adu": 0.3, "sky_gradient_adu": 0.06, "pixel_drift_adu": 0.05,
+    "gain_scatter": 0.03, "glitches": 0.0005,
+}  # fmt: skip
+"""Scans whose noise of the sky is several times the white noise of a ramp."""
+
+
+def clean_scans(folder, seed, channel="RED", text="", **options):
+    """Simulate and reduce scans; give the truth, the samples before the scan reduction and those after it."""
+    from sofia_engine.instruments.fifi_ls.atmosphere_files import want_resolution
+    from sofia_engine.instruments.fifi_ls.scan_resample import reduce_before_resampling
+    from sofia_engine.pipeline.run import Run
+    from sofia_engine.reference import ReferenceStore
+
+    try:
+        truth = simulate("fifi-ls-otf", folder / "raw", seed=seed, channel=channel, **NOISY_SCANS | options)
+    except ReferenceDataError as error:
+        pytest.skip(f"the calibration files of FIFI-LS are not here: {error}")
+    with Reduction.open(truth.paths_of(channel), session=folder / "session") as reduction:
+        for step, values in truth.parameters.items():
+            reduction.set(step, **values)
+        reduction.run_to("correct_wave_shift")
+        products = list(reduction.products)
+    run = Run("resample", "scans", store=ReferenceStore(offline=True))
+    run.wanted = {"resolution": want_resolution(products[0].header)}
+    cleaned = reduce_before_resampling(products, text, run, save=False, with_uncorrected=False, in_detector=False)
+    return truth, gather_samples(products)[:, ::7], gather_samples(cleaned)[:, ::7]
+
+
+def test_that_scan_reduction_brings_back_line_velocity_and_continuum(tmp_path_factory):
+    fits, ratios = [], []
+    for seed in range(2):
+        truth, before, after = clean_scans(tmp_path_factory.mktemp("scans"), seed)
+        fits.append(fit_samples(truth, "RED", after))
+        line, continuum = predict_samples(truth, "RED", after)
+        near = continuum > 0.3 * continuum.max()
+        ratios.append(((after[3] - line) * continuum)[near].sum() / (continuum[near] ** 2).sum())
+        assert after[3][continuum < 0.2].std() < 0.35 * before[3].std()
+    assert np.mean([fit.flux for fit in fits]) == pytest.approx(1, abs=0.03)
+    assert np.mean([fit.velocity for fit in fits]) == pytest.approx(0, abs=5)
+    assert np.mean([fit.pull for fit in fits]) == pytest.approx(1, abs=0.15)
+    assert np.mean(ratios) == pytest.approx(1, abs=0.08)  # drifts of pixels: 0.05 in each
+
+
+def test_that_scan_reduced_cubes_have_the_line_without_the_stripes(tmp_path_factory):
+    pixels = {"xy_pixel_size": 6.0, "w_pixel_size": 0.045}
+    _, _, (plain, cleaned) = observe(
+        tmp_path_factory.mktemp("stripes"), "otf", 3,
+        cubes=[pixels, pixels | {"scan_reduction": True}], **NOISY_SCANS | {"n_dither": 4},
+    )  # fmt: skip
+    quiet = dict.fromkeys(("sky_noise_adu", "sky_gradient_adu", "pixel_drift_adu", "gain_scatter", "glitches"), 0.0)
+    _, _, (ideal,) = observe(
+        tmp_path_factory.mktemp("ideal"), "otf", 3, cubes=[pixels], **NOISY_SCANS | {"n_dither": 4} | quiet
+    )
+    away = np.isfinite(cleaned.flux) & np.isfinite(plain.flux) & ~cleaned.circle(32.0)
+    assert cleaned.flux[away].std() < 0.1 * plain.flux[away].std()
+    found, expected = fit_line(cleaned, 18.0), fit_line(ideal, 18.0)
+    assert found[0] == pytest.approx(expected[0], rel=0.05)
+    assert found[1] == pytest.approx(expected[1], abs=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channel", ["RED", "BLUE"])
+def test_that_scan_reduction_is_right_over_seeds(tmp_path_factory, channel):
+    options = {} if channel == "RED" else {"scan_step_arcsec": 8.0, "scan_length_arcsec": 60.0, "line_flux_w_m2": 2e-14}
+    fits = []
+    for seed in range(4):
+        truth, _, after = clean_scans(tmp_path_factory.mktemp("scans"), 20 + seed, channel, **options)
+        fits.append(fit_samples(truth, channel, after))
+    assert np.mean([fit.flux for fit in fits]) == pytest.approx(1, abs=0.03)
+    assert np.mean([fit.pull for fit in fits]) == pytest.approx(1, abs=0.15)

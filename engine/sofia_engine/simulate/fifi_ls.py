@@ -201,8 +201,7 @@ def _find_slopes(channel: _Channel, ramps: Ramps, background: float) -> FloatArr
         view, key = channel.views[grating], (float(grating), *pointing)
         if key not in known:
             known[key] = view.collect(pointing)
-        gain = np.nan_to_num(channel.tables.flat_at(view.dispersion.wavelength))
-        slopes[ramp] = known[key] + level[ramp] * gain
+        slopes[ramp] = known[key] + level[ramp] * view.flat
     return slopes * channel.working
 
 
@@ -213,8 +212,7 @@ def _disturb(channel: _Channel, slopes: FloatArray, exposure: Exposure, simulati
         # numbers of their own: observations without this noise stay what they are
         random = np.random.default_rng([simulation.seed, exposure.number, int(blue), 1])
         drifts = draw_drifts(options, slopes.shape[0], view.places, random)
-        gain = np.nan_to_num(channel.tables.flat_at(view.dispersion.wavelength))
-        slopes = slopes + drifts * gain * channel.working
+        slopes = slopes + drifts * view.flat * channel.working
     return slopes * draw_gain_errors(options, channel.tables.bad.shape, simulation.seed, blue=blue)
 
 

@@ -101,6 +101,11 @@ class GratingView:
     line: LineShape
 
     @cached_property
+    def flat(self) -> FloatArray:
+        """(16, 25) response of the pixels to even light; 0 where the pixel is unusable."""
+        return np.nan_to_num(self.tables.flat_at(self.dispersion.wavelength))
+
+    @cached_property
     def gain(self) -> FloatArray:
         """(16, 25) ADU per readout of 1 Jy in the spaxel below the atmosphere; 0 where the pixel is unusable."""
         response = self.tables.response.at(self.dispersion.wavelength)

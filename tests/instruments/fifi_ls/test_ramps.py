@@ -16,6 +16,7 @@ from sofia_engine.instruments.fifi_ls.ramps import (
     fit_ramps,
     fit_slopes,
     fold_ramps,
+    follow_signal,
     subtract_bias,
     widen_by_scatter,
 )
@@ -179,3 +180,18 @@ def test_that_the_scatter_of_scans_does_not_know_of_the_source():
     slopes = make_slopes(slope, np.full(slope.shape, 0.01**2))
     error = widen_by_scatter(slopes, np.zeros(slope.shape, dtype=bool))
     assert np.median(error) == pytest.approx(0.05, rel=0.1)
+
+
+def test_that_a_source_a_scan_sweeps_over_is_no_outlier_but_a_jump_is():
+    random = np.random.default_rng(4)
+    time = np.arange(150.0)
+    slope = 55.0 + random.normal(0, 0.05, (150, 16, 25))
+    slope += 3.0 * np.exp(-0.5 * ((time - 70) / 12) ** 2)[:, None, None]
+    slope[100, 3, 3] += 1.0
+    slope[71, 5, 5] += 1.0
+    slope[20, 7, 7] = np.nan
+    found = find_outliers(slope - follow_signal(slope), 5.0, "pixel")
+    assert found[100, 3, 3]
+    assert found[71, 5, 5]
+    assert found.mean() < 2e-3
+    assert find_outliers(slope, 5.0, "pixel")[60:80].all(axis=0).mean() > 0.9  # what it was like

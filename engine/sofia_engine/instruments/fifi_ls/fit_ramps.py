@@ -41,6 +41,7 @@ from sofia_engine.instruments.fifi_ls.ramps import (
     find_unstable_ramps,
     fit_ramps,
     fold_ramps,
+    follow_signal,
     pool_variances,
     subtract_bias,
     widen_by_scatter,
@@ -179,7 +180,9 @@ def _fit_chop(chop: Product, p: FitRampsParameters, run: Run) -> Product:
     planes: dict[str, Plane | Table] = {}
     for grating in range(count_gratings(chop)):
         slopes = _fit_grating(chop, grating, sampling, p, run)
-        outliers = find_outliers(slopes.slope, p.thresh, p.outlier_rule)
+        # a bright source that a scan sweeps over is no outlier: ramps are compared with their neighbours
+        swept = follow_signal(slopes.slope) if scanned and p.outlier_rule == "pixel" else 0.0
+        outliers = find_outliers(slopes.slope - swept, p.thresh, p.outlier_rule)
         path = _average_path(chop, sampling.length) if scanned else None
         if p.ramp_errors == "scatter" and path is None:
             slopes = pool_variances(slopes, outliers)

@@ -26,6 +26,7 @@ __all__ = [
     "fit_ramps",
     "fit_slopes",
     "fold_ramps",
+    "follow_signal",
     "pool_variances",
     "subtract_bias",
     "widen_by_scatter",
@@ -258,6 +259,25 @@ def find_outliers(slope: FloatArray, threshold: float, rule: OutlierRule) -> Boo
     with np.errstate(invalid="ignore"):
         outliers: BoolArray = (deviation > limit).reshape(slope.shape)
     return outliers
+
+
+def follow_signal(slope: FloatArray) -> FloatArray:
+    """Return medians of the two ramps before and the two after each: the signal that a scan sweeps over.
+
+    Parameters
+    ----------
+    slope : (n_ramp, 16, 25) ndarray
+        Slopes; NaN is missing.
+
+    Returns
+    -------
+    ndarray
+        Of the same shape. The ramp itself does not count: else its difference would be 0 wherever the signal rises or
+        falls faster than the noise, and the scatter of the differences would be too small.
+    """
+    padded = np.pad(slope, ((2, 2), (0, 0), (0, 0)), constant_values=np.nan)
+    around = np.stack([padded[start : start + len(slope)] for start in (0, 1, 3, 4)])
+    return median_ignoring_nan(around, axis=0)
 
 
 def average_slopes(slopes: Slopes, outliers: BoolArray) -> tuple[FloatArray, FloatArray]:
