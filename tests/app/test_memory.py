@@ -29,7 +29,7 @@ def test_that_a_step_without_room_is_refused_in_words_and_done_when_the_user_ins
     short.do("do_step")
     dialog = short.dialog(ErrorDialog)
     short.settle()
-    assert "is free: close other programs" in dialog.cause.text()
+    assert "is left of the limit of 1 MB: raise the limit" in dialog.cause.text()
     assert "Preferences, Memory for a step" in dialog.cause.text()
     assert short.states[0] == "failed"
     insist = next(b for b in dialog.buttons.buttons() if b.text() == "Run all the same")

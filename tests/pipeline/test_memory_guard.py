@@ -219,6 +219,8 @@ def test_that_a_step_that_cannot_fit_says_what_it_needs_what_there_is_and_what_t
         match=r"Add Amount needs about 96 MB of memory for an input of 8 MB, and 95 MB is free: close .*--memory unlim",
     ):
         plan_step(steps["add"], MemoryNeed(4), images, 4, None)
+    with pytest.raises(NotEnoughMemoryError, match="95 MB is left of the limit of 120 MB: raise the limit, or run"):
+        plan_step(steps["add"], MemoryNeed(4), images, 4, 120e6)
     with pytest.raises(NotEnoughMemoryError, match="Combine needs about 320 MB of memory for its 8 inputs of 64 MB"):
         plan_step(steps["sum"], MemoryNeed(4), images, 4, None)
     set_free(monkeypatch, 97e6)
@@ -238,7 +240,7 @@ def test_that_a_step_is_refused_before_it_begins_and_done_once_it_is_allowed(
     reduction = open_reduction(raw_files)
     step = reduction.next_step.key
     monkeypatch.setenv("SOFIA_DESK_MEMORY", "1M")
-    with pytest.raises(NotEnoughMemoryError, match="is free"):
+    with pytest.raises(NotEnoughMemoryError, match="is left of the limit of 1 MB"):
         reduction.step()
     assert reduction.current is reduction.root
     monkeypatch.setenv("SOFIA_DESK_MEMORY", "unlimited")

@@ -145,20 +145,24 @@ def plan_step(
     each = need.factor * (max(sizes) if apart else sum(sizes))
     fitting = min(int((free - _BASE) // each) if each else jobs, jobs, len(sizes)) if step.maps else 1
     if fitting < 1 or _BASE + each > free:
-        raise NotEnoughMemoryError(_explain(step, _BASE + each, free, sizes, apart=apart))
+        raise NotEnoughMemoryError(_explain(step, _BASE + each, free, sizes, limit, apart=apart))
     at_a_time = f"{fitting} of {len(sizes)} inputs {'is' if fitting == 1 else 'are'} worked on at a time"
     needed, left = format_size(_BASE + fitting * each), format_size(free)
     tell(f"{step.label}: memory is short ({needed} needed, {left} free), so results are kept on disk and {at_a_time}.")
     return MemoryPlan(fitting, on_disk=True)
 
 
-def _explain(step: Step, needed: float, free: float, sizes: Sequence[float], *, apart: bool) -> str:
+def _explain(  # what, how much is needed, how much there is, what to do
+    step: Step, needed: float, free: float, sizes: Sequence[float], limit: float | None, *, apart: bool
+) -> str:
     what = (
         f"an input of {format_size(max(sizes))}" if apart else f"its {len(sizes)} inputs of {format_size(sum(sizes))}"
     )
-    advice = "close other programs" if apart else "close other programs, reduce fewer files at once"
+    left = "is free" if limit is None else f"is left of the limit of {format_size(limit)}"
+    advice = "close other programs" if limit is None else "raise the limit"
+    fewer = "" if apart else ", reduce fewer files at once"
     return (
-        f"{step.label} needs about {format_size(needed)} of memory for {what}, and {format_size(free)} is free: "
-        f"{advice}, or run it all the same with --memory unlimited (in the program: Preferences, Memory for a step; "
-        f"elsewhere: {LIMIT_VARIABLE}=unlimited)."
+        f"{step.label} needs about {format_size(needed)} of memory for {what}, and {format_size(free)} {left}: "
+        f"{advice}{fewer}, or run it all the same with --memory unlimited (in the program: Preferences, Memory for a "
+        f"step; elsewhere: {LIMIT_VARIABLE}=unlimited)."
     )
