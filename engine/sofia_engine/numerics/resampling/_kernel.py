@@ -1,8 +1,8 @@
 """The compiled part of the package: search, checks and fit, one output point after the other.
 
-It imports numba, so it is imported only when needed; `kernel_cache` stores what has been compiled. All compiled functions
-are in this one module on purpose: a change in a module renews only the compiled code of that module, not that of functions
-elsewhere that call it.
+It imports numba, so it is imported only when needed; `kernel_cache` stores what has been compiled. All compiled
+functions are in this one module on purpose: a change in a module renews only the compiled code of that module, not that
+of functions elsewhere that call it.
 
 Coordinates are in units of the window. Local quantities of the samples around a point are rows of scratch arrays, so
 that every loop over samples runs through contiguous memory and is vectorised.
