@@ -152,7 +152,7 @@ def plan_step(
     return MemoryPlan(fitting, on_disk=True)
 
 
-def _explain(  # what, how much is needed, how much there is, what to do
+def _explain(
     step: Step, needed: float, free: float, sizes: Sequence[float], limit: float | None, *, apart: bool
 ) -> str:
     what = (
