@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sofia_viewers.qt import Qt, QtWidgets
+from sofia_viewers.qt import Qt, QtCore, QtWidgets
 
 __all__ = ["NameDelegate"]
 
@@ -15,5 +15,7 @@ class NameDelegate(QtWidgets.QStyledItemDelegate):
     def initStyleOption(self, option: Any, index: Any) -> None:  # noqa: N802
         """Choose where the text of a line is cut if it is too long."""
         super().initStyleOption(option, index)
-        is_heading = index.model().hasChildren(index)
+        model = index.model()
+        is_flat = isinstance(model, QtCore.QAbstractTableModel | QtCore.QAbstractListModel)  # these cannot be asked
+        is_heading = not is_flat and model.hasChildren(index)
         option.textElideMode = Qt.TextElideMode.ElideRight if is_heading else Qt.TextElideMode.ElideLeft
