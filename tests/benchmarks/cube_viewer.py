@@ -21,7 +21,7 @@ if not os.environ.get("DISPLAY"):
 SHAPE = (1000, 300, 300)
 COUNT = 40
 LARGEST_WAIT = 5000
-RADII = (1.0, 8.0, 20.0, 60.0)
+RADII = (1.0, 8.0, 20.0, 60.0, 120.0)
 
 
 def write_cube(path):
