@@ -1,5 +1,8 @@
 """Whole reductions of timestreams with a known source, sky noise, gains, drifts and spikes."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -211,3 +214,12 @@ def test_that_models_that_see_much_of_a_source_lose_some_of_it(observe, text):
     """Signals of rows of five channels hold the source, and so does a common one when bright samples count."""
     scale, _ = measure(*reduce(observe(4), text))
     assert 0.5 < scale < 1.05
+
+
+def test_that_usual_reductions_do_not_load_the_package():
+    code = (
+        "import sys; import sofia_engine.instruments.fifi_ls.recipe; "
+        "assert not [m for m in sys.modules if m.startswith('sofia_engine.scan')]; "
+        "import sofia_engine.scan.reduction; assert 'numba' not in sys.modules and 'scipy.ndimage' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
