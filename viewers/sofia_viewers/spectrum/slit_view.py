@@ -162,25 +162,32 @@ class SlitView(QtWidgets.QWidget):
         self._draw_spectrum()
 
     def show_places(self, places: Sequence[tuple[str, float]]) -> None:
-        """Mark slit positions that other views chose, with their names."""
-        for plot, item in self._places:
-            plot.removeItem(item)
-        self._places = []
-        for name, position in places:
+        """Mark slit positions that other views chose, with their names; lines that are not needed are hidden."""
+        while len(self._places) < len(places):
+            self._places.append(self._make_place())
+        for number, lines in enumerate(self._places):
+            name, position = places[number] if number < len(places) else ("", 0.0)
             text = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
-            label = {
-                "label": text.replace("{", "{{").replace("}", "}}"),
-                "labelOpts": {"position": 0.02, "color": _ON_IMAGE, "anchors": [(0, 0), (0, 1)]},
-            }
-            for plot, color, more in (
-                (self.image_plot, _ON_IMAGE, label),
-                (self.profile_plot, current_theme().accent, {}),
-            ):
-                line = pg.InfiniteLine(position, angle=0, pen=pg.mkPen(color, width=1.5), **more)
-                line.setZValue(15)
+            for line, color in zip(lines, (_ON_IMAGE, current_theme().accent), strict=True):
+                line.setPen(pg.mkPen(color, width=1.5))
+                line.setValue(position)
                 line.setToolTip(name)
-                plot.addItem(line, ignoreBounds=True)
-                self._places.append((plot, line))
+                line.setVisible(number < len(places))
+            lines[0].label.setFormat(text.replace("{", "{{").replace("}", "}}"))
+
+    @property
+    def places(self) -> list[tuple[str, float]]:
+        """Names, as they are drawn, and positions of what `show_places` marks."""
+        return [(on.label.toPlainText(), float(on.value())) for on, _ in self._places if on.isVisible()]
+
+    def _make_place(self) -> tuple[Any, Any]:
+        """A line with a name on the image, and one in the profile; kept, as items that go may take Qt with them."""
+        options = {"position": 0.02, "color": _ON_IMAGE, "anchors": [(0, 0), (0, 1)]}
+        lines = (pg.InfiniteLine(angle=0, label="", labelOpts=options), pg.InfiniteLine(angle=0))
+        for plot, line in zip((self.image_plot, self.profile_plot), lines, strict=True):
+            line.setZValue(15)
+            plot.addItem(line, ignoreBounds=True)
+        return lines
 
     def show_range(self, low: float, high: float) -> None:
         """Mark a range of wavelengths (μm) that other views chose; nothing if the slit has other units."""
