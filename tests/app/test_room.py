@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("PySide6")
 
+from sofia_app.models.log import LogEntry
 from sofia_app.models.preferences import Preferences
 from sofia_viewers.qt import QtCore, QtWidgets
 from window_driver import Driver, open_window
@@ -55,3 +56,15 @@ def test_that_names_are_cut_at_their_beginning_and_headings_at_their_end(driver:
     assert option.textElideMode == QtCore.Qt.TextElideMode.ElideRight
     delegate.initStyleOption(option, tree.model().index(0, 0, heading))
     assert option.textElideMode == QtCore.Qt.TextElideMode.ElideLeft
+
+
+def test_that_the_problems_are_drawn_with_their_files_cut_in_the_same_way(driver: Driver) -> None:
+    driver.desk.log.append([LogEntry("warning", "It looks odd.", "add", "a_long_name_of_a_file_0001.fits")])
+    driver.do("show_problems")
+    table = driver.window.problems.table
+    driver.wait(lambda: table.model().rowCount() == 1)
+    option = QtWidgets.QStyleOptionViewItem()
+    table.itemDelegateForColumn(2).initStyleOption(option, table.model().index(0, 2))
+    assert option.textElideMode == QtCore.Qt.TextElideMode.ElideLeft
+    assert option.text == "a_long_name_of_a_file_0001.fits"
+    assert not table.grab().isNull()
