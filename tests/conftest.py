@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 SHARED = Path(__file__).resolve().parents[1] / "../shared"
 """Golden sets and published products, beside the project where it is developed."""
 TOY_FOLDER = Path(__file__).parent / "toy_instruments"
-_MANY_WINDOWS = 60
-"""Windows and menus of closed viewers that may wait for the search: a change of look goes through all of them."""
-_left = {"windows": 0}
-"""What was there after the last search through everything."""
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt is imported
 pytest_plugins = ["hang_guard"]  # in tests/plugins
 
@@ -42,14 +38,8 @@ def pytest_runtest_teardown() -> Iterator[None]:
     yield
     if not gc.isenabled():
         from sofia_viewers.garbage import GarbageSearch
-        from sofia_viewers.qt import QtWidgets
 
-        gc.unfreeze()  # the program does not search what is there at its start: here, what other tests have left
-        if len(QtWidgets.QApplication.topLevelWidgets()) < _left["windows"] + _MANY_WINDOWS:
-            GarbageSearch().run_if_due()
-        else:
-            gc.collect()
-            _left["windows"] = len(QtWidgets.QApplication.topLevelWidgets())
+        GarbageSearch().run_if_due()
 
 
 @pytest.fixture
