@@ -36,8 +36,7 @@ def test_that_the_latest_ten_reports_are_kept(tmp_path):
     reports = CrashReports(tmp_path / "reports")
     written = [reports.write(f"report {n}") for n in range(14)]
     left = sorted(reports.folder.glob("report-*.txt"))
-    assert len(left) == 10
-    assert written[-1] in left
+    assert left == written[-10:]
 
 
 def test_that_the_end_by_a_compiled_library_is_reported_at_the_next_start(tmp_path):

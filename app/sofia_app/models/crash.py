@@ -96,8 +96,9 @@ class CrashReports:
             If that cannot be done.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        path = self.folder / f"report-{stamp}-{time.time_ns() % 1_000_000:06d}.txt"
+        seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(seconds))
+        path = self.folder / f"report-{stamp}-{rest // 1000:06d}.txt"  # names are in the order of time
         path.write_text(text, encoding="utf-8")
         for old in sorted(self.folder.glob("report-*.txt"))[:-_KEPT]:
             old.unlink(missing_ok=True)
