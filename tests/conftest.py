@@ -34,11 +34,14 @@ def qapp(qapp: Any) -> Any:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown() -> Iterator[None]:
-    """Search for garbage between tests where that is left to the thread of the windows."""
+    """Delete what was closed, and search for garbage, between tests where the thread of the windows does that."""
     yield
     if not gc.isenabled():
         from sofia_viewers.garbage import GarbageSearch
+        from sofia_viewers.qt import QtCore
 
+        QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+        gc.unfreeze()  # the program takes what is there at its start out of the search: here, what other tests left
         GarbageSearch().run_if_due()
 
 

@@ -73,8 +73,16 @@ def return_memory() -> None:
             ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-def settle_memory() -> None:
-    """Take what exists now out of Python's search for garbage, which otherwise stops the window for 0.1 s at times."""
+def settle_memory(*, search: bool = False) -> None:
+    """Take what exists now out of Python's search for garbage, which otherwise stops the window for 0.1 s at times.
+
+    Parameters
+    ----------
+    search : bool
+        Search first, in what came since this was done before: garbage that is taken out would stay for ever.
+    """
+    if search:
+        gc.collect()
     gc.freeze()
 
 
@@ -488,7 +496,7 @@ class Desk(QtCore.QObject):
 
     def _take_recipe(self, recipe: Recipe) -> None:
         self._recipes[recipe.name] = recipe
-        settle_memory()  # the instrument's modules have come since
+        settle_memory(search=True)  # the instrument's modules have come since, and viewers may have been closed
         self._use_latest()
 
     def _use_latest(self) -> None:

@@ -554,8 +554,9 @@ class MainWindow(QtWidgets.QMainWindow):
         apply_theme(application, self.desk.preferences.theme)
         font = application.font()
         size = self.desk.preferences.text_size or _system_size(application)
-        font.setPointSize(size)
-        application.setFont(font)
+        if font.pointSize() != size:
+            font.setPointSize(size)
+            application.setFont(font)
 
     def show_view_alone(self, alone: bool) -> None:
         """Hide all panels that are docked, or show those again that were hidden so."""

@@ -134,8 +134,9 @@ def apply_theme(application: QtWidgets.QApplication, mode: Mode = "system", text
     """
     if text_size is not None:
         font = application.font()
-        font.setPointSizeF(text_size)
-        application.setFont(font)
+        if font.pointSizeF() != text_size:
+            font.setPointSizeF(text_size)
+            application.setFont(font)
     events = theme_events()
     events.mode = mode
     hints = application.styleHints()
@@ -144,13 +145,14 @@ def apply_theme(application: QtWidgets.QApplication, mode: Mode = "system", text
         events.followed = weakref.ref(application)
     dark = mode == "dark" or (mode == "system" and hints.colorScheme() == Qt.ColorScheme.Dark)
     theme = DARK if dark else LIGHT
+    sheet = _SHEET.format(**vars(theme), tick=resource_path("icons", f"tick-{theme.name}.svg").as_posix())
+    _color_plots(theme)
+    if events.theme == theme and application.styleSheet() == sheet:
+        return theme  # to set it again would polish every widget again
     events.theme = theme
     application.setStyle("Fusion")
     application.setPalette(make_palette(theme))
-    application.setStyleSheet(
-        _SHEET.format(**vars(theme), tick=resource_path("icons", f"tick-{theme.name}.svg").as_posix())
-    )
-    _color_plots(theme)
+    application.setStyleSheet(sheet)
     events.changed.emit(theme)
     return theme
 
@@ -216,16 +218,18 @@ def icon(name: str, color: str | None = None) -> QtGui.QIcon:
     """
     theme = current_theme()
     drawn = QtGui.QIcon()
-    drawn.addPixmap(_draw_icon(name, color or theme.text))
-    drawn.addPixmap(_draw_icon(name, theme.border), QtGui.QIcon.Mode.Disabled)
+    drawn.addPixmap(QtGui.QPixmap.fromImage(_draw_icon(name, color or theme.text)))
+    drawn.addPixmap(QtGui.QPixmap.fromImage(_draw_icon(name, theme.border)), QtGui.QIcon.Mode.Disabled)
     return drawn
 
 
-def _draw_icon(name: str, color: str, size: int = 48) -> QtGui.QPixmap:
+@lru_cache(maxsize=512)
+def _draw_icon(name: str, color: str, size: int = 48) -> QtGui.QImage:
+    """Return the drawing of an icon; an image, as pixmaps must not outlive the application."""
     drawing = resource_path("icons", f"{name}.svg").read_text(encoding="utf-8").replace("currentColor", color)
-    pixmap = QtGui.QPixmap(size, size)
-    pixmap.fill(Qt.GlobalColor.transparent)
-    painter = QtGui.QPainter(pixmap)
+    image = QtGui.QImage(size, size, QtGui.QImage.Format.Format_ARGB32_Premultiplied)
+    image.fill(Qt.GlobalColor.transparent)
+    painter = QtGui.QPainter(image)
     QtSvg.QSvgRenderer(QtCore.QByteArray(drawing.encode())).render(painter)
     painter.end()
-    return pixmap
+    return image

@@ -6,6 +6,7 @@ import numpy as np
 
 from sofia_viewers.colormaps import make_color_table
 from sofia_viewers.cube.position_velocity import PathCut
+from sofia_viewers.plots import adopt_menus, make_plot
 from sofia_viewers.qt import Qt, QtCore, QtWidgets, Signal, pg
 from sofia_viewers.spectrum.units import WaveAxis, velocity_of_wave
 from sofia_viewers.theme import style_plot
@@ -25,14 +26,14 @@ class CutView(QtWidgets.QWidget):
         super().__init__(parent)
         self.cut: PathCut | None = None
         self._axis = WaveAxis("um")
-        self.plot = pg.PlotWidget()
-        self.plot.setMenuEnabled(False)
+        self.plot = make_plot()
         self.plot.hideButtons()
         for side in ("left", "bottom"):
             self.plot.getPlotItem().getAxis(side).enableAutoSIPrefix(False)
         self.image = pg.ImageItem()
         self.plot.addItem(self.image)
         self.bar = pg.ColorBarItem(width=12, interactive=False)
+        adopt_menus(self.plot, self.bar)
         self.bar.setImageItem(self.image, insert_in=self.plot.getPlotItem())
         self.bar.axis.enableAutoSIPrefix(False)
         self.bar.hide()

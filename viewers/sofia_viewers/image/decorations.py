@@ -85,9 +85,7 @@ def paint_color_bar(
     table = bend_table(
         make_color_table(display.color_map, height, invert=display.invert), display.contrast, display.bias
     )
-    image = QtGui.QImage(1, height, QtGui.QImage.Format.Format_RGB32)
-    for row, (red, green, blue) in enumerate(table[::-1].tolist()):
-        image.setPixelColor(0, row, QtGui.QColor(red, green, blue))
+    image = QtGui.QImage(table[::-1].tobytes(), 1, height, 3, QtGui.QImage.Format.Format_RGB888).copy()
     texts = [f"{display.limits[1]:.4g}", f"{display.limits[0]:.4g}"]
     metrics = QtGui.QFontMetricsF(painter.font(), painter.device())
     bar = QtCore.QRectF(rect.right() - 24, rect.top() + 24, 14, height)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
 
 from sofia_viewers.colormaps import FAVOURITE_MAPS, list_color_maps, make_color_table
 from sofia_viewers.image.display import LIMIT_RULES, STRETCHES, DisplayState, LimitsRule
@@ -248,9 +251,11 @@ def _describe_slice(entry: FrameEntry) -> str:
 
 
 def _map_icon(name: str) -> QtGui.QIcon:
-    table = make_color_table(name, 64)
-    image = QtGui.QImage(64, 12, QtGui.QImage.Format.Format_RGB32)
-    for x, (red, green, blue) in enumerate(table.tolist()):
-        for y in range(12):
-            image.setPixelColor(x, y, QtGui.QColor(red, green, blue))
-    return QtGui.QIcon(QtGui.QPixmap.fromImage(image))
+    return QtGui.QIcon(QtGui.QPixmap.fromImage(_draw_map(name)))
+
+
+@lru_cache(maxsize=64)
+def _draw_map(name: str) -> QtGui.QImage:
+    """Return a strip of a colour map; an image, as pixmaps must not outlive the application."""
+    strip = np.repeat(make_color_table(name, 64)[None], 12, axis=0)
+    return QtGui.QImage(strip.tobytes(), 64, 12, 3 * 64, QtGui.QImage.Format.Format_RGB888).copy()

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sofia_viewers.image.display import Limits, compute_histogram
+from sofia_viewers.plots import adopt_menus
 from sofia_viewers.qt import QtCore, QtWidgets, Signal, pg
 from sofia_viewers.theme import current_theme, style_plot, theme_events
 
@@ -19,6 +20,7 @@ class LimitsHistogram(pg.PlotWidget):  # type: ignore[misc]
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent, enableMenu=False)
+        adopt_menus(self, self.getPlotItem())
         self.setFixedHeight(130)
         self.setAccessibleName("Histogram with limits of the display")
         self.hideAxis("left")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sofia_engine.errors import SofiaDeskError
 from sofia_viewers.export import export_widget, make_table, write_table
+from sofia_viewers.plots import make_plot
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal, pg
 from sofia_viewers.theme import icon, style_plot, theme_events
 
@@ -78,8 +79,7 @@ class PlotView(QtWidgets.QWidget):
     def __init__(self, plot: Plot, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.plots = [plot]
-        self.canvas = pg.PlotWidget(title=None)
-        self.canvas.getPlotItem().getViewBox().setMenuEnabled(False)
+        self.canvas = make_plot()
         self.legend = self.canvas.addLegend(offset=(-8, 8), labelTextSize="8pt")
         title = QtWidgets.QLabel(plot.title)
         title.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Fixed)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sofia_engine.errors import InputError
 from sofia_viewers.colormaps import make_color_table
 from sofia_viewers.export import make_table, write_table
+from sofia_viewers.plots import make_plot
 from sofia_viewers.qt import Qt, QtCore, QtWidgets, pg
 from sofia_viewers.quality.detector import FrameSequence, Levels, measure_levels, read_sequences
 from sofia_viewers.quality.item_table import ItemColumn, ItemTable, make_table_view, select_rows, selected_rows
@@ -46,10 +47,10 @@ class DetectorView(QtWidgets.QWidget):
         self.play_button = QtWidgets.QPushButton("Play")
         self.label = QtWidgets.QLabel("Select a raw file to see its frames.")
         self.statistic = QtWidgets.QComboBox()
-        self.canvas = pg.PlotWidget()
+        self.canvas = make_plot(has_menu=True)
         self.image = pg.ImageItem(axisOrder="row-major")
         self.mark = pg.ScatterPlotItem(symbol="+", size=16)
-        self.curve = pg.PlotWidget()
+        self.curve = make_plot(has_menu=True)
         self.model = ItemTable(self, _level_columns())
         self.table = make_table_view(self.model, "Levels of frames")
         self.timer = QtCore.QTimer(self)

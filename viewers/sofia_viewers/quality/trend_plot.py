@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sofia_viewers.export import export_widget
+from sofia_viewers.plots import make_plot
 from sofia_viewers.qt import Qt, QtCore, QtWidgets, Signal, pg
 from sofia_viewers.quality.metrics import COLUMNS, Metrics, collect_columns
 from sofia_viewers.quality.metrics_table import column_title
@@ -45,7 +46,7 @@ class TrendPlot(QtWidgets.QWidget):
         self.link = QtWidgets.QCheckBox("Connect")
         self.link.setToolTip("Connect the points of each group in the order of the horizontal axis.")
         self.axes = {side: ValueAxis(side) for side in ("bottom", "left")}
-        self.plot = pg.PlotWidget(axisItems=self.axes)
+        self.plot = make_plot(has_menu=True, axisItems=self.axes)
         self.plot.getPlotItem().layout.setContentsMargins(1, 8, 20, 1)  # the last label is half beside the axis
         self.legend = SideLegend(self.plot.getPlotItem())
         self.note = QtWidgets.QLabel()

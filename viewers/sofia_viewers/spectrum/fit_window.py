@@ -10,6 +10,7 @@ import numpy as np
 
 from sofia_engine.errors import ParameterError, SofiaDeskError
 from sofia_viewers.export import make_table, write_table
+from sofia_viewers.plots import make_plot
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal, pg
 from sofia_viewers.spectrum.annotations import Annotations
 from sofia_viewers.spectrum.fit_table import FitRecord, convert_points, format_csv, make_rows, order_columns
@@ -63,14 +64,12 @@ class FitWindow(QtWidgets.QWidget):
         self.refresh()
 
     def _make_parts(self) -> None:
-        self.plot, self.residuals = pg.PlotWidget(), pg.PlotWidget()
+        self.plot, self.residuals = make_plot(), make_plot()
         self.residuals.setMaximumHeight(130)
         self.residuals.setXLink(self.plot)
         for plot in (self.plot, self.residuals):
-            plot.setMenuEnabled(False)
             plot.hideButtons()
             plot.getPlotItem().getAxis("left").setWidth(70)
-            plot.getPlotItem().getAxis("left").enableAutoSIPrefix(False)
         self.status = QtWidgets.QLabel("No fit yet")
         self.parameters = QtWidgets.QTableWidget(0, 5)
         self.parameters.setHorizontalHeaderLabels(["Parameter", "Value", "Error", "Fixed", "Tied to line"])

@@ -56,7 +56,7 @@ class Overlays(QtCore.QObject):
         self.active_fit = -1
         self.region: tuple[str, float, float] | None = None
         self.cursor = CursorPanel()
-        self.cursor_table = CursorTable()
+        self.cursor_table = CursorTable(area)
         self.cursor_on = False
         self._layers: dict[str, _Layers] = {}
         self._lines_shown: dict[str, Any] = {}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sofia_viewers.plots import make_plot
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal, pg
 from sofia_viewers.spectrum.curves import Curve
 from sofia_viewers.spectrum.items import CurveItem
@@ -20,6 +21,8 @@ __all__ = ["PaneView"]
 
 _PADDING = 0.04
 _MOST_LEGEND = 8
+_HALF_LABEL = 7
+"""Pixels that the number at the upper end of an axis stands out."""
 
 
 class PaneView(QtWidgets.QFrame):
@@ -49,10 +52,11 @@ class PaneView(QtWidgets.QFrame):
         self.content = PaneContent()
         self.history = ZoomHistory()
         self.box = PlotBox()
-        self.plot = pg.PlotWidget(viewBox=self.box)
+        self.plot = make_plot(viewBox=self.box)
         self.plot.setAcceptDrops(False)
         self.plot.hideButtons()
         self.item = self.plot.getPlotItem()
+        self.item.layout.setContentsMargins(0, _HALF_LABEL, 0, 0)
         self.right_box = pg.ViewBox(enableMenu=False)
         self.right_box.setMouseEnabled(x=False, y=False)
         self.item.scene().addItem(self.right_box)
@@ -154,7 +158,6 @@ class PaneView(QtWidgets.QFrame):
     def _label(self, content: PaneContent, state: PaneState) -> None:
         for side, text in (("bottom", content.x_label), ("left", content.y_label), ("right", content.y2_label)):
             axis = self.item.getAxis(side)
-            axis.enableAutoSIPrefix(False)
             axis.setLabel(text.replace("\n", "<br>"))
         self.item.showAxis("right", state.overplot_enabled or state.transmission)
         if state.transmission and not state.overplot_enabled:
@@ -178,6 +181,9 @@ class PaneView(QtWidgets.QFrame):
         if not content.curves and not content.problems:
             text = "No spectra in this pane.\nOpen files, drop them here, or double-click one in the list."
         self.message.setVisible(bool(text) and not content.curves)
+        for axis in (self.item.getAxis(side) for side in ("bottom", "left")):
+            if axis.style["showValues"] != bool(content.curves):  # an empty plot has no numbers
+                axis.setStyle(showValues=bool(content.curves))
         self.message.setText(text)
         self._place_message()
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sofia_viewers.colormaps import make_color_table
+from sofia_viewers.plots import make_plot
 from sofia_viewers.qt import Qt, QtCore, QtWidgets, Signal, pg
 from sofia_viewers.spectrum.slit import SlitMarks, SlitSpectrum, place_columns, shift_traces, sum_apertures
 from sofia_viewers.theme import PLOT_COLORS, current_theme, style_plot, theme_events
@@ -403,11 +404,8 @@ class SlitView(QtWidgets.QWidget):
 
 
 def _make_plot() -> Any:
-    plot = pg.PlotWidget()
-    plot.setMenuEnabled(False)
+    plot = make_plot()
     plot.hideButtons()
-    for side in ("left", "bottom"):
-        plot.getPlotItem().getAxis(side).enableAutoSIPrefix(False)
     return plot
 
 
