@@ -123,6 +123,20 @@ def test_that_two_blended_lines_are_found_and_separated():
     assert [line.amplitude.value for line in result.lines] == pytest.approx([5.0, 3.0], rel=1e-3)
 
 
+def test_that_lines_little_more_than_a_width_apart_are_told_apart():
+    rng, noise, failed = np.random.default_rng(5), 0.08, 0
+    x = np.linspace(10.0, 11.0, 160)
+    for _ in range(20):
+        pair = [
+            PROFILES["gaussian"].evaluate(x, np.array(values))[0] for values in ((3, 10.45, 0.03), (2, 10.53, 0.03))
+        ]
+        y = sum(pair) + 5.0 + rng.normal(0.0, noise, len(x))
+        result = fit_lines(x, y, np.full(len(x), noise), FitModel(estimate_lines(x, y, count=2), 1))
+        centers = [line.center.value for line in result.lines]
+        failed += not result.converged or not np.allclose(centers, [10.45, 10.53], atol=0.01)
+    assert failed == 0
+
+
 def test_that_tied_and_fixed_parameters_hold_and_their_errors_agree():
     rng = np.random.default_rng(0)
     y = (

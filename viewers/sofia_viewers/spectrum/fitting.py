@@ -305,6 +305,8 @@ def _guess_line(x: FloatArray, rest: FloatArray, center: float | None, sign: int
         left -= 1
     while right < len(x) - 1 and above[right + 1]:
         right += 1
+    reach = max(min(peak - left, right - peak), 1)  # the wider side may be a neighbour's
+    left, right = max(left, peak - reach), min(right, peak + reach)
     spacing = np.ptp(x) / max(len(x) - 1, 1) or 1.0
     width = max(float(x[right] - x[left]), 2.0 * float(spacing))
     inside = slice(left, right + 1)
@@ -577,7 +579,8 @@ def propagate(function: Callable[[FloatArray], float], parameters: FloatArray, c
         up, down = parameters.copy(), parameters.copy()
         up[place] += step
         down[place] -= step
-        gradient[place] = (function(up) - function(down)) / (up[place] - down[place])
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # beyond its range: the error is NaN
+            gradient[place] = (function(up) - function(down)) / (up[place] - down[place])
     return Measured(value, _root(float(gradient @ covariance @ gradient)))
 
 

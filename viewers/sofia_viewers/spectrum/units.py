@@ -1,12 +1,12 @@
 """Units of spectral axes and fluxes: which can be chosen, and conversion between them.
 
 Conversions are those of astropy, with two more: fluxes per wavenumber (the unit of EXES), and fluxes per pixel where
-the
-solid angle of a pixel is known.
+the solid angle of a pixel is known.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -43,6 +43,8 @@ FLUX_UNITS = (
 )  # fmt: skip
 POSITION_UNITS = ("arcsec", "arcmin", "deg", PIXEL)
 
+_POWER = re.compile(r"(?<=[A-Za-z)])-?\d+(?![\w.])")
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LIGHT_SPEED = 299792.458
 _LIGHT_CM = 2.99792458e10
 _NAMES = {
@@ -93,12 +95,10 @@ def _try_unit(text: str) -> Any:
 
 
 def show_unit(text: str) -> str:
-    """Return a unit as users read it: μm, cm⁻¹, Å."""
+    """Return a unit as users read it: μm, cm⁻¹, Å, W / (m² μm)."""
     clean = _NAMES.get(text.strip().lower(), text.strip())
-    shown = {"um": "μm", "Angstrom": "Å", "cm-1": "cm⁻¹"}.get(clean, clean)
-    for plain, pretty in (("Angstrom", "Å"), ("um", "μm"), ("arcsec2", "arcsec²"), ("m2", "m²"), ("cm-1", "cm⁻¹")):
-        shown = shown.replace(plain, pretty)
-    return shown
+    shown = _POWER.sub(lambda power: power[0].translate(_RAISED), clean)
+    return re.sub(r"\bum\b", "μm", shown.replace("Angstrom", "Å"))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,49 @@
+"""Numbers and units beside the axes: what is read there is what is drawn."""
+
+import pytest
+
+from sofia_viewers.spectrum.units import show_unit
+
+
+@pytest.mark.parametrize("unit", ["Jy", "mJy", "W / (m2 um)", "W / (m2 Hz)", "erg / (s cm2 Angstrom)"])
+def test_that_the_numbers_of_the_axis_times_its_power_of_ten_are_those_of_the_curve(viewer, unit):
+    viewer.session.change_axis("primary", 0, unit=unit)
+    viewer.session.change_axis("primary", 0, field="spectral_error", unit=unit)  # drawn twice, over other ranges
+    view = viewer.area.current
+    axis = view.item.getAxis("left")
+    low, high = view.limits[1]
+    (middle,) = axis.tickStrings([0.5 * (low + high)], axis.autoSIPrefixScale * axis.scale, 0.001 * (high - low))
+    assert float(middle) * 10.0**axis.power == pytest.approx(0.5 * (low + high), rel=0.01)
+    assert len(middle) < 12
+    raised = {0: "", -12: "10⁻¹² ", -13: "10⁻¹³ ", -14: "10⁻¹⁴ ", -27: "10⁻²⁷ ", -28: "10⁻²⁸ "}.get(axis.power)
+    if raised is not None:
+        assert f"[{raised}{show_unit(unit)}]" in axis.labelString().replace("<br>", " ")
+
+
+def test_that_the_power_of_ten_goes_where_axes_are_logarithmic_or_numbers_are_plain(viewer):
+    axis = viewer.area.current.item.getAxis("left")
+    viewer.session.change_axis("primary", 0, unit="W / (m2 um)")
+    assert axis.power < -10
+    viewer.session.change_axis("primary", 0, scale="log")
+    assert (axis.power, axis.autoSIPrefixScale) == (0, 1.0)
+    viewer.session.change_axis("primary", 0, scale="linear", unit="Jy")
+    assert (axis.power, axis.autoSIPrefixScale) == (0, 1.0)
+    assert "10" not in axis.labelString()
+
+
+def test_that_an_empty_pane_has_no_numbers(viewer):
+    axis = viewer.area.current.item.getAxis("left")
+    assert axis.style["showValues"]
+    viewer.session.remove_file("a")
+    assert not axis.style["showValues"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "shown"),
+    [
+        ("erg s-1 cm-2 sr-1 (cm-1)-1", "erg s⁻¹ cm⁻² sr⁻¹ (cm⁻¹)⁻¹"), ("W / (m2 um)", "W / (m² μm)"), ("cm-1", "cm⁻¹"),
+        ("Jy / arcsec2", "Jy / arcsec²"), ("erg / (s cm2 Angstrom)", "erg / (s cm² Å)"), ("micron", "μm"), ("Jy", "Jy"),
+    ],
+)  # fmt: skip
+def test_that_units_are_written_with_raised_powers(unit, shown):
+    assert show_unit(unit) == shown
