@@ -66,8 +66,12 @@ def make_plot(*, has_menu: bool = False, **options: Any) -> Any:
     **options
         Further arguments of ``pyqtgraph.PlotWidget``.
     """
-    options.setdefault("axisItems", {side: NumberAxis(side) for side in ("left", "bottom", "right")})
+    own_axes = "axisItems" not in options
+    if own_axes:
+        options["axisItems"] = {side: NumberAxis(side) for side in ("left", "bottom", "right")}
     plot = pg.PlotWidget(enableMenu=has_menu, **options)
+    if own_axes:
+        plot.getPlotItem().hideAxis("right")
     adopt_menus(plot, plot.getPlotItem())
     return plot
 

@@ -83,9 +83,16 @@ QLabel[role="muted"] {{ color: {muted}; }}
 QLabel[role="error"] {{ color: {error}; }}
 QLabel[role="heading"] {{ font-weight: 600; }}
 QSplitter::handle {{ background: {border}; }}
-QCheckBox::indicator {{ width: 13px; height: 13px; border: 1px solid {muted}; border-radius: 3px; background: {base}; }}
-QCheckBox::indicator:disabled {{ border-color: {border}; background: {window}; }}
-QCheckBox::indicator:checked {{ border-color: {accent}; image: url("{tick}"); }}
+QCheckBox::indicator, QAbstractItemView::indicator {{
+  width: 13px; height: 13px; border: 1px solid {muted}; border-radius: 3px; background: {base};
+}}
+QCheckBox::indicator:disabled, QAbstractItemView::indicator:disabled {{
+  border-color: {border}; background: {window};
+}}
+QCheckBox::indicator:checked, QAbstractItemView::indicator:checked {{
+  border-color: {accent}; image: url("{tick}");
+}}
+QAbstractItemView::indicator {{ width: 10px; height: 10px; }}
 QCheckBox::indicator:focus {{ border-color: {accent}; }}
 """
 

@@ -2,7 +2,9 @@
 
 import pytest
 
+from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets
 from sofia_viewers.spectrum.units import show_unit
+from sofia_viewers.theme import apply_theme, current_theme
 
 
 @pytest.mark.parametrize("unit", ["Jy", "mJy", "W / (m2 um)", "W / (m2 Hz)", "erg / (s cm2 Angstrom)"])
@@ -47,3 +49,26 @@ def test_that_an_empty_pane_has_no_numbers(viewer):
 )  # fmt: skip
 def test_that_units_are_written_with_raised_powers(unit, shown):
     assert show_unit(unit) == shown
+
+
+def test_that_a_second_axis_is_shown_only_where_it_is_wanted(viewer):
+    for plot in (viewer.area.current.item, viewer.fit_window.plot.getPlotItem()):
+        assert not plot.getAxis("right").isVisible()
+    viewer.session.change_axis("overplot", 0, field="transmission")
+    viewer.session.change_pane(0, overplot_enabled=True)
+    assert viewer.area.current.item.getAxis("right").isVisible()
+
+
+@pytest.mark.parametrize("look", ["dark", "light"])
+def test_that_boxes_that_are_not_ticked_can_be_seen_in_lists(qtbot, viewer, look):
+    application = QtWidgets.QApplication.instance()
+    apply_theme(application, look)
+    boxes = viewer.line_window.list
+    viewer.line_window.show()
+    row = boxes.visualItemRect(boxes.topLevelItem(1))
+    assert boxes.topLevelItem(1).checkState(0) == Qt.CheckState.Unchecked
+    image = boxes.viewport().grab(QtCore.QRect(0, row.top(), 18, row.height())).toImage()
+    ground = QtGui.QColor(current_theme().base).lightness()
+    pixels = [image.pixelColor(x, y).lightness() for x in range(image.width()) for y in range(image.height())]
+    assert max(abs(value - ground) for value in pixels) > 60
+    apply_theme(application, "light")

@@ -543,6 +543,9 @@ def test_that_the_table_of_fits_is_saved_and_cleared(viewer, tmp_path, suffix):
     assert tuple(table.colnames[:12]) == COLUMNS
     assert float(table["mid_point"][0]) == pytest.approx(10.5, abs=1e-4)
     assert {"mid_point_err", "flux", "flux_err", "ew", "ew_err", "chi2r"} <= set(table.colnames)
+    if suffix == ".ecsv":
+        units = [str(table[name].unit) for name in ("mid_point", "fwhm_err", "amplitude", "slope", "flux", "flux_w_m2")]
+        assert units == ["um", "um", "Jy", "Jy / um", "Jy um", "W / m2"]
     viewer.fit_window.clear_button.click()
     assert viewer.fit_window.table.rowCount() == 0
 

@@ -19,10 +19,19 @@ from sofia_viewers.spectrum.units import (
     can_convert_wave,
     convert_wave,
     find_flux_factor,
+    parse_unit,
     velocity_of_wave,
 )
 
-__all__ = ["COLUMNS", "FitRecord", "convert_point", "format_csv", "line_flux", "make_rows"]
+__all__ = [
+    "COLUMNS",
+    "FitRecord",
+    "convert_point",
+    "find_column_units",
+    "format_csv",
+    "line_flux",
+    "make_rows",
+]
 
 COLUMNS = ("filename", "order", "aperture", "x_field", "y_field", "lower_limit", "upper_limit", "type", "baseline",
            "mid_point", "mid_point_column", "fwhm")  # fmt: skip
@@ -34,6 +43,8 @@ _LAST = (
     "flux", "flux_err", "flux_w_m2", "flux_w_m2_err", "ew", "ew_err", "velocity", "velocity_err", "redshift",
     "redshift_err", "luminosity_lsun", "luminosity_lsun_err", "chi2", "dof", "chi2r", "weighted", "component",
 )  # fmt: skip
+_ALONG_X = ("lower_limit", "upper_limit", "mid_point", "fwhm", "mean", "stddev", "x_0", "gamma", "sigma", "ew")
+_ALONG_Y = ("baseline", "amplitude", "intercept")
 GUESS = "guess"
 _LIGHT_SPEED = 299792.458
 _SUN_WATT = 3.828e26
@@ -255,6 +266,27 @@ def order_columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     parameters = [name for name in (*_PARAMETERS, *_MORE) if name in present]
     errors = [f"{name}_err" for name in ("baseline", "mid_point", "fwhm", *parameters) if f"{name}_err" in present]
     return [*COLUMNS, *parameters, *errors, *(name for name in _LAST if name in present)]
+
+
+def find_column_units(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the units of the columns of a table of fits, as of astropy; of mixed columns and unknown units none."""
+    from astropy import units as u
+
+    units: dict[str, Any] = {"velocity": u.km / u.s, "luminosity_lsun": u.L_sun}
+    fields = {(row["x_field"], row["y_field"]) for row in rows}
+    if len(fields) == 1:
+        x, y = (parse_unit(text.partition("[")[2].rstrip("]")) for text in fields.pop())
+        if x is not None:
+            units |= dict.fromkeys(_ALONG_X, x)
+        if y is not None:
+            units |= dict.fromkeys(_ALONG_Y, y)
+        if x is not None and y is not None:
+            units |= {"flux": y * x, "slope": y / x} | {
+                name: y / x ** int(name[1:]) for name in _MORE if name[0] == "c"
+            }
+        if y is not None and y.is_equivalent(u.Jy, u.spectral_density(1.0 * u.um)):
+            units["flux_w_m2"] = u.W / u.m**2
+    return units | {f"{name}_err": unit for name, unit in units.items()}
 
 
 def format_csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -13,7 +13,14 @@ from sofia_viewers.export import make_table, write_table
 from sofia_viewers.plots import make_plot
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal, pg
 from sofia_viewers.spectrum.annotations import Annotations
-from sofia_viewers.spectrum.fit_table import FitRecord, convert_points, format_csv, make_rows, order_columns
+from sofia_viewers.spectrum.fit_table import (
+    FitRecord,
+    convert_points,
+    find_column_units,
+    format_csv,
+    make_rows,
+    order_columns,
+)
 from sofia_viewers.spectrum.fitting import Line, evaluate
 from sofia_viewers.spectrum.profiles import PROFILES
 from sofia_viewers.spectrum.sections import make_button
@@ -32,6 +39,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+_TABLE_HEIGHT = 170
 _DERIVED = 3
 """Rows below the parameters of a line: width, flux and equivalent width."""
 
@@ -53,7 +61,7 @@ class FitWindow(QtWidgets.QWidget):
     def __init__(self, annotations: Annotations, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent, Qt.WindowType.Window)
         self.setWindowTitle("Spectral Feature Fits")
-        self.resize(900, 640)
+        self.resize(1100, 760)
         self.annotations = annotations
         self.current = -1
         self._rows: list[tuple[int, dict[str, Any]]] = []
@@ -83,6 +91,7 @@ class FitWindow(QtWidgets.QWidget):
         self.table.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setEditTriggers(QtWidgets.QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setAccessibleName("Fits")
+        self.table.setMinimumHeight(_TABLE_HEIGHT)
         self.clear_button = make_button("Clear Table", "Forget all fits")
         self.save_button = make_button("Save Table", "Save the selected fits, or all: CSV or ECSV")
         self.close_button = make_button("Close", "Close this window")
@@ -381,7 +390,11 @@ def save_fits(rows: list[dict[str, Any]], path: Path) -> Path:
     if path.suffix.lower() != ".csv":
         columns = order_columns(rows)
         filled = [{name: row.get(name) for name in columns} for row in rows]
-        return write_table(make_table(filled, {"content": "fits of spectral lines"}), path)
+        table = make_table(filled, {"content": "fits of spectral lines"})
+        for name, unit in find_column_units(rows).items():
+            if name in table.colnames:
+                table[name].unit = unit
+        return write_table(table, path)
     try:
         path.write_text(format_csv(rows), encoding="utf-8")
     except OSError as problem:

@@ -103,6 +103,8 @@ def make_curve_table(curves: Sequence[Curve], x_name: str, y_name: str, units: t
     """Return the numbers behind a plot as a table: file, order, aperture, x, y, error."""
     from astropy.table import Table
 
+    from sofia_viewers.spectrum.units import parse_unit
+
     table = Table()
     table["file"] = np.concatenate([np.full(len(c.x), c.name) for c in curves]) if curves else []
     table["order"] = np.concatenate([np.full(len(c.x), c.order) for c in curves]) if curves else []
@@ -114,5 +116,9 @@ def make_curve_table(curves: Sequence[Curve], x_name: str, y_name: str, units: t
         if curves
         else []
     )
+    for name, unit in ((x_name, units[0]), (y_name, units[1]), ("error", units[1])):
+        parsed = parse_unit(unit) if unit else None
+        if parsed is not None:
+            table[name].unit = parsed
     table.meta["units"] = {x_name: units[0], y_name: units[1]}
     return table
