@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sofia_engine.errors import InputError
-from sofia_viewers.cube.extraction import Aperture, extract_spectrum, find_aperture, spectra_of
+from sofia_viewers.cube.apertures import Aperture, find_aperture
+from sofia_viewers.cube.extraction import extract_spectrum, spectra_of
 from sofia_viewers.cube.live_spectra import find_kernel
 from sofia_viewers.cube.samples import Samples
 from sofia_viewers.image.regions import Region

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sofia_viewers.cube.extraction import find_aperture, spectra_of
+from sofia_viewers.cube.apertures import find_aperture
+from sofia_viewers.cube.extraction import spectra_of
 from sofia_viewers.cube.kept_pages import KeptPages
 from sofia_viewers.image.regions import Region
 
@@ -48,10 +49,13 @@ def test_that_pages_of_a_dragged_aperture_are_given_back_after_it(qtbot, make_ex
     viewer.live.pause.start()
     qtbot.wait(1000)
     before = resident_mapped()
+    viewer.live.pause.setInterval(600_000)
     name = viewer.images.regions.add(Region("circle", ((150.0, 150.0),), (70.0,)), "cube 0")
     settle(qtbot, viewer)
     region = viewer.images.regions.named()[name]
     viewer.images.regions.edit(name, region.moved(1.0, 0.0), "cube 0")
     settle(qtbot, viewer)
     assert resident_mapped() > before + 15
+    viewer.live.pause.setInterval(500)
+    viewer.live.pause.start()
     qtbot.waitUntil(lambda: resident_mapped() < before + 8, timeout=20000)

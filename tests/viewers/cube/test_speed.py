@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from sofia_viewers.cube.apertures import find_aperture
 from sofia_viewers.cube.cube import open_cube
-from sofia_viewers.cube.extraction import find_aperture, spectra_of
+from sofia_viewers.cube.extraction import spectra_of
 from sofia_viewers.image.regions import Region
 
 from .conftest import make_header, settle
@@ -85,7 +86,8 @@ def test_that_memory_stays_far_below_the_size_of_the_cube(large_path):
 import sys
 from sofia_viewers.cube.collapse import collapse_range
 from sofia_viewers.cube.cube import open_cube
-from sofia_viewers.cube.extraction import find_aperture, spectra_of
+from sofia_viewers.cube.apertures import find_aperture
+from sofia_viewers.cube.extraction import spectra_of
 from sofia_viewers.image.regions import Region
 def memory():
     lines = dict(line.split(":") for line in open("/proc/self/status") if line.startswith(("RssAnon", "VmRSS")))

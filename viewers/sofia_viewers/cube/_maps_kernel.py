@@ -7,7 +7,7 @@ import numpy as np
 from numba import types
 
 from sofia_viewers.cube._medians import find_median
-from sofia_viewers.cube._words import as_float, prefetch, swap_bytes
+from sofia_viewers.cube._words import as_number, prefetch, swap_bytes
 
 __all__ = ["fit_spectra", "measure_lines", "measure_pixels"]
 
@@ -284,7 +284,7 @@ def _copy_tile(words, swapped, row, first, stop, spectra):  # type: ignore[no-un
         prefetch(words, later, row, stop - 1)
         for column in range(first, stop):
             word = words[wave, row, column]
-            spectra[column - first, wave] = as_float(swap_bytes(word) if swapped else word)
+            spectra[column - first, wave] = as_number(swap_bytes(word) if swapped else word)
 
 
 @numba.njit(nogil=True)

@@ -7,18 +7,20 @@ import numpy as np
 from numba import types
 
 from sofia_viewers.cube._medians import find_median, select
-from sofia_viewers.cube._words import EXPONENT, WORDS_PER_LINE, as_float, prefetch, swap_bytes
+from sofia_viewers.cube._words import LINE_BYTES, as_number, is_finite, prefetch, swap_bytes
 
-__all__ = ["median_of_words", "sum_words"]
+__all__ = ["add_words", "median_of_words", "sum_words"]
 
-_WORDS = types.Array(types.uint32, 3, "C", readonly=True)
+_WORDS = tuple(types.Array(word, 3, "C", readonly=True) for word in (types.uint32, types.uint64))
 _SPANS = types.Array(types.int64, 2, "A", readonly=True)
 _TOTAL = types.float64[:]
+_SIGNS = types.float64[::1]
+_FOUND = types.float64[:, :]
 
 _REASSOCIATE = {"reassoc", "contract", "nsz"}
 """Sums may be taken in any order, so that they become vector instructions; NaN keeps its meaning."""
 
-_AHEAD = 8
+_AHEAD = 32
 """Spans are asked for from memory so many spans before their turn, one word of each cache line."""
 _SAMPLE_STEP = 32
 _LEAST_TO_SAMPLE = 256
@@ -29,39 +31,68 @@ _SPREAD = 4.0
 @numba.njit(inline="always")
 def _ask_ahead(words, spans, wave, span):  # type: ignore[no-untyped-def]
     """Ask for the cache lines of the span that comes some spans after this one."""
-    later = wave + (span + _AHEAD) // spans.shape[0]
-    if later < words.shape[0]:
-        row, first, stop = spans[(span + _AHEAD) % spans.shape[0]]
-        for column in range(first, stop + WORDS_PER_LINE - 1, WORDS_PER_LINE):
-            prefetch(words, later, row, min(column, stop - 1))
+    later = span + _AHEAD
+    while later >= spans.shape[0]:  # no division, which would take longer than a short span
+        later -= spans.shape[0]
+        wave += 1
+    if wave < words.shape[0]:
+        row, first, stop = spans[later, 0], spans[later, 1], spans[later, 2]
+        for column in range(first, stop, LINE_BYTES // words.itemsize):
+            prefetch(words, wave, row, column)
+        prefetch(words, wave, row, stop - 1)
 
 
 @numba.njit(
-    (_WORDS, _SPANS, _TOTAL, _TOTAL, types.int64, types.boolean, types.boolean),
+    [(words, _SPANS, _FOUND, types.int64, types.boolean, types.boolean) for words in _WORDS],
     cache=True, nogil=True, fastmath=_REASSOCIATE,
 )  # fmt: skip
-def sum_words(words, spans, total, count, start, swapped, squared):  # type: ignore[no-untyped-def]
-    """Fill `total` with sums of the finite values (or their squares) in spans of rows, `count` with their number.
+def sum_words(words, spans, found, start, swapped, squared):  # type: ignore[no-untyped-def]
+    """Fill `found` with sums of the finite values (or their squares) in spans of rows, their number, and their sizes.
 
-    Each span is a row, its first column, and the column after its last. The words are those of numbers as a mapped file
-    has them, in the other byte order if `swapped`; slices are taken from `start` on, as many as `total` holds. Short
-    runs far apart are what no processor foresees: they are asked for some spans ahead.
+    Each span is a row, its first column, and the column after its last; sizes are absolute values. The words are those
+    of numbers as a mapped file has them, in the other byte order if `swapped`; slices are taken from `start` on, as
+    many as `found` holds. Runs far apart are what no processor foresees: they are asked for some spans ahead.
     """
-    for number in range(total.shape[0]):
+    for number in range(found.shape[1]):
         wave = start + number
-        known, whole = 0.0, 0.0
+        whole, known, gross = 0.0, 0.0, 0.0
         for span in range(spans.shape[0]):
             _ask_ahead(words, spans, wave, span)
-            row, first, stop = spans[span]
+            row, first, stop = spans[span, 0], spans[span, 1], spans[span, 2]
             for column in range(first, stop):
                 word = words[wave, row, column]
                 word = swap_bytes(word) if swapped else word
-                good = (word & EXPONENT) != EXPONENT
-                value = np.float64(as_float(word)) if good else 0.0
+                good = is_finite(word)
+                value = np.float64(as_number(word)) if good else 0.0
+                value = value * value if squared else value
+                whole += value
                 known += 1.0 if good else 0.0
-                whole += value * value if squared else value
-        total[number] = whole
-        count[number] = known
+                gross += abs(value)
+        found[0, number], found[1, number], found[2, number] = whole, known, gross
+
+
+@numba.njit(
+    [(words, _SPANS, _SIGNS, _FOUND, types.int64, types.boolean, types.boolean) for words in _WORDS],
+    cache=True, nogil=True, fastmath=_REASSOCIATE,
+)  # fmt: skip
+def add_words(words, places, signs, found, start, swapped, squared):  # type: ignore[no-untyped-def]
+    """Fill `found` as `sum_words` does, with single pixels (row, column) that are added or, by their sign, taken away.
+
+    Of some hundred pixels far apart, a processor asks for many at once by itself.
+    """
+    for number in range(found.shape[1]):
+        wave = start + number
+        whole, known, gross = 0.0, 0.0, 0.0
+        for place in range(places.shape[0]):
+            word = words[wave, places[place, 0], places[place, 1]]
+            word = swap_bytes(word) if swapped else word
+            good = is_finite(word)
+            value = np.float64(as_number(word)) if good else 0.0
+            value = value * value if squared else value
+            whole += signs[place] * value
+            known += signs[place] if good else 0.0
+            gross += abs(value)
+        found[0, number], found[1, number], found[2, number] = whole, known, gross
 
 
 @numba.njit(nogil=True)
@@ -77,7 +108,7 @@ def _find_median(values, between):  # type: ignore[no-untyped-def]
     return find_median(values, known, 0.5 * (low + high), 0.5 * (high - low), between)
 
 
-@numba.njit((_WORDS, _SPANS, _TOTAL, _TOTAL, types.int64, types.boolean), cache=True, nogil=True)
+@numba.njit([(words, _SPANS, _TOTAL, _TOTAL, types.int64, types.boolean) for words in _WORDS], cache=True, nogil=True)
 def median_of_words(words, spans, middle, count, start, swapped):  # type: ignore[no-untyped-def]
     """Fill `middle` with the medians of the finite values in spans, NaN where there are none, as `sum_words` does."""
     pixels = 0
@@ -88,11 +119,11 @@ def median_of_words(words, spans, middle, count, start, swapped):  # type: ignor
         wave, known = start + number, 0
         for span in range(spans.shape[0]):
             _ask_ahead(words, spans, wave, span)
-            row, first, stop = spans[span]
+            row, first, stop = spans[span, 0], spans[span, 1], spans[span, 2]
             for column in range(first, stop):
                 word = words[wave, row, column]
                 word = swap_bytes(word) if swapped else word
-                values[known] = as_float(word)
-                known += (word & EXPONENT) != EXPONENT
+                values[known] = as_number(word)
+                known += is_finite(word)
         middle[number] = _find_median(values[:known], between) if known else np.nan
         count[number] = known

@@ -1,30 +1,52 @@
-"""Numbers of four bytes as compiled code finds them in a file: their bytes, and how they are brought near in time."""
+"""Numbers of four or eight bytes as compiled code finds them in a file, and how they are asked for early."""
 
 from __future__ import annotations
 
-import numba
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["EXPONENT", "WORDS_PER_LINE", "as_float", "prefetch", "swap_bytes"]
+__all__ = ["LINE_BYTES", "as_number", "is_finite", "prefetch", "swap_bytes"]
 
-EXPONENT = np.uint32(0x7F800000)
+LINE_BYTES = 64
+"""Bytes in a cache line, the piece in which memory is read."""
+_NUMBERS = {32: types.float32, 64: types.float64}
+_EXPONENTS = {32: 0x7F800000, 64: 0x7FF0000000000000}
 """All bits of the exponent are set in infinities and NaN alone."""
-WORDS_PER_LINE = 16
-"""Words in a cache line, the piece in which memory is read."""
 
 
 @intrinsic
-def as_float(_context, _word):  # type: ignore[no-untyped-def]
+def as_number(_context, word):  # type: ignore[no-untyped-def]
     """Take the bits of a word as those of a number."""
+    number = _NUMBERS[word.bitwidth]
+
+    def generate(context, builder, _signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.bitcast(arguments[0], context.get_value_type(number))
+
+    return number(word), generate
+
+
+@intrinsic
+def is_finite(_context, word):  # type: ignore[no-untyped-def]
+    """Tell whether the bits of a word are those of a finite number."""
+    exponent = _EXPONENTS[word.bitwidth]
 
     def generate(_context, builder, _signature, arguments):  # type: ignore[no-untyped-def]
-        return builder.bitcast(arguments[0], ir.FloatType())
+        mask = ir.Constant(arguments[0].type, exponent)
+        return builder.icmp_unsigned("!=", builder.and_(arguments[0], mask), mask)
 
-    return types.float32(types.uint32), generate
+    return types.boolean(word), generate
+
+
+@intrinsic
+def swap_bytes(_context, word):  # type: ignore[no-untyped-def]
+    """Return a word with its bytes in the other order."""
+
+    def generate(_context, builder, _signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.bswap(arguments[0])
+
+    return word(word), generate
 
 
 @intrinsic
@@ -42,14 +64,3 @@ def prefetch(_context, words, _wave, _row, _column):  # type: ignore[no-untyped-
         return context.get_dummy_value()
 
     return types.void(words, types.int64, types.int64, types.int64), generate
-
-
-@numba.njit(inline="always")
-def swap_bytes(word):  # type: ignore[no-untyped-def]
-    """Return a word with its bytes in the other order."""
-    return np.uint32(
-        (word >> np.uint32(24))
-        | ((word >> np.uint32(8)) & np.uint32(0xFF00))
-        | ((word << np.uint32(8)) & np.uint32(0xFF0000))
-        | (word << np.uint32(24))
-    )

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sofia_engine.errors import SofiaDeskError, StepError
+from sofia_viewers.cube.apertures import find_aperture
 from sofia_viewers.cube.atmosphere import correct_again, model_transmission, read_water
 from sofia_viewers.cube.cube import Cube
 from sofia_viewers.cube.derived import combine_cubes, crop_cube, mask_cube, subtract_continuum
-from sofia_viewers.cube.extraction import find_aperture
 from sofia_viewers.cube.footprints import Footprints, draw_footprints, read_footprints
 from sofia_viewers.cube.moments import Progress
 from sofia_viewers.cube.panels import EditPanel

@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from sofia_engine.memory import available_memory
 from sofia_viewers.cube.cube import Cube
 
 __all__ = ["KeptPages"]
 
-_MOST_BYTES = 1024 * 2**20
+_MOST_BYTES = 2048 * 2**20
+_SHARE = 0.25
+"""At most this part of the memory that is free."""
 
 
 @dataclass(eq=False)
@@ -22,10 +25,10 @@ class KeptPages:
     Parameters
     ----------
     most_bytes : int
-        How much of a cube may be kept.
+        How much of a cube may be kept: 2 GB, or a quarter of the free memory if that is less.
     """
 
-    most_bytes: int = _MOST_BYTES
+    most_bytes: int = field(default_factory=lambda: int(min(_MOST_BYTES, _SHARE * available_memory())))
     _rows: dict[Cube, tuple[int, int]] = field(default_factory=dict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sofia_engine.errors import StepError
+from sofia_viewers.cube.apertures import find_aperture
 from sofia_viewers.cube.collapse import collapse_range, split_channels
 from sofia_viewers.cube.cube import Cube
 from sofia_viewers.cube.entries import MapImage, make_map_entry
-from sofia_viewers.cube.extraction import find_aperture
 from sofia_viewers.cube.line_maps import (
     CellGuess,
     FitSettings,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sofia_engine.errors import StepError
-from sofia_viewers.cube.extraction import Aperture
+from sofia_viewers.cube.apertures import Aperture
 
 __all__ = ["SourceWidth", "expected_fwhm", "measure_width"]
 

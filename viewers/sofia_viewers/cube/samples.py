@@ -21,7 +21,7 @@ class Words:
 
     Parameters
     ----------
-    array : (n_wave, n_y, n_x) uint32 ndarray
+    array : (n_wave, n_y, n_x) uint32 or uint64 ndarray
         Their bits.
     swapped : bool
         Whether their bytes are in the other order.
@@ -29,7 +29,7 @@ class Words:
         Where in the array the part begins that was asked for.
     """
 
-    array: NDArray[np.uint32]
+    array: NDArray[np.uint32] | NDArray[np.uint64]
     swapped: bool = False
     corner: tuple[int, int, int] = (0, 0, 0)
 
@@ -77,9 +77,14 @@ class Samples:
     @property
     def words(self) -> tuple[NDArray[np.uint32], bool] | None:
         """The cube as words of four bytes, and whether they are in the other byte order; None if not stored so."""
+        found: tuple[NDArray[np.uint32], bool] | None = self._as_words(np.uint32)
+        return found
+
+    def _as_words(self, kind: type[np.unsignedinteger[Any]]) -> tuple[NDArray[Any], bool] | None:
         plain = self.scale == 1.0 and self.zero == 0.0 and self.blank is None
-        if plain and self.raw.dtype.kind == "f" and self.raw.itemsize == 4 and self.raw.flags.c_contiguous:
-            return np.asarray(self.raw).view(np.uint32), not self.raw.dtype.isnative
+        fits = self.raw.dtype.kind == "f" and self.raw.itemsize == np.dtype(kind).itemsize
+        if plain and fits and self.raw.flags.c_contiguous:
+            return np.asarray(self.raw).view(kind), not self.raw.dtype.isnative
         return None
 
     def __getitem__(self, key: Any) -> NDArray[np.float32]:
@@ -95,9 +100,12 @@ class Samples:
             values[part == self.blank] = np.nan
         return values.astype(np.float32)
 
-    def find_words(self, waves: slice, rows: slice, columns: slice) -> Words:
-        """Return words of four bytes that hold a part: all of the cube if it is stored so, else a copy of the part."""
-        stored = self.words
+    def find_words(self, waves: slice, rows: slice, columns: slice, *, wide: bool = False) -> Words:
+        """Return words that hold a part: all of the cube if it is stored so, else a copy of the part.
+
+        They have four bytes; if `wide`, also eight where the cube is stored so.
+        """
+        stored = self._as_words(np.uint32) or (self._as_words(np.uint64) if wide else None)
         if stored is not None:
             return Words(*stored, (waves.start, rows.start, columns.start))
         part = np.ascontiguousarray(self[waves, rows, columns])
