@@ -74,7 +74,17 @@ def test_that_silence_of_all_workers_ends_the_run_and_names_what_ran(tmp_path: P
     assert "test_it.py::test_hangs (for " in said
 
 
-def test_that_a_run_that_does_not_hang_is_left_alone(tmp_path: Path) -> None:
-    code = "import time\ndef test_slow(): time.sleep(0.5)\n"
-    exit_code, said, _ = run_tests(tmp_path, code, "-n", "1", timeout="60", hang_farewell="90")
+def test_that_a_run_that_does_not_hang_is_left_alone_and_a_worker_waits_for_the_other(tmp_path: Path) -> None:
+    code = "import time\ndef test_slow(): time.sleep(9)\ndef test_quick(): pass\n"
+    exit_code, said, seconds = run_tests(tmp_path, code, "-n", "2", timeout="60", hang_farewell="5")
     assert (exit_code, "Timeout" in said) == (0, False), said
+    assert "2 passed" in said
+    assert seconds > 9
+
+
+def test_that_a_worker_waiting_for_a_thread_at_its_end_is_ended(tmp_path: Path) -> None:
+    code = "import threading\ndef test_leaves_a_thread(): threading.Thread(target=threading.Event().wait).start()\n"
+    exit_code, said, seconds = run_tests(tmp_path, code, "-n", "1", hang_farewell="4")
+    assert exit_code == 0, said
+    assert "1 passed" in said
+    assert seconds < 60

@@ -8,6 +8,7 @@ threads at its exit, nor a controlling process that waits for a worker. So there
   were written. The watching thread is one of C and needs no lock of Python's. pytest-xdist reports such a test as a
   crash, by its name.
 - A process that has not ended some time after its last test is ended likewise; should that fail, the system ends it.
+  A worker that has done its tests waits for the others first; that time does not count.
 - A controlling process that has heard nothing from its workers for long writes which tests run, and ends them all.
 """
 
@@ -115,11 +116,20 @@ class HangGuard:
     def pytest_unconfigure(self) -> None:
         """Stop watching the workers: they have ended, or were ended. What is left is the end of this process."""
         self._ended.set()
-        if self.is_worker:
-            return
         faulthandler.cancel_dump_traceback_later()
+        if self.is_worker:
+            if hasattr(signal, "SIGALRM"):
+                signal.alarm(0)
+            threading.Thread(target=self._await_end, name="hang-guard", daemon=True).start()
+            return
         if Path(sys.argv[0]).parent.name == "pytest" or Path(sys.argv[0]).stem == "pytest":
             faulthandler.dump_traceback_later(self.farewell, exit=True, file=self.stderr)
+
+    def _await_end(self) -> None:
+        """Watch the end of a worker from where it begins: before, it may wait for the others as long as they take."""
+        while threading.main_thread().is_alive():
+            time.sleep(_TICK)
+        faulthandler.dump_traceback_later(self.farewell, exit=True, file=self.stderr)
 
     # --- the tests of workers ---
 
