@@ -43,15 +43,16 @@ def _ask_ahead(words, spans, wave, span):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(
-    [(words, _SPANS, _FOUND, types.int64, types.boolean, types.boolean) for words in _WORDS],
+    [(words, _SPANS, _SIGNS, _FOUND, types.int64, types.boolean, types.boolean) for words in _WORDS],
     cache=True, nogil=True, fastmath=_REASSOCIATE,
 )  # fmt: skip
-def sum_words(words, spans, found, start, swapped, squared):  # type: ignore[no-untyped-def]
+def sum_words(words, spans, signs, found, start, swapped, squared):  # type: ignore[no-untyped-def]
     """Fill `found` with sums of the finite values (or their squares) in spans of rows, their number, and their sizes.
 
-    Each span is a row, its first column, and the column after its last; sizes are absolute values. The words are those
-    of numbers as a mapped file has them, in the other byte order if `swapped`; slices are taken from `start` on, as
-    many as `found` holds. Runs far apart are what no processor foresees: they are asked for some spans ahead.
+    Each span is a row, its first column, and the column after its last; it is added or, by its sign, taken away. Sizes
+    are absolute values. The words are those of numbers as a mapped file has them, in the other byte order if `swapped`;
+    slices are taken from `start` on, as many as `found` holds. Runs far apart are what no processor foresees: they are
+    asked for some spans ahead.
     """
     for number in range(found.shape[1]):
         wave = start + number
@@ -59,15 +60,18 @@ def sum_words(words, spans, found, start, swapped, squared):  # type: ignore[no-
         for span in range(spans.shape[0]):
             _ask_ahead(words, spans, wave, span)
             row, first, stop = spans[span, 0], spans[span, 1], spans[span, 2]
+            part, pixels = 0.0, 0.0
             for column in range(first, stop):
                 word = words[wave, row, column]
                 word = swap_bytes(word) if swapped else word
                 good = is_finite(word)
                 value = np.float64(as_number(word)) if good else 0.0
                 value = value * value if squared else value
-                whole += value
-                known += 1.0 if good else 0.0
+                part += value
+                pixels += 1.0 if good else 0.0
                 gross += abs(value)
+            whole += signs[span] * part
+            known += signs[span] * pixels
         found[0, number], found[1, number], found[2, number] = whole, known, gross
 
 
@@ -76,9 +80,9 @@ def sum_words(words, spans, found, start, swapped, squared):  # type: ignore[no-
     cache=True, nogil=True, fastmath=_REASSOCIATE,
 )  # fmt: skip
 def add_words(words, places, signs, found, start, swapped, squared):  # type: ignore[no-untyped-def]
-    """Fill `found` as `sum_words` does, with single pixels (row, column) that are added or, by their sign, taken away.
+    """Fill `found` as `sum_words` does, with single pixels (row, column) in the place of spans.
 
-    Of some hundred pixels far apart, a processor asks for many at once by itself.
+    Of single pixels a processor asks for many at once by itself.
     """
     for number in range(found.shape[1]):
         wave = start + number

@@ -31,10 +31,12 @@ _SLICES_AT_A_TIME = 128
 N_THREADS = min(os.cpu_count() or 1, 4)
 _WORTH_A_THREAD = 2_000_000
 """A plane is divided among threads if it has so many values to combine."""
-_WORTH_THE_CHANGE = 0.5
-"""Sums are found from those before if less than this part of the pixels of the aperture is another."""
+_SPAN_COST = 40.0
+_SINGLE_COST = 17.0
+"""What a run of pixels, and a pixel by itself, cost beside a pixel in a long run (1)."""
 _LARGEST_LOSS = 1e-9
 """Part of a sum that rounding may change."""
+_SPAN_FIELDS = 3
 _EPSILON = float(np.finfo(float).eps)
 
 
@@ -70,14 +72,23 @@ class KeptSums:
 
 @dataclass(frozen=True, eq=False)
 class _Runs:
-    """What is read of each slice: runs of pixels in rows (n, 3), or with signs single pixels (n, 2)."""
+    """What is read of each slice: runs of pixels in rows (n, 3), or single pixels (n, 2), and the box around them.
+
+    Their signs are 1 where they are added, -1 where they are taken away.
+    """
 
     places: NDArray[np.int64]
+    signs: FloatArray
     rows: slice
     columns: slice
     n_pixels: int
-    signs: FloatArray | None = None
-    """1 for pixels that are added, -1 for those that are taken away."""
+
+    @property
+    def cost(self) -> float:
+        """How long it takes to add them up, by measurement, in pixels of a long run."""
+        if self.places.shape[1] == _SPAN_FIELDS:
+            return _SPAN_COST * len(self.places) + self.n_pixels
+        return _SINGLE_COST * self.n_pixels
 
 
 def begin_combining(
@@ -118,15 +129,18 @@ def begin_combining(
     pixels = np.zeros(samples.shape[1:], dtype=bool)
     pixels[aperture.rows, aperture.columns] = aperture.mask
     before = kept.find(samples, quantity)
+    whole = _find_runs(aperture)
     change = None if before is None else _find_change(before.pixels, pixels)
-    running = begin(change or _find_runs(aperture))
+    if change is not None and change.cost > whole.cost:
+        change = None
+    running = begin(change or whole)
 
     def finish() -> tuple[FloatArray, FloatArray]:
         sums = None
         if change is not None and before is not None:
             sums = _add_change(before, pixels, *running())
         if sums is None:
-            total, count, gross = (running if change is None else begin(_find_runs(aperture)))()
+            total, count, gross = (running if change is None else begin(whole))()
             sums = _Sums(samples, pixels, total, count, _EPSILON * gross)
         kept.keep(sums, quantity)
         return sums.total, sums.count
@@ -148,17 +162,24 @@ def _add_change(
 
 def _find_runs(aperture: Aperture) -> _Runs:
     corner = np.array([aperture.rows.start, aperture.columns.start, aperture.columns.start])
-    return _Runs(find_spans(aperture.mask) + corner, aperture.rows, aperture.columns, aperture.n_pixels)
+    spans = find_spans(aperture.mask) + corner
+    return _Runs(spans, np.ones(len(spans)), aperture.rows, aperture.columns, aperture.n_pixels)
 
 
-def _find_change(before: NDArray[np.bool_], now: NDArray[np.bool_]) -> _Runs | None:
-    """Return the pixels that came in and went out; None if they are too many."""
+def _find_change(before: NDArray[np.bool_], now: NDArray[np.bool_]) -> _Runs:
+    """Return the pixels that came in and went out: as runs where these are long, else one by one."""
     places = np.argwhere(before != now)
-    if len(places) > _WORTH_THE_CHANGE * now.sum():
-        return None
     low, high = (places.min(axis=0), places.max(axis=0) + 1) if len(places) else ((0, 0), (0, 0))
     rows, columns = (slice(int(first), int(stop)) for first, stop in zip(low, high, strict=True))
-    return _Runs(places, rows, columns, len(places), np.where(now[*places.T], 1.0, -1.0))
+    singles = _Runs(places, _find_signs(now, places), rows, columns, len(places))
+    spans = np.concatenate([find_spans(now & ~before), find_spans(before & ~now)])
+    spans = spans[np.lexsort((spans[:, 1], spans[:, 0]))]
+    runs = _Runs(spans, _find_signs(now, spans), rows, columns, len(places))
+    return min(singles, runs, key=lambda each: each.cost)
+
+
+def _find_signs(now: NDArray[np.bool_], places: NDArray[np.int64]) -> FloatArray:
+    return np.where(now[places[:, 0], places[:, 1]], 1.0, -1.0)
 
 
 def _begin(
@@ -195,12 +216,10 @@ def _combine_slices(
         start, row, column = words.corner
         moved = np.array([runs.rows.start - row, runs.columns.start - column, runs.columns.start - column])
         places = runs.places - moved[: runs.places.shape[1]]
-        how = (start, words.swapped, quantity == "squares")
         if quantity == "median":
-            _spectra_kernel.median_of_words(words.array, places, filled[0], filled[1], *how[:2])
-        elif runs.signs is None:
-            _spectra_kernel.sum_words(words.array, places, filled, *how)
+            _spectra_kernel.median_of_words(words.array, places, filled[0], filled[1], start, words.swapped)
         else:
-            _spectra_kernel.add_words(words.array, places, runs.signs, filled, *how)
+            add = _spectra_kernel.sum_words if places.shape[1] == _SPAN_FIELDS else _spectra_kernel.add_words
+            add(words.array, places, runs.signs, filled, start, words.swapped, quantity == "squares")
         if not keep_pages:
             samples.release()
