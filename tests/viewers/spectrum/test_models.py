@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sofia_engine.errors import InputError, ParameterError, ReferenceDataError
+from sofia_engine.spectroscopy.telluric import smooth_to_resolution
 from sofia_viewers.spectrum.annotations import Annotations
 from sofia_viewers.spectrum.colors import COLOR_CYCLES, choose_color, choose_opacity
 from sofia_viewers.spectrum.decimation import clip_to_view, decimate, find_columns, make_steps
@@ -241,6 +243,22 @@ def test_that_smoothing_to_a_resolution_keeps_the_area_of_a_line(models):
     areas = [np.trapezoid(1 - a.transmission, a.wavelength) for a in (sharp, smooth_)]
     assert areas[1] == pytest.approx(areas[0], rel=0.02)
     assert smooth_.transmission.min() > 0.95
+
+
+@pytest.mark.parametrize("resolution", [30.0, 150.0, 2000.0])
+def test_that_a_smoothed_atmosphere_is_that_of_the_whole_model_and_quickly_there(tmp_path, resolution):
+    rng = np.random.default_rng(1)
+    wave = np.linspace(8.0, 14.0, 300_001)
+    deep = 1.0 - 0.9 * np.exp(-0.5 * ((wave[:, None] - rng.uniform(8.5, 13.5, 20)) / 0.003) ** 2).max(axis=1)
+    path = tmp_path / "atran_41K_45deg_8-14mum.fits"
+    fits.PrimaryHDU(np.stack([wave, deep])).writeto(path)
+    start = time.process_time()
+    found = load_transmission(Sky(41, 45, 0.0, resolution, path), (9.0, 12.0))
+    assert time.process_time() - start < 2.0
+    some = np.sort(rng.choice(len(found.wavelength) - 1, 15, replace=False))
+    middle = 0.5 * (found.wavelength[some] + found.wavelength[some + 1])
+    shown = np.interp(middle, found.wavelength, found.transmission)
+    np.testing.assert_allclose(shown, smooth_to_resolution(wave, deep, resolution, middle), atol=2e-3)
 
 
 def test_that_missing_models_and_ranges_are_named(models, tmp_path):

@@ -910,3 +910,51 @@ def test_that_panes_are_moved_to_where_the_user_wants_them(viewer):
     choose(viewer.panes_panel.layout_choice, "rows")
     QtWidgets.QApplication.processEvents()
     assert len({view.mapTo(viewer, view.rect().topLeft()).y() for view in viewer.area.views.values()}) == 3
+
+
+def test_that_windows_and_ranges_stay_where_they_are_in_other_units(viewer, tmp_path):
+    viewer.overlays.add_window((10.0, 10.2))
+    viewer.overlays.measure("pane1", (10.7, 10.9))
+    choose(viewer.axis_panel.x_unit, "cm⁻¹")
+    layers = viewer.overlays.layers("pane1")
+    assert layers.windows.items[0].getRegion() == pytest.approx((1e4 / 10.2, 1e4 / 10.0))
+    assert layers.region.items[0].getRegion() == pytest.approx((1e4 / 10.9, 1e4 / 10.7))
+    viewer.overlays.add_window((1e4 / 10.95, 1e4 / 10.8))
+    layers.windows.items[0].setRegion((1e4 / 10.25, 1e4 / 10.0))
+    choose(viewer.axis_panel.x_unit, "μm")
+    assert viewer.annotations.windows_on(pane_of(viewer).state.axis) == [
+        pytest.approx((10.0, 10.25)),
+        pytest.approx((10.8, 10.95)),
+    ]
+    viewer.load_panel.list.topLevelItem(0).setSelected(True)
+    viewer.operations_panel.subtract.click()
+    flux = viewer.session.files["derived:1"].spectra[0].flux
+    assert np.abs(flux[:20]).max() < 1e-3  # the continuum of 2 Jy is gone
+    choose(viewer.axis_panel.x_unit, "pixel")
+    assert layers.windows.items == layers.region.items == []
+    saved = viewer.save_session(tmp_path / "s.json")
+    viewer.annotations.clear_windows()
+    viewer.annotations.restore(json.loads(saved.read_text())["annotations"])
+    assert len(viewer.annotations.windows) == 2
+
+
+def test_that_statistics_of_many_spectra_are_a_table_that_can_be_saved(viewer, make_file, tmp_path):
+    from astropy.table import Table
+
+    viewer.session.add_files([make_file("many", orders=6)])
+    viewer.overlays.measure("pane1", (10.0, 10.2))
+    assert viewer.overlays.statistics.isVisible()
+    assert viewer.overlays.statistics.table.rowCount() == 7
+    assert "7 spectra" in viewer.status.text()
+    assert "\n" not in viewer.status.text()
+    table = Table.read(viewer.overlays.statistics.save(tmp_path / "statistics.ecsv"))
+    assert table["count"][0] == 41
+    assert table["mean"][0] == pytest.approx(curves_of(viewer)[0].y[:41].mean())
+    assert table.meta["range"] == [10.0, 10.2]
+
+
+def test_that_operations_take_what_was_opened_where_nothing_is_selected(viewer):
+    for kind in ("gaussian", "box", "savgol"):
+        choose(viewer.operations_panel.kind, kind)
+        viewer.operations_panel.smooth.click()
+    assert [d.sources for d in viewer.session.derivations.values()] == [("a",)] * 3

@@ -15,6 +15,7 @@ from sofia_viewers.spectrum.derivation import Derivation
 from sofia_viewers.spectrum.sections import LimitEdit, Section, make_button, make_combo, set_combo
 from sofia_viewers.spectrum.session import SpectrumSession
 from sofia_viewers.spectrum.transmission import read_sky
+from sofia_viewers.spectrum.units import WaveAxis
 
 __all__ = ["AnalysisPanel", "AtmospherePanel", "OperationsPanel"]
 
@@ -204,7 +205,7 @@ class OperationsPanel(Section):
         self.smoothing_width.setValue(3.0)
         self.smoothing_width.setToolTip("Width in pixels")
         self.smoothing_width.setAccessibleName("Smoothing width")
-        self.smooth = make_button("Smooth", "Smooth the selected file, or all of the pane")
+        self.smooth = make_button("Smooth", "Smooth the selected files, or all of the pane that were opened")
         self.factor = QtWidgets.QSpinBox()
         self.factor.setRange(2, 999)
         self.factor.setAccessibleName("Pixels per bin")
@@ -251,7 +252,9 @@ class OperationsPanel(Section):
             button.setEnabled(bool(items))
 
     def _sources(self) -> list[str]:
-        return self.chosen() or [part.key for part in self.session.pane.files if part.shown]
+        """Return the files that are selected; without, those of the pane that are not made of others."""
+        shown = [part.key for part in self.session.pane.files if part.shown]
+        return self.chosen() or [key for key in shown if not self.session.is_derived(key)] or shown
 
     def _apply(self, operation: str, **settings: Any) -> None:
         for key in self._sources():
@@ -273,32 +276,13 @@ class OperationsPanel(Section):
             )
 
     def _continuum(self, operation: str) -> None:
-        from sofia_viewers.spectrum.units import WaveAxis, convert_wave
-
-        content = self.session.content(self.session.current)
-        shown = replace(self.session.pane.axis, unit=content.x_unit)
-        import numpy as np
-
         for key in self._sources():
-            native = self.session.files[key].unit("wavepos")
-            try:
-                windows = [
-                    tuple(
-                        float(v)
-                        for v in (
-                            np.array(w)
-                            if shown.unit == native
-                            else convert_wave(np.array(w), shown.unit, WaveAxis(native, shown.rest, shown.convention))
-                        )
-                    )
-                    for w in self.annotations.windows
-                ]
-            except ParameterError as problem:
-                self.failed.emit(str(problem))
+            windows = tuple(self.annotations.windows_on(WaveAxis(self.session.files[key].unit("wavepos"))))
+            if self.annotations.windows and not windows:
+                self.failed.emit(f"The windows do not lie on the wavelengths of {self.session.files[key].name}.")
                 return
-            settings = (("windows", tuple(windows)), ("degree", self.degree.value()))
+            settings = (("windows", windows), ("degree", self.degree.value()))
             self._make(Derivation(operation, (key,), settings))
 
     def _clear(self) -> None:
-        self.annotations.windows = []
-        self.annotations.tell("windows")
+        self.annotations.clear_windows()

@@ -19,7 +19,7 @@ from sofia_viewers.spectrum.pane import PaneState
 from sofia_viewers.spectrum.profiles import PROFILES
 from sofia_viewers.spectrum.session import SpectrumSession
 from sofia_viewers.spectrum.transmission import Sky
-from sofia_viewers.spectrum.units import WaveAxis, convert_wave
+from sofia_viewers.spectrum.units import WaveAxis, convert_range, convert_wave
 
 __all__ = ["Annotations", "FitChoice", "fit_curve"]
 
@@ -163,6 +163,7 @@ class Annotations:
         self.sky = Sky()
         self.distance: float | None = None
         self.windows: list[tuple[float, float]] = []
+        self.window_axis = WaveAxis("um")
         self._listeners: list[Callable[[str], None]] = []
 
     def subscribe(self, listener: Callable[[str], None]) -> None:
@@ -332,6 +333,30 @@ class Annotations:
         self.fits = [replace(record, shown=False) if record.pane == pane else record for record in self.fits]
         self.tell("fits")
 
+    # -- windows of the continuum ------------------------------------------------------------------------------------
+
+    def add_window(self, limits: tuple[float, float], axis: WaveAxis) -> None:
+        """Add a window of the continuum, in the units of an axis; those that this axis cannot show go."""
+        self.windows = [*self.windows_on(axis), limits]
+        self.window_axis = axis
+        self.tell("windows")
+
+    def move_window(self, number: int, limits: tuple[float, float], axis: WaveAxis) -> None:
+        """Take other limits for a window, in the units of an axis; nothing is drawn anew."""
+        moved = convert_range(limits, axis, self.window_axis)
+        if number < len(self.windows) and moved is not None:
+            self.windows[number] = moved
+
+    def clear_windows(self) -> None:
+        """Forget the windows."""
+        self.windows = []
+        self.tell("windows")
+
+    def windows_on(self, axis: WaveAxis) -> list[tuple[float, float]]:
+        """Return the windows in the units of an axis; none where it cannot show them."""
+        ranges = [convert_range(window, self.window_axis, axis) for window in self.windows]
+        return [limits for limits in ranges if limits is not None]
+
     # -- the atmosphere ----------------------------------------------------------------------------------------------
 
     def set_sky(self, sky: Sky) -> None:
@@ -357,6 +382,8 @@ class Annotations:
             "fits": [record.to_json() for record in self.fits],
             "choice": asdict(self.choice),
             "distance": self.distance,
+            "windows": [list(window) for window in self.windows],
+            "window_axis": asdict(self.window_axis),
         }  # fmt: skip
 
     def restore(self, plain: Mapping[str, Any]) -> None:
@@ -383,7 +410,9 @@ class Annotations:
             self.fits = [FitRecord.from_json(record) for record in plain["fits"]]
             self.choice = FitChoice(**plain["choice"])
             self.distance = plain["distance"]
+            self.windows = [(float(low), float(high)) for low, high in plain.get("windows", [])]
+            self.window_axis = WaveAxis(**plain.get("window_axis", {"unit": "um"}))
         except (KeyError, TypeError, ValueError) as problem:
             raise ParameterError(f"The session cannot be restored: {problem!r} is missing or damaged.") from None
-        for what in ("lines", "fits", "sky"):
+        for what in ("lines", "fits", "sky", "windows"):
             self.tell(what)

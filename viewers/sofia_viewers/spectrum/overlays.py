@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,18 +11,22 @@ import numpy as np
 from sofia_viewers.qt import QtCore, Signal
 from sofia_viewers.spectrum.annotations import Annotations
 from sofia_viewers.spectrum.cursor_panel import CursorPanel, CursorTable, read_curves
+from sofia_viewers.spectrum.curves import Curve
 from sofia_viewers.spectrum.layers import FitLayer, LineLayer, RangeLayer, TransmissionLayer
 from sofia_viewers.spectrum.operations import Statistics, measure_region
 from sofia_viewers.spectrum.pane_view import PaneView
 from sofia_viewers.spectrum.session import data_range
+from sofia_viewers.spectrum.statistics_window import StatisticsWindow
 from sofia_viewers.spectrum.transmission import Atmosphere, load_transmission
-from sofia_viewers.spectrum.units import WaveAxis, convert_wave
+from sofia_viewers.spectrum.units import WaveAxis, convert_range, convert_wave
 from sofia_viewers.spectrum.widget import SpectrumArea
 from sofia_viewers.tasks import Tasks
 
 __all__ = ["Overlays"]
 
 _LIGHT_DELAY = 30
+_MOST_TOLD = 3
+"""Spectra whose statistics are told below the panes; more are a table."""
 
 
 class _Layers:
@@ -55,8 +60,11 @@ class Overlays(QtCore.QObject):
         self.area, self.annotations, self.tasks = area, annotations, tasks
         self.active_fit = -1
         self.region: tuple[str, float, float] | None = None
+        self._region_axis = WaveAxis("")
         self.cursor = CursorPanel()
         self.cursor_table = CursorTable(area)
+        self.statistics = StatisticsWindow(area)
+        self.statistics.failed.connect(self.failed)
         self.cursor_on = False
         self._layers: dict[str, _Layers] = {}
         self._lines_shown: dict[str, Any] = {}
@@ -107,6 +115,7 @@ class Overlays(QtCore.QObject):
         look = (view.content, view.state.x_scale, view.state.primary.scale)
         if self._lines_shown.get(name + " look") != look:
             self._lines_shown[name + " look"] = look
+            self._follow_units(name)
             self._draw_fits(name)
             self._draw_windows(name)
             self._draw_region(name)
@@ -216,23 +225,22 @@ class Overlays(QtCore.QObject):
 
     def add_window(self, limits: tuple[float, float]) -> None:
         """Add a continuum window."""
-        self.annotations.windows = [*self.annotations.windows, limits]
-        self.annotations.tell("windows")
+        self.annotations.add_window(limits, _axis_of(self.area.current))
 
     def _draw_windows(self, name: str) -> None:
         layers = self.layers(name)
         if layers is not None:
             current = name == self.area.session.pane.id
-            layers.windows.show_ranges(self.annotations.windows if current else [])
+            layers.windows.show_ranges(self.annotations.windows_on(_axis_of(self.area.views[name])) if current else [])
 
     def _on_window_changed(self, number: int, low: float, high: float) -> None:
-        if number < len(self.annotations.windows):
-            self.annotations.windows[number] = (low, high)
+        self.annotations.move_window(number, (low, high), _axis_of(self.area.current))
 
     def measure(self, name: str, limits: tuple[float, float] | None) -> None:
         """Measure the curves of a pane between two values of x; None ends it."""
         same = self.region is not None and limits is not None and self.region[0] == name
         self.region = None if limits is None else (name, *limits)
+        self._region_axis = WaveAxis("") if limits is None else _axis_of(self.area.views[name])
         if not same:
             self._draw_region(name)
         if limits is None:
@@ -244,13 +252,21 @@ class Overlays(QtCore.QObject):
             axis = WaveAxis("um", view.state.rest, view.state.convention)
             low, high = sorted(float(w) for w in convert_wave(np.array(limits), content.x_unit, axis))
             self.region_changed.emit(low, high)
-        rows = [
-            describe_statistics(curve.title, measure_region(curve.x, curve.y, curve.error, limits), content.y_unit)
-            for curve in content.curves
-        ]
-        self.measured.emit(
-            "\n".join(row for row in rows if row) or "There are no data in the range: choose another one."
-        )
+        measured = [(c, measure_region(c.x, c.y, c.error, limits)) for c in content.curves]
+        known = [(curve, found) for curve, found in measured if found.count]
+        self.statistics.show_statistics(known, limits, (content.x_unit, content.y_unit))
+        if len(known) > _MOST_TOLD and not same:
+            self.statistics.show()
+        self.measured.emit(_tell_statistics(known, content.y_unit))
+
+    def _follow_units(self, name: str) -> None:
+        """Keep the range that is measured where it is when the pane shows other units."""
+        axis = _axis_of(self.area.views[name])
+        if self.region is not None and self.region[0] == name and axis != self._region_axis:
+            moved = convert_range(self.region[1:], self._region_axis, axis)
+            self.measure(name, None)
+            if moved is not None:
+                self.measure(name, moved)
 
     def _draw_region(self, name: str) -> None:
         layers = self.layers(name)
@@ -301,10 +317,20 @@ class Overlays(QtCore.QObject):
         self.cursor.show_reading(None, None, [])
 
 
+def _axis_of(view: PaneView) -> WaveAxis:
+    return replace(view.state.axis, unit=view.content.x_unit)
+
+
+def _tell_statistics(known: Sequence[tuple[Curve, Statistics]], unit: str) -> str:
+    if not known:
+        return "There are no data in the range: choose another one."
+    if len(known) > _MOST_TOLD:
+        return f"{len(known)} spectra have data in the range: see the window Statistics."
+    return "\n".join(describe_statistics(curve.title, found, unit) for curve, found in known)
+
+
 def describe_statistics(title: str, found: Statistics, unit: str) -> str:
-    """Write statistics as one line; empty without data."""
-    if found.count == 0:
-        return ""
+    """Write statistics as one line."""
     return (
         f"{title}: n = {found.count}, mean {found.mean:.5g}, median {found.median:.5g}, σ {found.std:.4g}, "
         f"min {found.minimum:.5g}, max {found.maximum:.5g} {unit}; sum {found.total:.5g}, integral {found.integral:.5g}"

@@ -127,6 +127,10 @@ class SpectrumSession:
         self.add_files([file], pane=pane)
         return key
 
+    def is_derived(self, key: str) -> bool:
+        """Tell whether a file was made of others."""
+        return key in self.derivations
+
     def _derive_again(self, changed: set[str]) -> list[SpectrumFile]:
         """Make anew what was made of files that changed; what cannot be made any more stays as it was."""
         made = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +27,10 @@ FloatArray = NDArray[np.float64]
 
 _INSTRUMENTS = ("FORCAST", "FLITECAM", "FIFI-LS", "EXES")
 _MOST_POINTS = 20000
+_PER_ELEMENT, _MODEL_PER_ELEMENT = 16, 50
+"""Points of the curve, and samples of the model at least, per element of resolution."""
+_REACH = 3.0
+"""Elements of resolution beyond the ends that smoothing needs."""
 
 
 @dataclass(frozen=True)
@@ -140,14 +145,34 @@ def load_transmission(sky: Sky, limits: tuple[float, float]) -> Atmosphere:
             f"{name} covers {wave[0]:.4g} to {wave[-1]:.4g} μm, not {limits[0]:.4g} to {limits[1]:.4g} μm: "
             "choose another file."
         )
-    at = wave[inside]
-    step = max(1, len(at) // _MOST_POINTS) if sky.resolution > 0 else 1
-    at = at[::step]
-    values = (
-        smooth_to_resolution(wave, transmission, sky.resolution, at) if sky.resolution > 0 else transmission[inside]
-    )
+    at, values = wave[inside], transmission[inside]
+    if sky.resolution > 0:
+        at = _choose_points(at, sky.resolution)
+        values = smooth_to_resolution(*_thin(wave, transmission, sky.resolution, at), sky.resolution, at)
     model = parse_atmosphere_name(name)
     return Atmosphere(at, np.asarray(values), _describe(name, sky), None if model is None else model.pwv)
+
+
+def _choose_points(wave: FloatArray, resolution: float) -> FloatArray:
+    """Return wavelengths at which a smoothed curve is known well enough to be drawn."""
+    wanted = math.ceil(math.log(wave[-1] / wave[0]) * resolution * _PER_ELEMENT) + 2
+    if wanted < min(len(wave), _MOST_POINTS):
+        return np.geomspace(wave[0], wave[-1], wanted)
+    return wave[:: max(1, len(wave) // _MOST_POINTS)]
+
+
+def _thin(
+    wave: FloatArray, transmission: FloatArray, resolution: float, at: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the part of a model that smoothing at some wavelengths needs, averaged to what it can tell apart."""
+    reach = 1.0 + _REACH / resolution
+    first, last = np.searchsorted(wave, (at[0] / reach, at[-1] * reach))
+    wave, transmission = wave[first : last + 1], transmission[first : last + 1]
+    group = int(len(wave) / max(math.log(wave[-1] / wave[0]) * resolution * _MODEL_PER_ELEMENT, 1.0))
+    if group < 2:
+        return wave, transmission
+    count = len(wave) // group * group
+    return wave[:count].reshape(-1, group).mean(axis=1), transmission[:count].reshape(-1, group).mean(axis=1)
 
 
 def _choose(files: Mapping[str, Path], sky: Sky, limits: tuple[float, float]) -> str:

@@ -23,6 +23,7 @@ __all__ = [
     "WaveAxis",
     "can_convert_flux",
     "can_convert_wave",
+    "convert_range",
     "convert_wave",
     "find_flux_factor",
     "list_flux_units",
@@ -169,6 +170,22 @@ def convert_wave(values: FloatArray, native: str, axis: WaveAxis) -> FloatArray:
     if own == VELOCITY or wanted == VELOCITY:
         return _convert_velocity(values, own, axis)
     return _convert_spectral(values, own, wanted)
+
+
+def convert_range(limits: tuple[float, float], old: WaveAxis, new: WaveAxis) -> tuple[float, float] | None:
+    """Return a range of x as another axis shows it, lower end first; None where it cannot be shown there."""
+    if old == new or (old.unit == new.unit and new.unit != VELOCITY):
+        return limits
+    if PIXEL in (old.unit, new.unit) or "" in (old.unit, new.unit):
+        return None
+    ends = np.array(limits, dtype=float)
+    try:
+        if old.unit == VELOCITY:
+            ends, old = convert_wave(ends, VELOCITY, WaveAxis("um", old.rest, old.convention)), WaveAxis("um")
+        low, high = sorted(float(end) for end in convert_wave(ends, old.unit, new))
+    except ParameterError:
+        return None
+    return (low, high) if np.isfinite(low + high) else None
 
 
 def _convert_spectral(values: FloatArray, own: str, wanted: str) -> FloatArray:

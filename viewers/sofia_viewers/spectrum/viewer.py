@@ -607,7 +607,7 @@ class SpectrumViewer(ViewerShell):
     def shut_down(self) -> None:
         """End the threads, and close the windows that belong to this one."""
         super().shut_down()
-        for window in (self.fit_window, self.line_window, self.overlays.cursor_table):
+        for window in (self.fit_window, self.line_window, self.overlays.cursor_table, self.overlays.statistics):
             window.close()
 
 
