@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from astropy.io import fits
     from numpy.typing import NDArray
 
-__all__ = ["Image", "encode_images"]
+__all__ = ["Image", "encode_images", "encode_table"]
 
 Image = tuple["fits.Header", "NDArray[Any] | None"]
 """Cards, without those of the layout, and data of an HDU; no data in an empty primary HDU."""
@@ -51,6 +51,36 @@ def encode_images(images: Sequence[Image]) -> list[bytes | NDArray[Any]] | None:
         if data is not None:
             parts += [np.ascontiguousarray(data, data.dtype.newbyteorder(">")), b"\0" * (-data.nbytes % _BLOCK)]
     return parts
+
+
+def encode_table(cards: fits.Header, rows: fits.FITS_rec) -> list[bytes | NDArray[Any]] | None:
+    """Return the parts of a FITS file with an empty primary HDU and a binary table.
+
+    Parameters
+    ----------
+    cards : Header
+        All cards of the table, as they were read with its rows.
+    rows : FITS_rec
+        Rows that nobody has changed since.
+
+    Returns
+    -------
+    list of bytes or ndarray, or None
+        None if astropy has to write the file.
+    """
+    stored = np.asarray(rows).view(np.ndarray)
+    shape = cards.get("NAXIS1"), cards.get("NAXIS2"), cards.get("PCOUNT")
+    described = cards.get("XTENSION") == "BINTABLE" and shape == (stored.dtype.itemsize, stored.size, 0)
+    columns = (field[0].base for field in stored.dtype.fields.values())
+    as_read = stored.flags.c_contiguous and all(column.str[0] != "<" for column in columns)
+    if not described or not as_read or not _is_plain(cards):
+        return None
+    text = header_text(cards)
+    if not text.isascii():
+        return None
+    heads = (_describe_layout(None, primary=True, extended=True) + "END", text)
+    first, second = (head.ljust(-(-len(head) // _BLOCK) * _BLOCK).encode("ascii") for head in heads)
+    return [first, second, stored.view(np.uint8), b"\0" * (-stored.nbytes % _BLOCK)]
 
 
 def _is_plain(cards: fits.Header) -> bool:

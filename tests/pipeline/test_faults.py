@@ -95,11 +95,11 @@ def test_that_a_kill_inside_a_step_loses_that_step_only(kill, tmp_path, expected
 
 WRITES = {
     "array half written": """
-        import sofia_engine.pipeline.session as s
-        def half(path, array):
-            path.write_bytes(array.tobytes()[:100])
+        import sofia_engine.pipeline.stored_products as s
+        def half(path, parts):
+            path.write_bytes(parts[0].tobytes()[:100])
             die()
-        s._write_array = half
+        s._write_file = half
     """,
     "array whole, header not": "import pathlib; pathlib.Path.write_text = die",
     "mark not set": "import pathlib; pathlib.Path.touch = die",
@@ -185,7 +185,7 @@ class TestFullDisk:
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr("sofia_engine.pipeline.session._write_array", full)
+            patch.setattr("sofia_engine.pipeline.stored_products._write_file", full)
             with pytest.raises(
                 SessionError, match=r"result of Scale cannot be stored .*: No space left on device. Make room"
             ):

@@ -101,10 +101,7 @@ def load_states(session, step):
     for path in Path(session).glob("nodes/*/node.json"):
         node = json.loads(path.read_text())
         if node["step"] == step:
-            return {
-                name: np.load(path.parent / f"product-{number:04d}" / "0.npy")
-                for number, name in enumerate(node["products"])
-            }
+            return {name: np.load(path.parent / f"{number:04d}-00.npy") for number, name in enumerate(node["products"])}
     raise AssertionError(f"{step} was not done")
 
 

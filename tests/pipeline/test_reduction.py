@@ -456,7 +456,7 @@ class TestDamagedStates:
         reduction.close()
         return reduction.session.node(reduction.current.key)
 
-    @pytest.mark.parametrize("name", ["node.json", "product-0000/product.json", "product-0000/0.npy"])
+    @pytest.mark.parametrize("name", ["node.json", "products.json", "small.bin"])
     @pytest.mark.parametrize("how", ["gone", "torn", "garbage"])
     def test_that_a_damaged_state_is_computed_again(self, reduction, calls, name, how):
         node = self._close_after(reduction, "scale")

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,17 +69,35 @@ class TestStates:
         assert np.isnan(read.quality[0]["noise"])
         assert session.read_attachments(read) == (Attachment("a.png", b"picture"),)
 
-    def test_that_a_plane_that_a_step_left_as_it_was_takes_no_room_again(self, session, product):
+    def test_that_a_large_plane_that_a_step_left_as_it_was_takes_no_room_again(self, session, product):
+        large = np.arange(20_000.0).reshape(100, 200)
+        product = product.replace(FLUX=large, MASK=large * 2)
         first, second = make_state("k1"), make_state("k2")
         session.write_state(first, [product], [])
         (mapped,) = session.map_products(first, [product])
         changed = mapped.replace(FLUX=mapped["FLUX"] + 1)
         session.write_state(second, [changed], [])
-        files = [sorted(session.node(key).glob("product-*/*.npy")) for key in ("k1", "k2")]
-        shared = [before.samefile(after) for before, after in zip(*files, strict=True)]
-        assert dict(zip(mapped.planes, shared, strict=True)) == {"FLUX": False, "MASK": True, "EMPTY": True}
+        files = [{path.name: path for path in session.node(key).glob("0000-*")} for key in ("k1", "k2")]
+        shared = {name: path.samefile(files[1][name]) for name, path in files[0].items()}
+        assert shared == {"0000-00.npy": False, "0000-01.npy": True, "0000-03.fits": True}
         shutil.rmtree(session.node("k1"))  # what is left does not depend on it
         assert session.read_products(second)[0].same(changed)
+
+    def test_that_a_state_of_many_small_planes_has_few_files(self, session, product):
+        planes = {f"PLANE{n}": np.full((3, n), n / 7) for n in range(20)}
+        many = Product.of(product.header, planes)
+        state = replace(make_state(), products=("a.fits",) * 8)
+        session.write_state(state, [many] * 8, [])
+        assert len(list(session.node("k1").iterdir())) == 4
+        assert all(read.same(many) for read in session.read_products(state))
+
+    def test_that_a_small_part_of_a_large_array_does_not_keep_all_of_it_in_memory(self, session, product):
+        large = np.arange(20_000.0).reshape(100, 200)
+        session.write_state(make_state(), [product.replace(FLUX=large[:2])], [])
+        (mapped,) = session.map_products(make_state(), [product.replace(FLUX=large[:2])])
+        assert mapped["FLUX"].base is None
+        assert not mapped["FLUX"].flags.writeable
+        assert np.array_equal(mapped["FLUX"], large[:2])
 
     def test_that_planes_are_copied_where_files_cannot_have_two_names(self, session, product, monkeypatch):
         def refuse(*_names):
@@ -100,6 +119,7 @@ class TestStates:
         from pathlib import Path
 
         from sofia_engine.pipeline import session as module
+        from sofia_engine.pipeline import stored_products
 
         session.write_state(make_state("k0"), [product], [])
         before = sorted(session.folder.rglob("*"))
@@ -108,7 +128,7 @@ class TestStates:
             raise OSError(28, "No space left on device")
 
         targets = {
-            "array": (module, "_write_array"),
+            "array": (stored_products, "_write_file"),
             "header": (Path, "write_text"),
             "node": (Path, "touch"),
             "rename": (module, "rename_patiently"),
@@ -150,7 +170,7 @@ class TestSettings:
     def test_that_settings_are_replaced_as_a_whole(self, session):
         session.write_settings({"a": 1})
         session.write_settings({"b": 2})
-        assert session.read_settings() == {"format": 1, "b": 2}
+        assert session.read_settings() == {"format": 2, "b": 2}
 
     def test_that_a_failed_write_leaves_the_old_settings(self, session, monkeypatch):
         session.write_settings({"a": 1})

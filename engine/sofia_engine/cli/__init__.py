@@ -195,7 +195,7 @@ def _own_process(argv: list[str]) -> Iterator[None]:
     import gc
 
     # Imports make many objects that live for ever; looking at them again and again costs a third of a short run.
-    gc.set_threshold(100_000, 50, 50)
+    gc.set_threshold(300_000, 50, 50)
     if not sys.warnoptions:  # the interpreter was not told to show warnings
         import warnings
 

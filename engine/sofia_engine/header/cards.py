@@ -40,11 +40,14 @@ _WCS = re.compile(
     r"|RADESYS|EQUINOX|SPECSYS)[A-Z]?$"
 )
 _COMMENTARY = frozenset(("", "COMMENT", "HISTORY", "END", "CONTINUE"))
+_REMARKS = _COMMENTARY - {"CONTINUE"}
+"""Keywords that stay behind new ones at the end of a header."""
 _NUMBER_WIDTH = 20
 _CARD_LENGTH = 80
 _SHORT = 48
 """Characters of value and comment together that fit on a card with any signs around them."""
 _KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}")
+_PRINTABLE = re.compile(r"[ -~]*")
 _MUTATORS = (
     "__setitem__", "__delitem__", "set", "append", "extend", "insert", "update", "remove", "pop", "popitem", "clear",
     "setdefault", "strip", "rename_keyword", "add_history", "add_comment", "add_blank",
@@ -146,14 +149,19 @@ def header_text(header: fits.Header) -> str:
     """
     if isinstance(header, FrozenHeader) and header._text is not None:
         return header._text
-    images = [
-        card._image if card._image is not None and card._verified and not card._modified else str(card)
-        for card in header._cards
-    ]
-    text = "".join([*images, "END".ljust(_CARD_LENGTH)])
+    text = "".join([*map(_card_text, header._cards), "END".ljust(_CARD_LENGTH)])
     if isinstance(header, FrozenHeader):
         header._text = text
     return text
+
+
+def _card_text(card: fits.Card) -> str:
+    state = card.__dict__
+    if state["_image"] is None or state["_modified"] or not state["_verified"]:
+        text = str(card)
+        state["_modified"] = False  # its text is that of its value now
+        return text
+    return state["_image"]  # type: ignore[no-any-return]
 
 
 def round_as_stored(header: fits.Header) -> None:
@@ -190,11 +198,12 @@ def add_cards(header: FrozenHeader, cards: Iterable[Card], history: Iterable[str
     """
     given = list(cards)
     shared = all(_is_ordinary(keyword, value) for keyword, value, _ in given)
-    made = _arrange(header, list(header._cards)) if shared else _duplicate(header)
-    for keyword, value, comment in given:
-        if shared:
-            _put_card(made, keyword, value, comment)
-        else:
+    if shared:
+        made = _arrange(header, list(header._cards))
+        _put_cards(made, given)
+    else:
+        made = _duplicate(header)
+        for keyword, value, comment in given:
             made[keyword] = (value, comment) if comment else value
     for line in history:
         _add_history(made, line)
@@ -208,10 +217,15 @@ def without_cards(header: FrozenHeader, unwanted: Callable[[str], bool]) -> Froz
     """Return a header without the cards of unwanted keywords; the others are shared."""
     if not any(map(unwanted, header._keyword_indices)):
         return header
-    made = _QuickHeader()
-    for card in header._cards:
+    made, moved = _QuickHeader(), {}
+    for place, card in enumerate(header._cards):
         if not unwanted(card.keyword):
-            made.append(card, end=True)
+            moved[place] = len(made._cards)
+            made._cards.append(card)
+    for index in ("_keyword_indices", "_rvkc_indices"):
+        for keyword, places in getattr(header, index).items():
+            if kept := [moved[place] for place in places if place in moved]:
+                getattr(made, index)[keyword] = kept
     return seal(made)
 
 
@@ -222,22 +236,50 @@ def _is_ordinary(keyword: str, value: Any) -> bool:
     return value.__class__ in _SIMPLE or (value.__class__ is str and ": " not in value)
 
 
-def _put_card(header: fits.Header, keyword: str, value: Any, comment: str) -> None:
-    """Set a keyword of a header that shares its cards with others."""
-    places = header._keyword_indices.get(keyword)
-    if not places:
-        header.append(_make_card(repr(value), keyword, value, comment))
-        return
-    place = places[0]
-    old = header._cards[place]
-    same = old._verified and not old._invalid and _is_same(old.value, value)
+def _put_cards(header: fits.Header, given: Iterable[Card]) -> None:
+    """Set keywords of a header that shares its cards with others."""
+    added: dict[str, fits.Card] = {}
+    for keyword, value, comment in given:
+        if places := header._keyword_indices.get(keyword):
+            header._cards[places[0]] = _change_card(header._cards[places[0]], value, comment)
+        elif keyword in added:
+            added[keyword] = _change_card(added[keyword], value, comment)
+        else:
+            added[keyword] = _make_card(repr(value), keyword, value, comment)
+    if header._cards and header._cards[-1].is_blank:  # new cards take the places of blank ones
+        for card in added.values():
+            header.append(card)
+    elif added:
+        _insert_cards(header, list(added.values()))
+
+
+def _insert_cards(header: fits.Header, added: list[fits.Card]) -> None:
+    """Insert cards of new keywords before the history and comments at the end."""
+    start = len(header._cards)
+    while start > 0 and header._cards[start - 1].keyword in _REMARKS:
+        start -= 1
+    behind = {card.keyword for card in header._cards[start:]}
+    for keyword in behind:
+        places = header._keyword_indices[keyword]
+        places[:] = [place + len(added) if place >= start else place for place in places]
+    header._cards[start:start] = added
+    for place, card in enumerate(added, start):
+        header._keyword_indices[card.keyword] = [place]
+
+
+def _change_card(old: fits.Card, value: Any, comment: str) -> fits.Card:
+    """Return a card like an old one with another value; the old one itself if nothing changes."""
+    known = old._verified and not old._invalid
+    same = known and _is_same(old.value if old._value is None else old._value, value)
     if same and comment in ("", old.comment):
-        return
-    if same or not old._verified or old._invalid or old._hierarch:
-        header._cards[place] = _duplicate_card(old)  # a number that stays keeps its form
-        header[keyword] = (value, comment) if comment else value
-    else:
-        header._cards[place] = _make_card(repr(value), keyword, value, comment or old.comment)
+        return old
+    if not same and known and not old._hierarch:
+        return _make_card(repr(value), old.keyword, value, comment or old.comment)
+    changed = _duplicate_card(old)  # a number that stays keeps its form
+    changed.value = value
+    if comment:
+        changed.comment = comment
+    return changed
 
 
 def _is_same(old: Any, new: Any) -> bool:
@@ -251,12 +293,37 @@ def _is_same(old: Any, new: Any) -> bool:
 
 @lru_cache(4096)
 def _make_card(form: str, keyword: str, value: Any, comment: str) -> fits.Card:  # noqa: ARG001 - 1 equals 1.0, and 0.0 -0.0
+    text = _write_card(keyword, value, comment)
+    if text:
+        card = object.__new__(fits.Card)
+        card.__dict__.update(_NEW_CARD, _keyword=keyword, _value=value, _comment=comment, _image=text)
+        return card
     if isinstance(value, float) and len(str(value)) > _NUMBER_WIDTH:
         value = _round_number(value)
     card = fits.Card(keyword, value, comment or None)
     if len(str(value)) + len(comment) < _SHORT:
         str(card)  # its text stays with it
     return card
+
+
+_NEW_CARD = dict(fits.Card().__dict__)
+
+
+def _write_card(keyword: str, value: Any, comment: str) -> str:
+    """Text of a card as the library writes it; empty where that takes more than one line, or digits to choose."""
+    if keyword == "HISTORY":
+        text = f"HISTORY {value}"
+    elif value.__class__ is str:
+        quoted = "'{:8}'".format(value.replace("'", "''")) if value else "''"
+        text = f"{keyword:8}= {quoted:20}" if value else f"{keyword:8}= {quoted}"
+    elif value.__class__ is bool:
+        text = f"{keyword:8}= {'T' if value else 'F':>20}"
+    elif value.__class__ is int:
+        text = f"{keyword:8}= {value:>20d}"
+    else:
+        return ""
+    text = f"{text} / {comment}" if comment else text
+    return f"{text:80}" if len(text) <= _CARD_LENGTH and _PRINTABLE.fullmatch(text) else ""
 
 
 def _add_history(header: fits.Header, line: str) -> None:

@@ -63,11 +63,21 @@ def _median_of_sorted(lines: FloatArray) -> FloatArray:
     """Median of each line, sorted along the last axis with the missing values at its end."""
     if lines.shape[-1] == 0:
         return np.full(lines.shape[:-1], np.nan, dtype=lines.dtype)
+    if lines.size == lines.shape[-1]:
+        return _median_of_line(lines.reshape(-1)).reshape(lines.shape[:-1])
     count = lines.shape[-1] - np.count_nonzero(np.isnan(lines), axis=-1)
     lower = np.take_along_axis(lines, np.asarray(np.maximum(count - 1, 0) // 2)[..., np.newaxis], axis=-1)[..., 0]
     upper = np.take_along_axis(lines, np.asarray(np.minimum(count // 2, lines.shape[-1] - 1))[..., np.newaxis], axis=-1)
     half = lines.dtype.type(0.5)
     return np.where(count > 0, half * lower + half * upper[..., 0], lines.dtype.type(np.nan))
+
+
+def _median_of_line(line: FloatArray) -> FloatArray:
+    """Median of one sorted line with the missing values at its end."""
+    count = line.size - np.count_nonzero(np.isnan(line))
+    half = line.dtype.type(0.5)
+    middle = half * line[(count - 1) // 2] + half * line[count // 2] if count else np.nan
+    return np.array(middle, dtype=line.dtype)
 
 
 def find_median_variance(count: ArrayLike) -> FloatArray:

@@ -1,14 +1,13 @@
 """Sessions: the folder in which the states of a reduction live, readable without the program.
 
 A session holds ``session.json`` (inputs, recipe, settings, current state), ``nodes/<key>/`` (one folder a state:
-``node.json``, the products as headers and memory-mapped arrays, auxiliary files, and ``.done``) and ``actions.log``
+``node.json``, the products as `stored_products` writes them, auxiliary files, and ``.done``) and ``actions.log``
 (one JSON value a line). A node is written under another name and renamed when complete, so that whatever has its final
 name is whole, however the program ended.
 """
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import os
@@ -16,34 +15,23 @@ import re
 import shutil
 import time
 import uuid
-import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from astropy.io import fits
+from typing import Any
 
 from sofia_engine.errors import SessionError
-from sofia_engine.header.cards import FrozenHeader, freeze, header_text, quiet_fits, seal
+from sofia_engine.header.cards import quiet_fits
 from sofia_engine.pipeline.lock import FolderLock
 from sofia_engine.pipeline.memory_guard import find_map
 from sofia_engine.pipeline.run import Attachment
 from sofia_engine.pipeline.state import State
-from sofia_engine.product import Plane, Product, Table, rename_patiently, write_atomically
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from sofia_engine.pipeline.stored_products import StoredParts, map_products, read_products, write_products
+from sofia_engine.product import Product, rename_patiently, write_atomically
 
 __all__ = ["Session", "SessionReader", "list_sessions", "sessions_folder"]
 
-_FORMAT = 1
-_SMALL = 1 << 16
-"""Bytes of arrays that are left in memory after they have been stored."""
+_FORMAT = 2
 _MOST_FILES = 10_000
 """Open files to ask the system for; macOS gives no more than 10 240."""
 
@@ -137,7 +125,7 @@ class SessionReader:
         """
         node = self.node(state.key)
         try:
-            return tuple(_read_product(node / f"product-{number:04d}") for number in range(len(state.products)))
+            return read_products(node, len(state.products))
         except _DAMAGE as error:
             raise _damaged(state, node, error) from error
 
@@ -178,7 +166,7 @@ class Session(SessionReader):
         super().__init__(folder)
         with _explained(f"The session folder {folder} cannot be written"):
             (folder / "nodes").mkdir(parents=True, exist_ok=True)
-        self._stored = _StoredParts()
+        self._stored = StoredParts()
         self._released = (folder / "released", itertools.count(1))
         self._lock = FolderLock(folder / ".lock")
         self._lock.acquire()
@@ -231,10 +219,11 @@ class Session(SessionReader):
         temporary = final.with_name(f".{state.key}.{os.getpid()}.part")
         try:
             with _explained(f"The result of {state.label} cannot be stored in {self.folder}"):
-                (temporary / "files").mkdir(parents=True)
+                temporary.mkdir()
                 with quiet_fits():
-                    for number, product in enumerate(products):
-                        _write_product(product, temporary / f"product-{number:04d}", self._stored)
+                    write_products(products, temporary, self._stored)
+                if attachments:
+                    (temporary / "files").mkdir()
                 for attachment in attachments:
                     (temporary / "files" / attachment.name).write_bytes(attachment.content)
                 (temporary / "node.json").write_text(state.as_json())
@@ -248,7 +237,7 @@ class Session(SessionReader):
     def release(self, product: Product) -> Product:
         """Put planes and tables on disk that are not part of a state yet, and return the product mapped from there.
 
-        `write_state` gives their files one more name and copies nothing.
+        `write_state` gives the files of large arrays and of tables one more name and copies nothing of them.
 
         Raises
         ------
@@ -260,9 +249,9 @@ class Session(SessionReader):
         root, numbers = self._released
         folder = root / f"{next(numbers):06d}"
         with _explained(f"A result of {product.name} cannot be stored in {self.folder}"), quiet_fits():
-            root.mkdir(exist_ok=True)
-            _write_product(product, folder, self._stored)
-            return _map_planes(product, folder, self._stored, everything=True)
+            folder.mkdir(parents=True)
+            write_products([product], folder, self._stored)
+            return map_products([product], folder, self._stored, everything=True)[0]
 
     def discard_released(self) -> None:
         """Forget what was released; what is mapped from there stays readable."""
@@ -275,10 +264,7 @@ class Session(SessionReader):
         """
         node = self.node(state.key)
         try:
-            return tuple(
-                _map_planes(product, node / f"product-{number:04d}", self._stored)
-                for number, product in enumerate(products)
-            )
+            return map_products(products, node, self._stored)
         except _DAMAGE as error:
             raise _damaged(state, node, error) from error
 
@@ -287,28 +273,6 @@ class Session(SessionReader):
         for node in (self.folder / "nodes").iterdir():
             if not (node / ".done").exists() or node.name.startswith("."):
                 shutil.rmtree(node, ignore_errors=True)
-
-
-class _StoredParts:
-    """Which files hold the arrays and tables mapped from them: what a step leaves as it is, is not written again."""
-
-    def __init__(self) -> None:
-        self._files: dict[int, tuple[weakref.ref[NDArray[Any] | Table], Path]] = {}
-
-    def remember(self, part: NDArray[Any] | Table, path: Path) -> None:
-        key = id(part)
-        self._files[key] = (weakref.ref(part, lambda _gone: self._files.pop(key, None)), path)
-
-    def link(self, part: NDArray[Any] | Table, path: Path) -> bool:
-        """Give the file of a part one more name; False if there is none, or the file system has no links."""
-        known, file = self._files.get(id(part), (None, None))
-        if file is None or known is None or known() is not part:
-            return False
-        try:
-            os.link(file, path)
-        except OSError:
-            return False
-        return True
 
 
 def _allow_many_files() -> None:
@@ -339,104 +303,3 @@ def _explained(what: str) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise SessionError(f"{what}: {reason}. Make room or set SOFIA_DESK_SESSIONS to another folder.") from error
-
-
-def _write_product(product: Product, folder: Path, stored: _StoredParts) -> None:
-    folder.mkdir()
-    planes: list[dict[str, Any]] = []
-    for number, (name, extension) in enumerate(product.extensions.items()):
-        entry: dict[str, Any] = {"name": name, "file": f"{number}"}
-        if isinstance(extension, Plane):
-            file = folder / f"{number}.npy"
-            if not stored.link(extension.data, file):
-                _write_array(file, extension.data)
-            entry |= {"unit": extension.unit, "cards": header_text(extension.cards), "inherits": extension.inherits_wcs}
-        elif not stored.link(extension, folder / f"{number}.fits"):
-            extension.to_hdu().writeto(folder / f"{number}.fits")
-        planes.append(entry)
-    content = {
-        "header": header_text(product.header),
-        "planes": planes,
-        "empty_primary": product.empty_primary,
-        "layout": product.layout,
-    }
-    (folder / "product.json").write_text(json.dumps(content))
-
-
-def _write_array(path: Path, array: np.ndarray[Any, Any]) -> None:
-    with path.open("wb") as stream:
-        stream.write(_describe_array(array.shape, array.dtype))
-        stream.write(array.data if array.size else b"")  # planes are C-ordered
-
-
-@lru_cache(256)
-def _describe_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
-    """Head of a file in numpy's format."""
-    stream = io.BytesIO()
-    description = {"shape": shape, "fortran_order": False, "descr": np.lib.format.dtype_to_descr(dtype)}
-    np.lib.format.write_array_header_1_0(stream, description)
-    return stream.getvalue()
-
-
-def _read_array(path: Path) -> np.ndarray[Any, Any]:
-    with path.open("rb") as stream:
-        np.lib.format.read_magic(stream)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-        start = stream.tell()
-        if 0 not in shape:
-            return np.memmap(stream, dtype, "r", start, shape)
-    array = np.empty(shape, dtype)  # an empty array cannot be mapped
-    array.flags.writeable = False
-    return array
-
-
-def _map_planes(product: Product, folder: Path, stored: _StoredParts, *, everything: bool = False) -> Product:
-    mapped: dict[str, Plane | Table] = {}
-    for number, (name, extension) in enumerate(product.extensions.items()):
-        if isinstance(extension, Plane):
-            file = folder / f"{number}.npy"
-            array = extension.data if not everything and _stays_in_memory(extension.data) else _read_array(file)
-            stored.remember(array, file)
-            mapped[name] = extension if array is extension.data else replace(extension, data=array)
-        else:
-            file = folder / f"{number}.fits"
-            table = _map_table(file, extension) if everything and find_map(extension.data) is None else extension
-            stored.remember(table, file)
-            mapped[name] = table
-    return replace(product, extensions=MappingProxyType(mapped))
-
-
-def _stays_in_memory(array: NDArray[Any]) -> bool:
-    """Tell whether an array, and what it is a view of, is so small that a map of its file would take more memory."""
-    owner = array
-    while isinstance(owner.base, np.ndarray):
-        owner = owner.base
-    return owner.base is None and owner.nbytes <= _SMALL
-
-
-def _map_table(path: Path, table: Table) -> Table:
-    """Return a table with its rows mapped from disk; one with rows of varying length stays in memory."""
-    binary = table.cards.get("XTENSION") == "BINTABLE"
-    if not binary or any(set("PQ") & set(str(form)) for form in table.data.columns.formats):
-        return table
-    with fits.open(path, memmap=True) as hdus:
-        return replace(table, data=hdus[1].data)
-
-
-def _read_product(folder: Path) -> Product:
-    content = json.loads((folder / "product.json").read_text())
-    extensions: dict[str, Plane | Table] = {}
-    for entry in content["planes"]:
-        if "unit" in entry:
-            data = _read_array(folder / f"{entry['file']}.npy")
-            extensions[entry["name"]] = Plane(data, entry["unit"], _header(entry["cards"]), entry["inherits"])
-        else:
-            with fits.open(folder / f"{entry['file']}.fits", memmap=False) as hdus:
-                extensions[entry["name"]] = Table(hdus[1].data, freeze(hdus[1].header))
-    return Product(
-        _header(content["header"]), MappingProxyType(extensions), content["empty_primary"], content["layout"]
-    )
-
-
-def _header(text: str) -> FrozenHeader:
-    return seal(fits.Header.fromstring(text))

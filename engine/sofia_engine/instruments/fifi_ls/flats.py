@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +38,19 @@ class SpectralFlat:
     wavelength: FloatArray
     value: FloatArray
     error: FloatArray
+
+    @cached_property
+    def neighbours(self) -> tuple[IndexArray, IndexArray]:
+        """For each point (n, 16, 25) the nearest point with a value at or before it, and at or after it.
+
+        -1 and n where there is none.
+        """
+        count = self.wavelength.size
+        known = np.isfinite(self.value)
+        number = np.arange(count)[:, np.newaxis, np.newaxis]
+        before = np.maximum.accumulate(np.where(known, number, -1), axis=0)
+        after = np.minimum.accumulate(np.where(known, number, count)[::-1], axis=0)[::-1]
+        return before, after
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,10 +122,7 @@ def interpolate_flat(flat: SpectralFlat, wavelength: FloatArray, spatial: FloatA
 def _find_neighbours(flat: SpectralFlat, wavelength: FloatArray) -> tuple[IndexArray, IndexArray]:
     """Points with a value on both sides of the wavelength of each pixel; -1 and n where there are none."""
     count = flat.wavelength.size
-    known = np.isfinite(flat.value)
-    number = np.arange(count)[:, np.newaxis, np.newaxis]
-    before = np.maximum.accumulate(np.where(known, number, -1), axis=0)
-    after = np.minimum.accumulate(np.where(known, number, count)[::-1], axis=0)[::-1]
+    before, after = flat.neighbours
     place = np.clip(np.searchsorted(flat.wavelength, wavelength, side="right") - 1, 0, count - 2)
     spexel, spaxel = np.indices(wavelength.shape)
     outside = (wavelength < flat.wavelength[0]) | (wavelength > flat.wavelength[-1]) | ~np.isfinite(wavelength)

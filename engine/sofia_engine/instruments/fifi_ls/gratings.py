@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from astropy.io import fits
 
 from sofia_engine.errors import HeaderError, InputError
-from sofia_engine.header.cards import Card, freeze
+from sofia_engine.header.cards import Card, add_cards, freeze, without_cards
 from sofia_engine.product import Plane, Product, Table
 
 if TYPE_CHECKING:
@@ -84,12 +84,9 @@ def read_card(product: Product, keyword: str, grating: int) -> float:
 
 def make_cards(base: fits.Header | None = None, *cards: Card) -> FrozenHeader:
     """Return keywords of a grating position: those of another header, with some set."""
-    header = fits.Header() if base is None else base.copy()
-    for keyword in ("EXTNAME", "BUNIT"):  # each plane has its own
-        header.remove(keyword, ignore_missing=True)
-    for keyword, value, comment in cards:
-        header[keyword] = (value, comment) if comment else value
-    return freeze(header)
+    header = freeze(fits.Header() if base is None else base)
+    # each plane has a name and a unit of its own
+    return add_cards(without_cards(header, {"EXTNAME", "BUNIT"}.__contains__), cards)
 
 
 def make_plane(data: ArrayLike, unit: str = "", cards: FrozenHeader | None = None) -> Plane:
