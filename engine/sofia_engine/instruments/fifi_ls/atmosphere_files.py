@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["AtmosphereChoice", "Sky", "find_resolution", "find_sky", "want_atmosphere", "want_resolution"]
 
 FEET_PER_KILOFOOT = 1000.0
+_OWN_MODELS = "A model of your own is named by the parameter atran_file, a folder of models by atran_dir."
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,10 @@ def find_sky(header: fits.Header, choice: AtmosphereChoice, run: Run) -> Sky:
     paths = []
     for role, wanted in _want_models(header, points, choice.folder).items():
         run.want(role, wanted)
-        paths.append(run.reference(role).path)
+        try:
+            paths.append(run.reference(role).path)
+        except ReferenceDataError as error:
+            raise ReferenceDataError(f"{error} {_OWN_MODELS}") from error
     transmission = interpolate_models([read_model(path) for path in paths], [point.weight for point in points])
     names = ",".join(point.name for point in points)
     return Sky(transmission, [("ATRNFILE", names, "ATRAN file name"), *water.cards()])
@@ -201,7 +205,8 @@ def _find_water_vapour(header: fits.Header, choice: AtmosphereChoice, run: Run) 
         try:
             used = run.find_reference(role)
         except ReferenceDataError as error:
-            run.warn(f"The water vapour of weather models is not at hand: {error}")
+            run.warn("No file of weather models is at hand for this flight: the water vapour is not taken from there.")
+            run.debug(str(error))
             continue
         if used is not None:
             modelled, file = look_up_water_vapour(used.path, header), Path(used.name).name
