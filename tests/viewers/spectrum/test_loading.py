@@ -26,6 +26,8 @@ TEXTS = {
     "comment as header": "# made by somebody\n# wavelength flux error\n5.0 1.0 0.1\n6.0 2.0 0.2\n7.0 3.0 0.3\n",
     "several headers": "Spectrum of a star\nwave flux err\num Jy Jy\n5.0 1.0 0.1\n6.0 2.0 0.2\n7.0 3.0 0.3\n",
     "semicolons, CRLF": "wave;flux;err\r\n5.0;1.0;0.1\r\n6.0;2.0;0.2\r\n7.0;3.0;0.3\r\n",
+    "decimal commas": "wave;flux;err\n5,0;1,0;0,1\n6,0;2,0;0,2\n7,0;3,0;0,3\n",
+    "units and dashes": "# a star\nwave flux err tran\num Jy Jy -\n5.0 1.0 0.1 1\n6.0 2.0 0.2 1\n7.0 3.0 0.3 1\n",
     "Fortran exponents": "5.0D0 1.0D+00 1.0d-1\n6.0D0 2.0D0 2.0D-1\n7.0D0 3.0D0 3.0D-1\n",
     "empty lines": "\n\nwave flux err\n\n5.0 1.0 0.1\n6.0 2.0 0.2\n\n7.0 3.0 0.3\n\n",
 }
@@ -234,3 +236,24 @@ def test_that_rows_of_few_points_are_a_spectrum(tmp_path, points):
     (spectrum,) = read_spectrum_file(tmp_path / "few.fits").spectra
     np.testing.assert_array_equal([spectrum[name] for name in ("wavepos", "spectral_flux", "spectral_error")], rows)
     assert (spectrum.unit("wavepos"), spectrum.unit("spectral_flux")) == ("um", "Jy")
+
+
+def test_that_a_cube_of_a_slit_scan_gives_the_spectra_of_its_field():
+    cube = np.ones((30, 4, 3))
+    cube[:, 2, 1] += FLUX
+    planes = {"FLUX": cube, "ERROR": np.full(cube.shape, 0.1), "EXPOSURE": np.ones((4, 3)), "WAVEPOS": WAVE}
+    planes |= {"TRANSMISSION": np.full(30, 0.9), "RESPONSE": np.full(30, 0.005)}
+    units = {"FLUX": "Jy/pixel", "ERROR": "Jy/pixel", "WAVEPOS": "um"}
+    header = fits.Header({"INSTRUME": "FORCAST", "PRODTYPE": "spectral_cube"})
+    whole, brightest = make_spectrum_file(Product.of(header, planes, units=units), "key").spectra
+    np.testing.assert_allclose(whole.flux, cube.sum(axis=(1, 2)))
+    np.testing.assert_allclose(brightest.flux, 1.0 + FLUX)
+    np.testing.assert_array_equal(brightest["transmission"], 0.9)
+
+
+def test_that_velocities_in_metres_per_second_are_shown_in_kilometres_per_second(tmp_path):
+    header = fits.Header({"CTYPE1": "VELO-LSR", "CUNIT1": "m/s", "CRVAL1": -1e5, "CDELT1": 2e3, "CRPIX1": 1.0})
+    fits.PrimaryHDU(FLUX, header).writeto(tmp_path / "velocity.fits")
+    (spectrum,) = read_spectrum_file(tmp_path / "velocity.fits").spectra
+    assert spectrum.unit("wavepos") == "km/s"
+    np.testing.assert_allclose(spectrum.wave[:2], [-100.0, -98.0])

@@ -136,7 +136,9 @@ def _note(reader: Callable[[Product], list[Spectrum]]) -> tuple[str, ...]:
 
 
 def _take_extensions(product: Product) -> list[Spectrum]:
-    """Named planes, of one order or, with a suffix _ORDER_nn, of several."""
+    """Named planes, of one order or, with a suffix _ORDER_nn, of several; not what accompanies a cube."""
+    if "SPECTRAL_FLUX" not in product.planes and any(plane.data.ndim == 3 for plane in product.planes.values()):
+        return []
     orders = _group_orders(product)
     spectra: list[Spectrum] = []
     for order, planes in sorted(orders.items()):
@@ -530,10 +532,13 @@ def _take_foreign(spectrum: Any) -> tuple[dict[str, Array], dict[str, str]]:
 
 
 def _in_microns(spectrum: Spectrum) -> Spectrum:
-    """Return a spectrum over metres, as FITS wants it, over micrometres."""
-    if spectrum.wave is None or spectrum.unit("wavepos") != "m":
+    """Return a spectrum over metres or metres per second, as FITS wants it, over micrometres or km/s."""
+    factor, unit = {"m": (1e6, "um"), "m/s": (1e-3, "km/s"), "m s-1": (1e-3, "km/s")}.get(
+        spectrum.unit("wavepos"), (1.0, "")
+    )
+    if spectrum.wave is None or not unit:
         return spectrum
-    return spectrum.replace({"wavepos": "um"}, wavepos=spectrum.wave * 1e6)
+    return spectrum.replace({"wavepos": unit}, wavepos=spectrum.wave * factor)
 
 
 def _begins_as_fits(path: Path) -> bool:

@@ -16,6 +16,8 @@ __all__ = ["read_text_columns"]
 
 _MISSING = frozenset(("nan", "na", "n/a", "--", "-", "null", "none", "...", "", "inf", "-inf", "+inf"))
 _COMMENTS = ("#", "!", ";", "\\", "|", "%")
+_NO_UNIT = frozenset(("-", "--", "none", ""))
+_DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
 _FORTRAN = re.compile(r"(?<=\d)[dD](?=[+-]?\d)")
 
 
@@ -33,8 +35,8 @@ def read_text_columns(text: str, source: str) -> list[Column]:
     Parameters
     ----------
     text : str
-        Content of the file. Separators are commas, semicolons, tabs, bars or blanks; lines that begin with ``#`` are
-        comments. The last line above the numbers that has as many words as the table has columns names them, comment
+        Content of the file. Separators are commas, semicolons (then numbers may have decimal commas), tabs, bars or
+        blanks; lines that begin with ``#`` are comments. The last line above the numbers that has as many words as the table has columns names them, comment
         or not; units stand in brackets, or in a line of their own below the names. Without such a line the columns are
         wavelength, flux, error, transmission, response.
     source : str
@@ -60,7 +62,7 @@ def read_text_columns(text: str, source: str) -> list[Column]:
 
 def _find_separator(lines: list[str]) -> str:
     body = [line for line in lines if not line.lstrip().startswith(_COMMENTS)] or lines
-    for separator in (",", ";", "\t", "|"):
+    for separator in (";", ",", "\t", "|"):
         if sum(separator in line for line in body) > len(body) // 2:
             return separator
     return ""
@@ -79,6 +81,8 @@ def _read_line(number: int, line: str, separator: str) -> _Line:
     clean = line.strip()
     is_comment = clean.startswith(_COMMENTS) and separator != "|"
     cells = _split(clean, separator)
+    if separator == ";":
+        cells = tuple(_DECIMAL_COMMA.sub(".", cell) for cell in cells)
     return _Line(number, clean, cells, None if is_comment else _read_values(cells))
 
 
@@ -123,7 +127,7 @@ def _find_names(header: list[_Line], count: int) -> tuple[list[str], list[str]]:
             continue
         pairs = [split_unit(cell) for cell in cells]
         if all(unit and not name for name, unit in pairs) or _are_units(cells):
-            units = [unit or name for name, unit in pairs]
+            units = [unit or ("" if name.lower() in _NO_UNIT else name) for name, unit in pairs]
             continue
         return [name for name, _ in pairs], [own or above for (_, own), above in zip(pairs, units, strict=True)]
     return names, units
@@ -148,5 +152,6 @@ def _header_cells(row: _Line, count: int) -> list[str] | None:
 def _are_units(cells: list[str]) -> bool:
     from sofia_viewers.spectrum.units import parse_unit
 
+    plain = [cell.strip("[]()") for cell in cells]
     known = ("um", "micron", "nm", "angstrom", "cm-1", "ghz", "thz", "ev", "jy", "mjy", "km/s", "hz", "m")
-    return cells[0].strip("[]()").lower() in known and all(parse_unit(cell.strip("[]()")) is not None for cell in cells)
+    return plain[0].lower() in known and all(u.lower() in _NO_UNIT or parse_unit(u) is not None for u in plain)

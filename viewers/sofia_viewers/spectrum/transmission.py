@@ -148,7 +148,7 @@ def load_transmission(sky: Sky, limits: tuple[float, float]) -> Atmosphere:
     at, values = wave[inside], transmission[inside]
     if sky.resolution > 0:
         at = _choose_points(at, sky.resolution)
-        values = smooth_to_resolution(*_thin(wave, transmission, sky.resolution, at), sky.resolution, at)
+        values = np.asarray(smooth_to_resolution(*_thin(wave, transmission, sky.resolution, at), sky.resolution, at))
     model = parse_atmosphere_name(name)
     return Atmosphere(at, np.asarray(values), _describe(name, sky), None if model is None else model.pwv)
 
@@ -157,7 +157,7 @@ def _choose_points(wave: FloatArray, resolution: float) -> FloatArray:
     """Return wavelengths at which a smoothed curve is known well enough to be drawn."""
     wanted = math.ceil(math.log(wave[-1] / wave[0]) * resolution * _PER_ELEMENT) + 2
     if wanted < min(len(wave), _MOST_POINTS):
-        return np.geomspace(wave[0], wave[-1], wanted)
+        return np.asarray(np.geomspace(wave[0], wave[-1], wanted))
     return wave[:: max(1, len(wave) // _MOST_POINTS)]
 
 
