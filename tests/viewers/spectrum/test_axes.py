@@ -1,5 +1,6 @@
 """Numbers and units beside the axes: what is read there is what is drawn."""
 
+import numpy as np
 import pytest
 
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets
@@ -49,6 +50,35 @@ def test_that_an_empty_pane_has_no_numbers(viewer):
 )  # fmt: skip
 def test_that_units_are_written_with_raised_powers(unit, shown):
     assert show_unit(unit) == shown
+
+
+def test_that_a_pane_in_which_all_values_are_missing_says_so(viewer, make_file):
+    viewer.session.add_files([make_file("a", spectral_flux=np.full(201, np.nan))])
+    view = viewer.area.current
+    assert view.message.isVisible()
+    assert "missing" in view.message.text()
+    viewer.session.add_files([make_file("a")])
+    assert not view.message.isVisible()
+
+
+def test_that_the_error_of_a_single_point_is_drawn(viewer, make_file):
+    def count_drawn(errors):
+        viewer.session.set_style(errors=errors)
+        QtWidgets.QApplication.processEvents()
+        image = viewer.area.current.plot.grab().toImage()
+        ground = image.pixel(image.width() // 2, image.height() // 4)
+        height, middle = image.height(), image.width()
+        return sum(
+            any(image.pixel(x, y) != ground for x in range(middle // 2 - 60, middle // 2 + 100))
+            for y in range(height // 6, height // 2)
+        )
+
+    viewer.session.remove_file("a")
+    point = {"wavepos": np.array([154.0]), "spectral_flux": np.array([12.0]), "spectral_error": np.array([1.0])}
+    viewer.session.add_files([make_file("point", transmission=np.array([1.0]), **point)])
+    viewer.session.set_style(legend=False)
+    viewer.session.change_axis("primary", 0, limits=(10.0, 14.0))
+    assert count_drawn("band") > count_drawn("off") + 20
 
 
 def test_that_a_second_axis_is_shown_only_where_it_is_wanted(viewer):

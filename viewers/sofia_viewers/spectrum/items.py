@@ -159,7 +159,7 @@ class CurveItem(pg.GraphicsObject):  # type: ignore[misc]
         columns = find_columns(x)
         steps = self.style.plot_type == "Step" and len(x) > 1 and not self.dotted
         if self._low is not None and self._high is not None and not self.dotted and self.style.errors != "off":
-            band = self._band if self.style.errors == "band" else self._bars
+            band = self._band if self.style.errors == "band" and x.size > 1 else self._bars  # one point has no band
             shapes += band(x, rows(self._low), rows(self._high), columns, steps=steps)
         if self.style.plot_type != "Scatter" or self.dotted:
             shapes.append(self._line(x, y, columns, steps=steps, dense=dense))

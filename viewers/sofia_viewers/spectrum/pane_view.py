@@ -14,7 +14,7 @@ from sofia_viewers.spectrum.curves import Curve
 from sofia_viewers.spectrum.items import CurveItem
 from sofia_viewers.spectrum.pane import PaneState, PlotStyle, ZoomHistory
 from sofia_viewers.spectrum.plot_box import MouseMode, PlotBox
-from sofia_viewers.spectrum.session import PaneContent
+from sofia_viewers.spectrum.session import PaneContent, data_range
 from sofia_viewers.theme import current_theme, style_plot
 
 __all__ = ["PaneView"]
@@ -180,10 +180,13 @@ class PaneView(QtWidgets.QFrame):
         text = "\n".join(content.problems[:3])
         if not content.curves and not content.problems:
             text = "No spectra in this pane.\nOpen files, drop them here, or double-click one in the list."
-        self.message.setVisible(bool(text) and not content.curves)
+        is_empty = data_range(content.curves, "y") is None
+        if content.curves and is_empty:
+            text = "Nothing can be drawn: all values are missing (NaN)."
+        self.message.setVisible(bool(text) and is_empty)
         for axis in (self.item.getAxis(side) for side in ("bottom", "left")):
-            if axis.style["showValues"] != bool(content.curves):  # an empty plot has no numbers
-                axis.setStyle(showValues=bool(content.curves))
+            if axis.style["showValues"] == is_empty:  # an empty plot has no numbers
+                axis.setStyle(showValues=not is_empty)
         self.message.setText(text)
         self._place_message()
 

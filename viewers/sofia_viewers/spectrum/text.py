@@ -36,9 +36,9 @@ def read_text_columns(text: str, source: str) -> list[Column]:
     ----------
     text : str
         Content of the file. Separators are commas, semicolons (then numbers may have decimal commas), tabs, bars or
-        blanks; lines that begin with ``#`` are comments. The last line above the numbers that has as many words as the table has columns names them, comment
-        or not; units stand in brackets, or in a line of their own below the names. Without such a line the columns are
-        wavelength, flux, error, transmission, response.
+        blanks; lines that begin with ``#`` are comments. The last line above the numbers that has as many words as the
+        table has columns names them, comment or not; units stand in brackets, or in a line of their own below the
+        names. Without such a line the columns are wavelength, flux, error, transmission, response.
     source : str
         Name of the file, for messages.
 
