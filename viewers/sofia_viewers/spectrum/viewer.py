@@ -177,7 +177,8 @@ class SpectrumViewer(ViewerShell):
         if size is not None:
             self.area.resize(*size)
             QtCore.QCoreApplication.processEvents()
-        return export_widget(self.area, path, size)
+        with self.area.without_frame():
+            return export_widget(self.area, path, size)
 
     # -- parts -------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -94,6 +96,16 @@ class SpectrumArea(QtWidgets.QWidget):
             state = self.session.panes[number]
             self.views[name].show_content(state, self.session.content(number), self.session.style)
             self.drawn.emit(name)
+
+    @contextmanager
+    def without_frame(self) -> Iterator[None]:
+        """Leave out the frame around the current pane, for pictures."""
+        for view in self.views.values():
+            view.set_current(False)
+        try:
+            yield
+        finally:
+            self._arrange()
 
     def draw_all(self) -> None:
         """Draw all panes, in the colours of the theme."""
