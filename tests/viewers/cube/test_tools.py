@@ -106,6 +106,13 @@ def test_that_channel_maps_share_their_limits(qtbot, explorer):
     shown = [entry for entry in explorer.images.frames.entries if "channel" in entry.key]
     assert len(shown) == 5
     assert len({entry.display.limits for entry in shown}) == 1
+    titles = [entry.frame.title.partition(" · ")[0] for entry in shown]
+    assert titles == ["-380 km/s", "-190 km/s", "+0 km/s", "+190 km/s", "+380 km/s"]
+    explorer.spectra_tools.set_rest(0.0)
+    explorer.map_tools.panel.channels.click()
+    settle(qtbot, explorer)
+    shown = [entry for entry in explorer.images.frames.entries if "channel" in entry.key]
+    assert shown[0].frame.title.startswith("157.541 μm · ")
 
 
 def test_that_cells_and_the_last_fit_give_first_values(qtbot, explorer):
@@ -211,6 +218,7 @@ def test_that_transmission_and_further_planes_are_shown(qtbot, make_explorer, tm
     np.testing.assert_allclose(file.spectra[0]["uncorrected_flux"], 0.8 * file.spectra[0].flux, rtol=1e-5)
     curve = viewer.spectra.area.current.content.overplot[0]
     assert curve.y == pytest.approx(np.full(80, 0.8))
+    assert viewer.spectra_tools.panel.planes.isVisible()
     drawn = viewer.spectra.area.current.content.curves
     assert [np.nanmean(each.y) for each in drawn] == pytest.approx(
         [data[:, 10, 10].mean(), 0.8 * data[:, 10, 10].mean()]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from sofia_viewers.cube.line_maps import (
     read_guesses,
     write_guesses,
 )
-from sofia_viewers.cube.moments import LineRange, Progress, compute_moment_maps
+from sofia_viewers.cube.moments import LineRange, Progress, compute_moment_maps, find_axis
 from sofia_viewers.cube.panels import MASKS, FitPanel, MapsPanel
 from sofia_viewers.cube.saving import make_map_table, save_contours, save_maps, save_table
 from sofia_viewers.cube.wave_marker import pane_wavelengths, wave_in_pane
@@ -301,15 +302,14 @@ class MapTools(QtCore.QObject):
         except StepError as error:
             self._viewer.say(str(error))
             return
-        display = self._display()
+        display, titles = self._display(), _name_channels(cube, line, channels)
 
         def work(progress: Progress) -> tuple[dict[str, MapImage], dict[str, FrameEntry]]:
             maps = {}
             for number, waves in enumerate(channels):
                 progress(number / len(channels))
-                middle = float(cube.wave[waves].mean())
                 image = collapse_range(cube.samples(), waves)
-                maps[f"{MAP}channel {number:02d}"] = MapImage(f"{middle:.5g}", image.values, cube.flux.unit)
+                maps[f"{MAP}channel {number:02d}"] = MapImage(titles[number], image.values, cube.flux.unit)
             entries = {k: make_map_entry(cube, made, k, display) for k, made in maps.items()}
             return maps, _share_limits(entries)
 
@@ -413,6 +413,16 @@ class MapTools(QtCore.QObject):
     def _display(self) -> DisplayState:
         entry = self._viewer.images.frames.entry
         return entry.display if entry is not None else DisplayState()
+
+
+def _name_channels(cube: Cube, line: LineRange, channels: Sequence[slice]) -> list[str]:
+    """Return the middle velocity or wavelength of each channel, with as many digits as tell them apart."""
+    axes, unit = zip(*(find_axis(cube, line, waves) for waves in channels), strict=True)
+    middles = [float(axis.mean()) for axis in axes]
+    step = min((abs(after - before) for before, after in pairwise(middles)), default=1.0) or 1.0
+    digits = max(0, 1 - math.floor(math.log10(step)))
+    sign = "+" if unit[0] == "km/s" else ""
+    return [f"{round(middle, digits) + 0.0:{sign}.{digits}f} {unit[0].replace('um', 'μm')}" for middle in middles]
 
 
 def _share_limits(entries: dict[str, FrameEntry]) -> dict[str, FrameEntry]:

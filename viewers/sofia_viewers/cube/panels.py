@@ -66,7 +66,9 @@ class SpectraPanel(Panel):
         self.add("Rest [μm]", self.rest, self.redshift)
         self.add("", self.velocity)
         self.add("", self.transmission)
+        self._plane_row = self.form.rowCount()
         self.add("Planes", self.planes)
+        self.form.setRowVisible(self._plane_row, False)
         self.statistic.textActivated.connect(self.statistic_chosen)
         self.kernel.activated.connect(lambda i: self.kernel_chosen.emit(_KERNELS[i][1]))
         self.velocity.toggled.connect(self.velocity_chosen)
@@ -86,6 +88,7 @@ class SpectraPanel(Panel):
             box.setToolTip("Draw this plane, too: beside the flux, or on the right axis if its unit is another")
             box.toggled.connect(lambda _: self.planes_chosen.emit(self._chosen()))
             self._plane_rows.addWidget(box)
+        self.form.setRowVisible(self._plane_row, bool(names))
 
     def _chosen(self) -> tuple[str, ...]:
         return tuple(name for name, box in self.plane_boxes.items() if box.isChecked())
