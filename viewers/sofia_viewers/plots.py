@@ -32,6 +32,9 @@ class NumberAxis(pg.AxisItem):  # type: ignore[misc]
         if power != self.power:
             self.power = power
             self._updateLabel()
+        else:
+            self.picture = None  # the numbers are drawn anew
+            self.update()
 
     def setLabel(self, *arguments: Any, **options: Any) -> None:  # noqa: N802 - pyqtgraph's name
         """Set the text beside the axis."""

@@ -34,6 +34,20 @@ def test_that_the_power_of_ten_goes_where_axes_are_logarithmic_or_numbers_are_pl
     assert "10" not in axis.labelString()
 
 
+def test_that_the_numbers_follow_the_range_that_is_shown(viewer):
+    view = viewer.area.current
+    axis = view.item.getAxis("bottom")
+
+    def draw():
+        viewer.grab()
+        return axis.picture
+
+    first = draw()
+    view.set_limits((10.2, 10.4))
+    assert axis.picture is None or axis.picture is not first
+    assert draw() is not first
+
+
 def test_that_an_empty_pane_has_no_numbers(viewer):
     axis = viewer.area.current.item.getAxis("left")
     assert axis.style["showValues"]
