@@ -22,6 +22,7 @@ SHAPE = (1000, 300, 300)
 COUNT = 40
 LARGEST_WAIT = 5000
 RADII = (1.0, 8.0, 20.0, 60.0, 120.0)
+PAUSES = 5
 
 
 def write_cube(path):
@@ -59,10 +60,11 @@ def read_memory():
     return tuple(round(int(lines[key].split()[0]) / 1024) for key in ("RssAnon", "VmRSS"))
 
 
-def repeat(work):
-    """Return median and largest wall time and median processor time, ms."""
+def repeat(work, count=COUNT, before=lambda: None):
+    """Return median and largest wall time and median processor time, ms; what comes before is not counted."""
     walls, busy = [], []
-    for number in range(COUNT):
+    for number in range(count):
+        before()
         start, spent = time.perf_counter(), time.process_time()
         work(number)
         walls.append(1e3 * (time.perf_counter() - start))
@@ -119,7 +121,18 @@ def measure(path):
             wait_for(viewer.live.updated)
             viewer.spectra.area.current.plot.repaint()
 
+        def pause():
+            viewer.live.pause.setInterval(100)
+            viewer.live.pause.start()
+            while viewer.live.pause.isActive():
+                application.processEvents(QtCore.QEventLoop.ProcessEventsFlag.WaitForMoreEvents, 5)
+            viewer.live.pause.setInterval(5000)
+            view.cursor_moved.emit(10.0, 10.0)  # as a pointer does that comes to drag
+            wait_until_ready(viewer)
+
         found[f"aperture of radius {radius:g} dragged by a pixel [wall median, largest; processor, ms]"] = repeat(drag)
+        words = f"aperture of radius {radius:g}, first step after a pause [wall median, largest; processor, ms]"
+        found[words] = repeat(drag, PAUSES, pause)
         viewer.images.regions.remove(name)
     memory["after dragging"] = read_memory()
     cube = viewer.cube

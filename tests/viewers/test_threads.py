@@ -108,6 +108,17 @@ def test_that_a_search_is_due_as_often_as_pythons_own(qapp) -> None:
         gc.set_threshold(*limits)
 
 
+def test_that_everything_is_searched_only_when_nothing_is_dragged(monkeypatch) -> None:
+    dragging, searched = [True], []
+    monkeypatch.setattr(gc, "get_count", lambda: (10_000, 10_000, 10_000))
+    monkeypatch.setattr(gc, "collect", searched.append)
+    search = GarbageSearch(lambda: dragging[0])
+    search.run_if_due()
+    dragging[0] = False
+    search.run_if_due()
+    assert searched == [1, 2]
+
+
 def test_that_closing_does_not_wait_for_ever_for_work_that_hangs(qtbot, monkeypatch, caplog) -> None:
     from sofia_viewers import tasks
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Callable
 from functools import partial
 
-from sofia_viewers.qt import QtCore
+from sofia_viewers.qt import QtCore, QtGui
 
 __all__ = ["GarbageSearch", "search_in_window_thread"]
 
@@ -24,11 +25,18 @@ _SHARE = 50
 class GarbageSearch:
     """Does what Python's own search does, with Python's own thresholds, but only when it is asked to.
 
-    Searching through all objects takes a tenth of a second in a large program; that is done rarely.
+    Searching through all objects takes a tenth of a second in a large program; that is done rarely, and not while
+    something is dragged with the mouse.
+
+    Parameters
+    ----------
+    is_dragging : callable
+        Whether a button of the mouse is held down.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_dragging: Callable[[], bool] = lambda: False) -> None:
         self._next_full = 0.0
+        self._is_dragging = is_dragging
 
     def run_if_due(self) -> int:
         """Search the oldest generation that is due.
@@ -41,7 +49,7 @@ class GarbageSearch:
         counts, limits = gc.get_count(), gc.get_threshold()
         if counts[0] <= limits[0]:
             return -1
-        levels = range(3 if time.monotonic() >= self._next_full else 2)
+        levels = range(3 if time.monotonic() >= self._next_full and not self._is_dragging() else 2)
         generation = max(level for level in levels if counts[level] > limits[level])
         started = time.monotonic()
         gc.collect(generation)
@@ -62,7 +70,7 @@ def search_in_window_thread(application: QtCore.QCoreApplication) -> None:
     gc.disable()
     if application.findChild(QtCore.QTimer, "garbage") is not None:
         return
-    search = GarbageSearch()
+    search = GarbageSearch(lambda: bool(QtGui.QGuiApplication.mouseButtons().value))
     timer = QtCore.QTimer(application)
     timer.setObjectName("garbage")
     timer.timeout.connect(partial(search.run_if_due))  # a bare method would not keep its object alive

@@ -86,3 +86,16 @@ def test_that_the_pointer_over_the_image_brings_back_what_a_pause_gave_away(qtbo
     assert len(slow_extraction) == 1
     assert not shown
     assert explorer.live.pause.isActive()
+
+
+def test_that_the_legend_is_made_anew_only_for_other_lines(qtbot, explorer):
+    name = explorer.images.regions.add(Region("circle", ((9.0, 11.0),), (3.3,), name="first"), "cube 0")
+    settle(qtbot, explorer)
+    legend = explorer.spectra.area.current.legend
+    before = [label for _, label in legend.items]
+    explorer.images.regions.edit(name, explorer.images.regions.named()[name].moved(1.0, 0.0), "cube 0")
+    settle(qtbot, explorer)
+    assert [label for _, label in legend.items] == before
+    explorer.images.regions.add(Region("circle", ((15.0, 11.0),), (3.3,), name="second"), "cube 0")
+    settle(qtbot, explorer)
+    assert [label.text for _, label in legend.items] == ["first", "second"]

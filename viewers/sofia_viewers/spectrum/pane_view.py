@@ -64,6 +64,7 @@ class PaneView(QtWidgets.QFrame):
         self.right_box.setXLink(self.box)
         self.legend = pg.LegendItem(offset=(-10, 10), labelTextSize="8pt")
         self.legend.setParentItem(self.box)
+        self._legend_lines: list[tuple[str, str]] = []
         self.message = QtWidgets.QLabel(self)
         self.message.setWordWrap(True)
         self.message.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -165,16 +166,21 @@ class PaneView(QtWidgets.QFrame):
         self._place_right()
 
     def _fill_legend(self, style: PlotStyle) -> None:
-        self.legend.clear()
         named: dict[tuple[str, int], Curve] = {}
         for curve in self.content.curves:
             named.setdefault((curve.file, curve.aperture), curve)
         self.legend.setVisible(style.legend and 0 < len(named) <= _MOST_LEGEND)
         several = {file for file, aperture in named if aperture > 1}
-        for (file, aperture), curve in named.items():
-            sample = pg.PlotDataItem(pen=pg.mkPen(curve.color, width=2))
-            text = curve.name if file not in several else f"{curve.name} · aperture {aperture}"
-            self.legend.addItem(sample, _shorten(text))
+        lines = [
+            (curve.color, curve.name if file not in several else f"{curve.name} · aperture {aperture}")
+            for (file, aperture), curve in named.items()
+        ]
+        if lines == self._legend_lines:
+            return
+        self._legend_lines = lines
+        self.legend.clear()
+        for color, text in lines:
+            self.legend.addItem(pg.PlotDataItem(pen=pg.mkPen(color, width=2)), _shorten(text))
 
     def _show_message(self, content: PaneContent) -> None:
         text = "\n".join(content.problems[:3])
@@ -359,6 +365,7 @@ class PaneView(QtWidgets.QFrame):
         for line in self._crosshair:
             line.setPen(pg.mkPen(theme.muted, width=1))
         self.legend.setLabelTextColor(theme.text)
+        self._legend_lines = []  # its lines are made anew
         ground = QtGui.QColor(theme.canvas)
         ground.setAlpha(200)
         self.legend.setBrush(ground)
