@@ -73,9 +73,8 @@ def test_that_correlated_signals_have_options_of_their_own():
 
 def test_that_extended_sources_are_kept_by_other_defaults():
     plan = read_scan_options("extended drifts=60")
-    assert (plan.base.rounds, plan.base.drifts, plan.base.despike) == (30, 60.0, False)
-    assert plan.last.smooth == "halfbeam"
-    assert plan.base.correlated["obs-channels"].gain_range == (0.01, 100.0)
+    assert (plan.base.rounds, plan.base.drifts, plan.base.sign) == (60, 60.0, "+")
+    assert read_scan_options("extended source.sign=0 rounds=30").at(30).sign == "0"
 
 
 @pytest.mark.parametrize(

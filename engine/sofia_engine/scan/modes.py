@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sofia_engine.numerics.arrays import BoolArray, FloatArray, IndexArray
     from sofia_engine.scan.timestream import ChannelTable, Scan
 
-__all__ = ["GainRule", "Mode", "make_modes", "update_gains", "update_signal"]
+__all__ = ["COMMON", "GainRule", "Mode", "make_modes", "update_gains", "update_signal"]
 
 COUPLED = ("sky", "gradients")
 """Modes whose gains follow from those of all channels together."""
@@ -134,7 +134,7 @@ def _make_common(channels: IndexArray) -> Mode:
 
 def _coupled_gains(channels: IndexArray, factor: FloatArray) -> Callable[[ChannelTable], FloatArray]:
     def find(table: ChannelTable) -> FloatArray:
-        return _normalise(factor * table.source_gain[channels], table.flag[channels], 0)
+        return _normalise(factor * table.sky_gain[channels], table.flag[channels], 0)
 
     return find
 

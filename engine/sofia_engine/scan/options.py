@@ -57,8 +57,8 @@ class ScanOptions:
 
     rounds: int = _option(20, "rounds", "whole", "Rounds of the iteration.", 1, 100)
     extended: bool = _option(
-        False, "extended", "bool", "Keep extended emission: slower drifts and larger gains are allowed, weights come "
-        "from differences, no despiking, ten rounds more, smoothing to the end.",
+        False, "extended", "bool", "Find emission of the size of the field and larger, which has to be positive: 60 "
+        "rounds, drifts=300, source.sign=+.",
     )  # fmt: skip
     estimator: str = _option(
         "maximum-likelihood", "estimator", "maximum-likelihood|median", "How signals, gains and drifts are estimated."
@@ -121,6 +121,14 @@ class ScanOptions:
     source: bool = _option(True, "source", "bool", "Model the source, so that it is not taken for noise.")
     sign: str = _option("0", "source.sign", "+|-|0", "Sign of the source; 0 for both.")
     fixed_gains: bool = _option(False, "source.fixedgains", "bool", "The fitted gains are not those of sources.")
+    momentum: bool = _option(
+        True, "source.momentum", "bool", "Go on in the direction in which the model changed: large sources are found "
+        "in fewer rounds.",
+    )  # fmt: skip
+    spectral_gains: bool = _option(
+        False, "source.spectralgains", "bool", "Fitted gains are those of sources from wavelength to wavelength too; "
+        "else only within one, since the sky has a spectrum of its own.",
+    )  # fmt: skip
     redundancy: float = _option(2.0, "source.redundancy", "number", "Samples a pixel of the model needs.", 0.0)
     clip: float | None = _option(None, "clip", "level", "Pixels of the model below this signal-to-noise are 0.", 0.0)
     blank: float | None = _option(
@@ -246,19 +254,7 @@ DEFAULT_SCHEDULE: Mapping[int, Mapping[str, Any]] = {
     -1: {"clip": None, "blank": None, "exposureclip": 0.04, "smooth": 0.0},
 }
 """What changes from round to round, unless it is given."""
-_EXTENDED: Mapping[str, Any] = {
-    "rounds": 30, "stability": 30.0, "drifts": 300.0, "despike": False, "weighting.method": "differential",
-    "correlated.obs-channels.gainrange": (0.01, 100.0), "smooth": "halfbeam",
-}  # fmt: skip
-_EXTENDED_SCHEDULE: Mapping[int, Mapping[str, Any]] = {
-    1: {"clip": 30.0, "blank": 100.0, "gains": False},
-    2: {"clip": 10.0},
-    3: {"clip": 3.0},
-    4: {"blank": None},
-    6: {"gains": True},
-    -2: {"filter.whiten": True},
-    -1: {"clip": None, "exposureclip": 0.04},
-}
+_EXTENDED: Mapping[str, Any] = {"rounds": 60, "drifts": 300.0, "source.sign": "+"}
 
 
 def read_scan_options(text: str, base: Mapping[str, Any] | None = None) -> ScanPlan:
@@ -294,7 +290,7 @@ def read_scan_options(text: str, base: Mapping[str, Any] | None = None) -> ScanP
     for key, value in values.items():
         options = _assign(options, key, value)
     changes: dict[int, dict[str, Any]] = {}
-    for source, kept in ((_EXTENDED_SCHEDULE if extended else DEFAULT_SCHEDULE, fixed), (given, {})):
+    for source, kept in ((DEFAULT_SCHEDULE, fixed), (given, {})):
         for number, part in source.items():
             changes.setdefault(number, {}).update({k: v for k, v in part.items() if k not in kept})
     _check_rounds(given, options.rounds)

@@ -15,7 +15,7 @@ from sofia_engine.scan.averages import divide
 from sofia_engine.scan.despiking import SpikeRule, flag_spikes
 from sofia_engine.scan.drifts import remove_drifts
 from sofia_engine.scan.map_grid import Beam, lay_map_grid
-from sofia_engine.scan.modes import GainRule, make_modes, update_gains, update_signal
+from sofia_engine.scan.modes import COMMON, GainRule, make_modes, update_gains, update_signal
 from sofia_engine.scan.motion import clip_speeds, count_mapped
 from sofia_engine.scan.options import CORRELATED, GroupOptions, ScanOptions, ScanPlan
 from sofia_engine.scan.source import SourceModel, is_mappable, look_up
@@ -36,6 +36,8 @@ MODEL_TOLERANCE = 0.5
 _DEFAULT_PIXEL = 3.0
 """Pixels of the model in a width of the beam."""
 _OVERLAP_REACH = 2.0
+WAVELENGTHS = "spexels"
+"""Grouping of channels by wavelength."""
 _SIGMA = 1.0 / math.sqrt(8 * math.log(2))
 
 
@@ -249,6 +251,8 @@ def _update_modality(scan: Scan, name: str, options: ScanOptions, group: GroupOp
         update_signal(scan, mode, seconds=group.resolution, robust=options.robust)
         if options.gains and group.gains:
             update_gains(scan, mode, rule, robust=options.robust)
+    if name == COMMON and not options.spectral_gains:
+        scan.channels.separate_spectrum(WAVELENGTHS)
 
 
 def _weigh(scan: Scan, options: ScanOptions, passing: float) -> None:

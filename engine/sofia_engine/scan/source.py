@@ -117,9 +117,13 @@ class SourceModel:
     map: SkyMap = field(init=False)
     change: float = math.nan
     _count: int = 0
+    _found: FloatArray = field(init=False)
+    _steps: int = 0
+    _clip: float | None = None
 
     def __post_init__(self) -> None:
         self.base = np.zeros(self.grid.shape)
+        self._found = self.base
         self.smoothing = self.grid.smoothing
         self.map = SkyMap.empty(self.grid)
 
@@ -131,7 +135,7 @@ class SourceModel:
                 composite.add(self._map_scan(scan, options))
         self._condition(composite, options, min((scan.step for scan in scans), default=1.0))
         blanked = self._find_blank(composite, options)
-        flux = np.where(composite.valid, composite.flux, 0.0)
+        flux = self._extrapolate(composite, options)
         valid = int(composite.valid.sum())
         for scan in scans:
             self._sync(scan, flux, blanked, options)
@@ -141,6 +145,25 @@ class SourceModel:
         self.change = float(np.sqrt(np.mean(((flux - self.base)[known] / noise) ** 2))) if known.any() else 0.0
         self.base, self.map, self._count = flux, composite, valid
         self.generation += 1
+
+    def _extrapolate(self, composite: SkyMap, options: ScanOptions) -> FloatArray:
+        """Flux to take out: the composite, and more in the direction it went since the round before.
+
+        Emission that fills the field is told from the sky by little, so that each round finds a little more of it.
+        Going on in the same direction (Nesterov 1983) takes a fraction of the rounds. It starts anew when the clip
+        changes, and when the last step went too far (O'Donoghue and Candès 2015).
+        """
+        found = np.where(composite.valid, composite.flux, 0.0)
+        before, self._found = self._found, found
+        overshot = float(np.vdot(self.base - found, found - before)) > 0
+        same = options.momentum and options.clip is not None and options.clip == self._clip
+        self._steps = self._steps + 1 if same and not overshot else 0
+        self._clip = options.clip
+        if not self._steps:
+            return found
+        ahead = found + self._steps / (self._steps + 3.0) * (found - before)
+        kept = composite.valid & (_sign(ahead, options.sign) > 0)
+        return np.where(kept, ahead, 0.0)
 
     def _map_scan(self, scan: Scan, options: ScanOptions) -> SkyMap:
         made = accumulate(scan, self.grid, corrected=self.generation == 0, fixed_gains=options.fixed_gains)

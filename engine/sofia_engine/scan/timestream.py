@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sofia_engine.scan import flags
+from sofia_engine.scan.averages import find_typical_gain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,8 +37,9 @@ class ChannelTable:
     weight, variance : ndarray
         Inverse noise variance (in the unit of the samples squared) that models use, and the measured variance.
     gain, coupling : ndarray
-        Response to the signal all channels share, and that to the sky relative to it: a source of flux 1 gives
-        ``gain * coupling``.
+        Response to the signal all channels share, and that to the sky relative to it.
+    spectrum : ndarray
+        What the sky's own spectrum adds to the gain: a source of flux 1 gives ``gain * coupling / spectrum``.
     flag : ndarray of int
         Bits of `flags`.
     freedom : ndarray
@@ -57,6 +59,7 @@ class ChannelTable:
     groups: Mapping[str, IndexArray] = field(default_factory=dict)
     gain: FloatArray = field(default_factory=lambda: np.empty(0))
     coupling: FloatArray = field(default_factory=lambda: np.empty(0))
+    spectrum: FloatArray = field(default_factory=lambda: np.empty(0))
     variance: FloatArray = field(default_factory=lambda: np.empty(0))
     freedom: FloatArray = field(default_factory=lambda: np.empty(0))
     kept_by_filters: FloatArray = field(default_factory=lambda: np.empty(0))
@@ -66,7 +69,7 @@ class ChannelTable:
 
     def __post_init__(self) -> None:
         n = self.x.size
-        for name in ("gain", "coupling", "variance", "freedom", "kept_by_filters", "kept"):
+        for name in ("gain", "coupling", "spectrum", "variance", "freedom", "kept_by_filters", "kept"):
             if getattr(self, name).size != n:
                 setattr(self, name, np.ones(n))
         if self.flag.size != n:
@@ -80,9 +83,20 @@ class ChannelTable:
         return self.x.size
 
     @property
+    def sky_gain(self) -> FloatArray:
+        """Response to the sky."""
+        return self.gain * self.coupling
+
+    @property
     def source_gain(self) -> FloatArray:
         """Response to a source."""
-        return self.gain * self.coupling
+        return self.sky_gain / self.spectrum
+
+    def separate_spectrum(self, grouping: str) -> None:
+        """Take the typical gain of each group of channels (of one wavelength) for the spectrum of the sky."""
+        for number in np.unique(self.groups.get(grouping, ())):
+            group = self.groups[grouping] == number
+            self.spectrum[group] = find_typical_gain(self.gain[group & (self.flag == 0)])
 
 
 @dataclass(eq=False)
