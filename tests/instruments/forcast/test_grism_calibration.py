@@ -1,5 +1,7 @@
 """Recipes that make calibrations, on images with known lines, traces and illumination."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -8,12 +10,14 @@ from tests.instruments.forcast.grism_data import CARDS, SlitData
 from sofia_engine.errors import ParameterError, StepError
 from sofia_engine.instruments import find_recipe
 from sofia_engine.instruments.forcast.calibration_spectra import identify_lines
+from sofia_engine.instruments.forcast.calibration_surfaces import _report
 from sofia_engine.instruments.forcast.slit_correction import extract_median_spectra
 from sofia_engine.pipeline.parameter_files import parse_parameters
 from sofia_engine.pipeline.reduction import Reduction
 from sofia_engine.pipeline.run_options import read_run_options
 from sofia_engine.pipeline.runner import _choose_recipe
 from sofia_engine.product import Product
+from sofia_engine.spectroscopy.surfaces import fit_surface
 
 LINES = (5.5, 5.8, 6.1, 6.4, 6.7, 7.0, 7.3, 7.6)
 NOISE = 1e-4
@@ -127,6 +131,19 @@ def test_that_too_few_lines_are_no_calibration(tmp_path, reference_store, make_h
     path = write(tmp_path, make_header(), np.zeros_like(wavelength))
     with pytest.raises(StepError, match="No lines found"):
         reduce("forcast-wavecal", [path], identify_lines={"linefile": str(lines)})
+
+
+@pytest.mark.parametrize(("shift", "warned"), [(0.0, False), (0.05, True)])
+def test_that_mistaken_lines_are_warned_of(shift, warned):
+    columns = np.arange(20.0, 240.0, 30.0)
+    x, y = np.tile(columns, 10), np.repeat(np.arange(10.0, 210.0, 20.0), len(columns))
+    wavelength = 5.0 + 0.012 * x + np.where(x == columns[3], shift, 0.0)
+    said = []
+    run = SimpleNamespace(
+        log=said.append, history=said.append, warn=lambda text: said.append("WARNING " + text), quality={}
+    )
+    _report(fit_surface(x, y, wavelength, (2, 2), None), 0.012, "pixels", run)
+    assert any(text.startswith("WARNING The calibration misses its points by") for text in said) == warned
 
 
 def test_that_unpaired_guesses_are_refused(tmp_path, reference_store, make_header, reduce):

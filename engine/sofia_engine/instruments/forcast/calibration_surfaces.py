@@ -26,6 +26,9 @@ from sofia_engine.spectroscopy.surfaces import Surface, expect_slit_positions, f
 
 __all__ = ["LineSurfaceParameters", "TraceSurfaceParameters", "fit_lines", "fit_traces"]
 
+_LARGEST_RMS = 0.5
+"""Pixels; beyond that lines or traces were mistaken."""
+
 
 class SurfaceParameters(SavedOutput):
     """Parameters of both surfaces."""
@@ -140,6 +143,11 @@ def _report(surface: Surface, unit: float, name: str, run: Run) -> None:
     run.log(f"Surface through {used.size} points, rms {rms:.4f} {name}")
     run.history(f"Fit: surface through {used.size} points, rms {rms:.4f} {name}")
     run.quality["rms"] = rms
+    if rms > _LARGEST_RMS:
+        run.warn(
+            f"The calibration misses its points by {rms:.2f} {name} (rms): lines or traces are probably mistaken for "
+            "others; look at the plot of residuals and at the columns in the log, and change what is identified."
+        )
 
 
 def _draw_residuals(x: FloatArray, y: FloatArray, residual: FloatArray) -> bytes:

@@ -26,7 +26,7 @@ class ResponseParameters(SavedOutput):
         label="Standard model file",
         pick="file",
         help="FITS file with rows wavelength (um) and flux (Jy) of the standard, or a folder of such files in which "
-        "the one for OBJECT and date is looked for; empty interpolates the published photometry of the star.",
+        "the one for OBJECT and date is looked for; empty takes the published model or photometry of the star.",
     )
 
 

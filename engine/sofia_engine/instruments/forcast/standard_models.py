@@ -1,9 +1,10 @@
-"""Spectra of standards: models of the user, found by name and date; else the published photometry of the star."""
+"""Spectra of standards: models of the user, by name and date; else those in published responses, else photometry."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,13 +22,27 @@ from sofia_engine.pipeline.run import ReferenceUse, Run, Wanted
 from sofia_engine.reference import ReferenceRequest
 from sofia_engine.spectroscopy.telluric import smooth_to_resolution
 
-__all__ = ["choose_model", "find_model", "interpolate_photometry", "load_model", "read_model", "want_model"]
+__all__ = [
+    "choose_model",
+    "find_model",
+    "interpolate_photometry",
+    "load_model",
+    "read_model",
+    "read_response_model",
+    "want_model",
+]
 
 _NAME = re.compile(r"(?P<object>[a-z0-9]+?)(?:_(?P<date>\d{8}(?:\d{2})?))?(?:_[^_]*)*\.fits(?:\.gz)?$", re.IGNORECASE)
 
 
 MODEL, PHOTOMETRY, PHOTOMETRY_ERROR = "standard_model", "standard_flux", "standard_flux_error"
-"""Roles of files: the spectrum of a standard; its published flux in filters, and how that is scaled."""
+RESPONSE = "standard_response"
+"""Roles of files: the spectrum of a standard; its published flux in filters, and how that is scaled; a published
+response that was made with its spectrum."""
+
+_MODEL_ROW = 4
+_IN_RESPONSES = {"ALPHACET": (20170807, ("FOR_G063", "FOR_G111"))}
+"""Stars whose model stands in the responses of a date, and of which grisms: all others hold asteroids, or no model."""
 
 
 def want_model(header: fits.Header, choice: str) -> Mapping[str, Wanted]:
@@ -44,7 +59,12 @@ def want_model(header: fits.Header, choice: str) -> Mapping[str, Wanted]:
     date, name = find_date(header), normalize_object(str(header.get("OBJECT", "")))
     matches = {PHOTOMETRY: {"altcfg1": "0", "object": name}, PHOTOMETRY_ERROR: {"altcfg1": "0"}}
     label = f"photometry of {name}"
-    return {kind: Wanted(ReferenceRequest("FORCAST", kind, date, match, label)) for kind, match in matches.items()}
+    wanted = {kind: Wanted(ReferenceRequest("FORCAST", kind, date, match, label)) for kind, match in matches.items()}
+    made, grisms = _IN_RESPONSES.get(name, (0, ()))
+    asked = request_grism_file(header, "response", f"spectrum of {name}")
+    if asked.match["spectel"] in grisms:
+        wanted[RESPONSE] = Wanted(replace(asked, date=made), optional=True)
+    return wanted
 
 
 def load_model(run: Run, header: fits.Header, resolution: float, wavelength: FloatArray) -> tuple[FloatArray, str]:
@@ -67,11 +87,43 @@ def load_model(run: Run, header: fits.Header, resolution: float, wavelength: Flo
         )
     scale = _read_scale(run, normalize_object(name))
     points = parse_model_photometry(_read_text(published), published.name)
+    response = run.find_reference(RESPONSE)
+    if response is not None:
+        return read_response_model(response.path, points, wavelength), response.name
     run.warn(
         f"The flux of {name} is interpolated between filters ({published.path.name}): bands of molecules in its "
         "spectrum are missing, mostly below 9 um; give make_response.model_file for a better response."
     )
     return scale * interpolate_photometry(points, wavelength), published.path.name
+
+
+def read_response_model(path: Path, points: Sequence[tuple[float, float]], wavelength: FloatArray) -> FloatArray:
+    """Return the flux of a star (Jy) from the response that was made with its model, at the resolution of both.
+
+    Parameters
+    ----------
+    path : Path
+        Published response with rows wavelength (um), response, error, transmission and model (Jy).
+    points : sequence of (float, float)
+        Photometry of the star (um, Jy), whose shape goes on beyond the ends of the model.
+    wavelength : (n,) ndarray
+        Micrometres.
+
+    Raises
+    ------
+    ReferenceDataError
+        If the file holds no model.
+    """
+    rows, _ = read_fits(path, "response")
+    known = (
+        np.isfinite(rows[_MODEL_ROW]) & (rows[_MODEL_ROW] > 0) if len(rows) > _MODEL_ROW else np.zeros(0, dtype=bool)
+    )
+    if not known.any():
+        raise ReferenceDataError(f"The response {path} holds no model of its standard; give make_response.model_file.")
+    wave, model = rows[0][known], rows[_MODEL_ROW][known]
+    ratio = np.interp(wavelength, wave, model / interpolate_photometry(points, wave))
+    values: FloatArray = ratio * interpolate_photometry(points, wavelength)
+    return values
 
 
 def _read_scale(run: Run, name: str) -> float:
