@@ -83,7 +83,7 @@ def test_that_an_error_in_the_window_is_told_once_and_the_program_goes_on(guard,
 
     for _ in range(3):
         QtCore.QTimer.singleShot(0, fail)
-    qtbot.waitUntil(lambda: len(list((tmp_path / "reports").glob("report-*"))) == 3, timeout=20_000)
+    qtbot.waitUntil(lambda: len(list((tmp_path / "reports").glob("report-*"))) == 3, timeout=60_000)
     (dialog,) = shown(guard)
     assert "Your reduction is safe" in dialog.report.cause
     assert "ValueError: boom" in dialog.report.text
@@ -96,7 +96,7 @@ def test_that_an_error_in_a_thread_is_told(guard, qtbot):
     thread = threading.Thread(target=fail, args=("in a thread",))
     thread.start()
     thread.join(10)
-    qtbot.waitUntil(lambda: len(shown(guard)) == 1, timeout=20_000)
+    qtbot.waitUntil(lambda: len(shown(guard)) == 1, timeout=60_000)
     assert "in a thread" in shown(guard)[0].report.cause
 
 

@@ -191,7 +191,7 @@ def run_robot(qtbot, lab: Path, files: list[Path], tmp_path: Path, *, seed: int,
     window.show()
     window.desk.start()
     window.desk.open_paths(files)
-    qtbot.waitUntil(lambda: window.desk.reduction.is_open, timeout=20_000)
+    qtbot.waitUntil(lambda: window.desk.reduction.is_open, timeout=60_000)
     robot = Robot(window, files, seed, tmp_path)
     warm_up, end = time.monotonic() + min(seconds / 3, 60), time.monotonic() + seconds
     before, threads = 0.0, 0

@@ -20,7 +20,7 @@ from sofia_viewers.image.regions import Region
 from sofia_viewers.qt import QtCore, QtWidgets
 from sofia_viewers.spectrum.slit_sky import read_slit_sky
 
-PATIENCE = 20_000
+PATIENCE = 60_000
 RA, DEC = 83.8, -5.4
 
 

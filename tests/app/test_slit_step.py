@@ -23,7 +23,7 @@ SOURCE = 10.0
 """Where the bright source is, arcsec; a fainter one is at 5."""
 
 
-PATIENCE = 20_000
+PATIENCE = 60_000
 
 
 class Driver:

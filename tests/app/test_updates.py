@@ -69,5 +69,5 @@ def test_that_nothing_is_asked_unless_the_user_wants_it(publish, qtbot):
     assert window.desk.tasks.is_idle
     window.desk.preferences.check_updates = True
     window.look_for_update()
-    qtbot.waitUntil(lambda: any("99.1" in entry.message for entry in window.desk.log.shown), timeout=20_000)
+    qtbot.waitUntil(lambda: any("99.1" in entry.message for entry in window.desk.log.shown), timeout=60_000)
     window.close()

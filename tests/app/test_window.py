@@ -173,9 +173,9 @@ class TestFiles:
         empty.desk.files.records[0].path.write_text("broken meanwhile")
         queue.start(empty.desk.files.groups, tmp_path / "out", 1)
         assert queue.processes == 1
-        empty.wait(lambda: queue.jobs[0].state == "failed", timeout=30_000)
+        empty.wait(lambda: queue.jobs[0].state == "failed", timeout=60_000)
         queue.stop()
-        empty.wait(lambda: not queue.is_running, timeout=30_000)
+        empty.wait(lambda: not queue.is_running, timeout=60_000)
         assert queue.jobs[0].error
         assert queue.jobs[-1].state == "stopped"
         assert all(0 <= job.fraction <= 1 for job in queue.jobs)

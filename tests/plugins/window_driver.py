@@ -12,7 +12,7 @@ from sofia_viewers.qt import QtCore, QtWidgets
 
 __all__ = ["PATIENCE", "Driver", "make_window", "open_window"]
 
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds to wait at most."""
 
 

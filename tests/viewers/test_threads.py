@@ -83,7 +83,7 @@ def test_that_only_the_thread_of_the_windows_searches_for_garbage(qtbot, qapp) -
     gc.callbacks.append(note)
     thread.start()
     try:
-        qtbot.waitUntil(lambda: len(found) > 2, timeout=20_000)
+        qtbot.waitUntil(lambda: len(found) > 2, timeout=60_000)
     finally:
         ended.set()
         thread.join(10)
@@ -160,3 +160,37 @@ def test_that_a_deaf_window_is_noticed(qtbot, blocking: str) -> None:
     )
     with pytest.raises(AssertionError, match=text):
         assert_lively(run, attempts=2)
+
+
+TYPES = """
+import sys, threading
+from sofia_app.models.viewer_kinds import ViewerKind
+from sofia_app.views.viewer_page import ViewerPage
+from sofia_viewers.qt import QtCore, QtGui, QtSvg, QtWidgets, start_application
+from sofia_viewers.tasks import Tasks
+
+def count_missing():
+    return sum(name not in vars(module) for module in (QtCore, QtGui, QtSvg, QtWidgets) for name in dir(module))
+
+class Kind(ViewerKind):
+    def load(self):
+        if threading.current_thread() is not threading.main_thread():
+            print("missing in a thread:", count_missing(), flush=True)
+            application.exit()
+        return QtWidgets.QWidget
+
+application = start_application(offscreen=True)
+print(count_missing() > 100)
+owner = QtCore.QObject()
+page = ViewerPage(Kind("image", "Image", "not_loaded:Viewer", bool, "image"), Tasks(owner))
+QtCore.QTimer.singleShot(0, page.prepare)
+application.exec()
+"""
+
+
+def test_that_all_types_of_qt_are_made_before_a_thread_imports_viewers(tmp_path: Path) -> None:
+    own = {"HOME": str(tmp_path), "SOFIA_DESK_CONFIG": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", TYPES], env=os.environ | own, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout == "True\nmissing in a thread: 0\n", done.stderr

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("QT_API", "pyside6")
@@ -27,7 +28,7 @@ Qt = QtCore.Qt
 Signal = QtCore.Signal
 Slot = QtCore.Slot
 
-__all__ = ["Qt", "QtCore", "QtGui", "QtSvg", "QtWidgets", "Signal", "Slot", "pg", "start_application"]
+__all__ = ["Qt", "QtCore", "QtGui", "QtSvg", "QtWidgets", "Signal", "Slot", "make_types", "pg", "start_application"]
 
 
 def __getattr__(name: str) -> Any:
@@ -37,6 +38,18 @@ def __getattr__(name: str) -> Any:
     pg.setConfigOptions(imageAxisOrder="row-major", antialias=True, useOpenGL=False, exitCleanup=False)
     globals()["pg"] = pg
     return pg
+
+
+@lru_cache(maxsize=1)
+def make_types() -> None:
+    """Make Python's types of all of Qt, in the thread of the windows; call it before another thread imports viewers.
+
+    PySide makes a type when it is first asked for, without a lock. pyqtgraph asks for all when it is imported; where a
+    thread does that beside the thread of the windows, it ends the process with a segmentation fault now and then.
+    """
+    for module in (QtCore, QtGui, QtWidgets, QtSvg):
+        for name in dir(module):
+            getattr(module, name)
 
 
 def _pass_message_on(kind: Any, context: Any, message: str) -> None:  # noqa: ARG001 - Qt's signature

@@ -10,7 +10,7 @@ from sofia_app.actions import ACTIONS
 from sofia_app.models.products import OpenedState
 from sofia_app.models.viewer_kinds import ViewerKind, find_viewer
 from sofia_engine.product import Product
-from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
+from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal, make_types
 from sofia_viewers.tasks import Tasks
 
 __all__ = ["ImageArea", "ViewerPage"]
@@ -180,6 +180,7 @@ class ViewerPage(QtWidgets.QStackedWidget):
             work(self._make_viewer())
         else:
             self._waiting = [work]
+            make_types()
             self._tasks.submit(f"viewer {id(self)}", self.kind.load, self._accept_class, self.failed.emit)
 
     def _accept_class(self, _loaded: object) -> None:

@@ -33,6 +33,18 @@ def test_that_a_picture_of_slice_and_spectrum_is_written(call, galaxy_path, tmp_
         assert len(colors) > 20
 
 
+def test_that_a_large_picture_has_no_panels_either(call, galaxy_path, tmp_path):
+    assert call(galaxy_path, "--export", tmp_path / "cube.png", "--width", "1500", "--height", "700") == 0
+    image = QtGui.QImage(str(tmp_path / "cube.png"))
+    edge = {image.pixel(x, y) for x in range(1400, 1490, 3) for y in range(100, 300, 3)}
+    assert len(edge) == 1  # the canvas beside the slice; panels have text and frames
+
+
+def test_that_a_wavelength_beyond_the_cube_is_told(call, galaxy_path, tmp_path, capsys):
+    assert call(galaxy_path, "--export", tmp_path / "cube.png", "--wave", "300") == 1
+    assert "300 is not in the cube, which reaches from 157.346 to 158.136 μm" in capsys.readouterr().err
+
+
 def test_that_a_missing_file_is_named_and_nothing_written(call, tmp_path, capsys):
     assert call(tmp_path / "absent.fits", "--export", tmp_path / "a.png") == 1
     assert "absent.fits does not exist" in capsys.readouterr().err

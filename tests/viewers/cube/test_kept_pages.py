@@ -58,4 +58,4 @@ def test_that_pages_of_a_dragged_aperture_are_given_back_after_it(qtbot, make_ex
     assert resident_mapped() > before + 15
     viewer.live.pause.setInterval(500)
     viewer.live.pause.start()
-    qtbot.waitUntil(lambda: resident_mapped() < before + 8, timeout=20000)
+    qtbot.waitUntil(lambda: resident_mapped() < before + 8, timeout=60_000)

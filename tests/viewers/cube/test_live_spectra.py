@@ -74,7 +74,7 @@ def test_that_the_pointer_over_the_image_brings_back_what_a_pause_gave_away(qtbo
     settle(qtbot, explorer)
     explorer.live.pause.setInterval(50)
     explorer.live.pause.start()
-    qtbot.waitUntil(lambda: not explorer.live.pause.isActive(), timeout=10_000)
+    qtbot.waitUntil(lambda: not explorer.live.pause.isActive(), timeout=60_000)
     slow_extraction.clear()
     shown = []
     explorer.live.updated.connect(shown.append)

@@ -66,14 +66,14 @@ def test_that_slices_and_dragged_apertures_are_drawn_in_time(qtbot, make_explore
 
     def show_slice(number: int) -> None:
         viewer.choose_slice(450 + number)
-        qtbot.waitUntil(viewer.images.is_ready, timeout=30000)
+        qtbot.waitUntil(viewer.images.is_ready, timeout=60_000)
 
     assert measure(show_slice) < 0.05 * FACTOR
     name = viewer.images.regions.add(Region("circle", ((150.0, 150.0),), (20.0,)), "cube 0")
     settle(qtbot, viewer)
 
     def drag(number: int) -> None:
-        with qtbot.waitSignal(viewer.live.updated, timeout=30000):
+        with qtbot.waitSignal(viewer.live.updated, timeout=60_000):
             region = viewer.images.regions.named()[name]
             viewer.images.regions.edit(name, region.moved(1.0, 0.0), "cube 0")
 

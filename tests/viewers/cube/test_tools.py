@@ -382,7 +382,7 @@ def test_that_long_work_can_be_stopped(qtbot, explorer):
     assert explorer.jobs.is_busy
     assert not explorer.jobs.run("More", lambda _: None, print)
     explorer.jobs.cancel.click()
-    qtbot.waitUntil(lambda: not explorer.jobs.is_busy, timeout=10000)
+    qtbot.waitUntil(lambda: not explorer.jobs.is_busy, timeout=60_000)
     assert explorer.images.status.text() == "Stopped."
 
 

@@ -56,7 +56,7 @@ def test_that_playing_goes_round(qtbot, make_explorer, galaxy_path):
     viewer = make_explorer(galaxy_path)
     viewer.slices.slider.setValue(79)
     viewer.slices.play.setChecked(True)
-    qtbot.waitUntil(lambda: viewer.slices.slider.value() < 20, timeout=20000)
+    qtbot.waitUntil(lambda: viewer.slices.slider.value() < 20, timeout=60_000)
     viewer.slices.play.setChecked(False)
     assert not viewer.slices.is_playing
 

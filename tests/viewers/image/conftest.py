@@ -88,7 +88,7 @@ def make_viewer(qtbot, tmp_path: Path) -> Iterator[Callable]:
         viewer.resize(*size)
         viewer.show()
         made.append(viewer)
-        qtbot.waitUntil(viewer.is_ready, timeout=20000)
+        qtbot.waitUntil(viewer.is_ready, timeout=60_000)
         return viewer
 
     yield make
@@ -103,7 +103,7 @@ def show(qtbot, make_viewer) -> Callable:
     def show_products(*products: Product, size: tuple[int, int] = (900, 640)):
         viewer = make_viewer(size)
         viewer.show_products(products)
-        qtbot.waitUntil(lambda: bool(viewer.frames.entries) and viewer.is_ready(), timeout=20000)
+        qtbot.waitUntil(lambda: bool(viewer.frames.entries) and viewer.is_ready(), timeout=60_000)
         qtbot.wait(20)
         return viewer
 

@@ -122,6 +122,6 @@ def ready(qtbot) -> Callable:
     """Give the function that waits until a viewer has done all it was asked for."""
 
     def wait(viewer) -> None:
-        qtbot.waitUntil(viewer.is_ready, timeout=30_000)
+        qtbot.waitUntil(viewer.is_ready, timeout=60_000)
 
     return wait

@@ -299,7 +299,7 @@ def test_that_a_click_at_a_point_opens_its_image(make_viewer, ready, night, qtbo
     scene = plot.getPlotItem().vb.mapViewToScene(QtCore.QPointF(series.x[4], series.y[4]))
     qtbot.mouseMove(plot.viewport(), plot.mapFromScene(scene))
     qtbot.mouseClick(plot.viewport(), Qt.MouseButton.LeftButton, pos=plot.mapFromScene(scene))
-    qtbot.waitUntil(lambda: viewer.plot.selected == (4,), timeout=3000)
+    qtbot.waitUntil(lambda: viewer.plot.selected == (4,), timeout=60_000)
     ready(viewer)
     assert viewer.image.frames.entries[0].frame.file.name == "F0501_CAL_0004.fits"
 
@@ -347,7 +347,7 @@ def test_that_measuring_can_be_stopped_and_what_is_done_stays(make_viewer, ready
     viewer = make_viewer()
     viewer.show_tab("Numbers")
     viewer.open_folder(night)
-    qtbot.waitUntil(lambda: viewer.measurement.is_running, timeout=5000)
+    qtbot.waitUntil(lambda: viewer.measurement.is_running, timeout=60_000)
     assert viewer.stop_button.isVisible()
     viewer.stop_button.click()
     gate.set()
@@ -548,7 +548,7 @@ def test_that_frames_play_and_show_levels_and_pixels(make_viewer, ready, raw, qt
     assert tuple(view.image.levels) == limits
     view.speed.setValue(30)
     view.play_button.click()
-    qtbot.waitUntil(lambda: view.slider.value() == 2, timeout=3000)
+    qtbot.waitUntil(lambda: view.slider.value() == 2, timeout=60_000)
     view.play_button.click()
     assert not view.timer.isActive()
     assert len(Table.read(view.export(raw / "levels.ecsv"))) == 4
@@ -563,7 +563,7 @@ def test_that_a_click_on_a_frame_plots_the_pixel(make_viewer, ready, raw, qtbot)
     canvas = viewer.frames.canvas
     place = canvas.mapFromScene(canvas.getPlotItem().vb.mapViewToScene(QtCore.QPointF(8.0, 5.0)))
     qtbot.mouseClick(canvas.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    qtbot.waitUntil(lambda: viewer.frames.pixel == (7, 4), timeout=3000)
+    qtbot.waitUntil(lambda: viewer.frames.pixel == (7, 4), timeout=60_000)
 
 
 def test_that_a_file_without_frames_is_said(make_viewer, ready, raw):

@@ -150,7 +150,7 @@ def drag(plot, start, stop, steps=5):
 
 
 def test_that_an_aperture_follows_the_mouse_with_all_its_lines(view, qtbot):
-    with qtbot.waitSignal(view.edited, timeout=2000) as told:
+    with qtbot.waitSignal(view.edited, timeout=60_000) as told:
         drag(view.profile_plot, 10.0, 12.0)
     marks, what = told.args
     assert what == POSITIONS
@@ -162,7 +162,7 @@ def test_that_an_aperture_follows_the_mouse_with_all_its_lines(view, qtbot):
 
 
 def test_that_dragging_a_radius_line_moves_its_twin(view, qtbot):
-    with qtbot.waitSignal(view.edited, timeout=2000) as told:
+    with qtbot.waitSignal(view.edited, timeout=60_000) as told:
         drag(view.profile_plot, 14.3, 13.0)
     marks, what = told.args
     assert what == PSF_RADII
@@ -173,7 +173,7 @@ def test_that_dragging_a_radius_line_moves_its_twin(view, qtbot):
 
 
 def test_that_an_edge_of_a_background_region_is_dragged(view, qtbot):
-    with qtbot.waitSignal(view.edited, timeout=2000) as told:
+    with qtbot.waitSignal(view.edited, timeout=60_000) as told:
         drag(view.profile_plot, 4.0, 5.0)
     marks, what = told.args
     assert what == REGIONS

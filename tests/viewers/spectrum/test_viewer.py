@@ -888,7 +888,7 @@ def test_that_files_are_opened_in_several_panes(viewer, tmp_path):
 
 def test_that_a_range_chosen_elsewhere_is_marked_in_the_units_shown(viewer, qtbot):
     viewer.session.change_pane(x_unit="cm-1")
-    with qtbot.waitSignal(viewer.range_selected, timeout=2000) as told:
+    with qtbot.waitSignal(viewer.range_selected, timeout=60_000) as told:
         viewer.mark_range(10.4, 10.6)
     assert told.args == pytest.approx([10.4, 10.6])
     assert viewer.overlays.region[1:] == pytest.approx((1e4 / 10.6, 1e4 / 10.4))
