@@ -41,8 +41,8 @@ RESPONSE = "standard_response"
 response that was made with its spectrum."""
 
 _MODEL_ROW = 4
-_IN_RESPONSES = {"ALPHACET": (20170807, ("FOR_G063", "FOR_G111"))}
-"""Stars whose model stands in the responses of a date, and of which grisms: all others hold asteroids, or no model."""
+_IN_RESPONSES = {("ALPHACET", "FOR_G063"): 20191001, ("ALPHACET", "FOR_G111"): 20170807}
+"""Day whose response holds the model of a star for a grism: all others hold asteroids, or no model."""
 
 
 def want_model(header: fits.Header, choice: str) -> Mapping[str, Wanted]:
@@ -60,9 +60,9 @@ def want_model(header: fits.Header, choice: str) -> Mapping[str, Wanted]:
     matches = {PHOTOMETRY: {"altcfg1": "0", "object": name}, PHOTOMETRY_ERROR: {"altcfg1": "0"}}
     label = f"photometry of {name}"
     wanted = {kind: Wanted(ReferenceRequest("FORCAST", kind, date, match, label)) for kind, match in matches.items()}
-    made, grisms = _IN_RESPONSES.get(name, (0, ()))
     asked = request_grism_file(header, "response", f"spectrum of {name}")
-    if asked.match["spectel"] in grisms:
+    made = _IN_RESPONSES.get((name, asked.match["spectel"]))
+    if made is not None:
         wanted[RESPONSE] = Wanted(replace(asked, date=made), optional=True)
     return wanted
 
