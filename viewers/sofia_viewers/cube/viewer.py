@@ -214,6 +214,13 @@ class CubeViewer(ViewerShell):
         """Show the slice at a wavelength, and the regions of the text of a region file, on the current cube."""
         if wave is not None:
             self.choose_wave(wave)
+            if self.cube is not None and not self.cube.covers(wave):
+                low, high = self.cube.limits
+                unit = self.cube.wave_unit.replace("um", "μm")
+                self._problems.append(
+                    f"{wave:g} is not in the cube, which reaches from {low:.6g} to {high:.6g} {unit}."
+                )
+                self.report(self._problems[-1])
         frame = next((e.frame for e in self.images.frames.entries if e.key == self.cube_key), None)
         if regions and frame is not None:
             for region in parse_regions(regions, frame.wcs).regions:
@@ -222,6 +229,7 @@ class CubeViewer(ViewerShell):
 
     def show_views_only(self) -> None:
         """Hide tools, panels and tool bars: images and spectra fill the window, as in exported pictures."""
+        self._was_shown = True  # panels do not come when the window does
         self.images.show_area_only()
         for part in (self.tools, self.commands.tool_bar, self.slices, self.spectra.tool_bar, self.spectra.status,
                      self.spectra.overlays.cursor, self.lower_views.tabBar()):  # fmt: skip
