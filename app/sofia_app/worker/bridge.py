@@ -56,17 +56,19 @@ class EngineBridge(QtCore.QObject):
 
     def close(self) -> None:
         """End the process and the threads; later messages are dropped."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         self._timer.stop()
         self.client.close()
 
     def _take(self, message: Message) -> None:
-        """Keep a message; called in a thread of the client."""
+        """Keep a message; called in a thread of the client, which may outlive this object for a while."""
         with self._lock:
-            is_first = not self._waiting
+            if self._closed:
+                return
+            if not self._waiting:
+                self._came.emit()
             self._waiting.append(message)
-        if is_first:
-            self._came.emit()
 
     @Slot()
     def _wake(self) -> None:
