@@ -96,3 +96,9 @@ def test_that_input_is_not_changed():
     converted = convert_wave(values, "um", WaveAxis("cm-1"))
     assert np.isnan(converted[1])
     np.testing.assert_array_equal(values, [5.0, np.nan])
+
+
+def test_that_units_that_do_not_fit_are_told_each_time():
+    for _ in range(2):
+        with pytest.raises(ParameterError, match="Me/s cannot be converted to Jy"):
+            find_flux_factor("Me/s", "Jy", np.array([10.0]))

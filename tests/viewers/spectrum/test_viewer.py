@@ -443,7 +443,7 @@ def test_that_shape_baseline_number_and_widths_are_obeyed(viewer, make_file):
 
 def test_that_a_fit_without_data_is_reported_and_not_kept(viewer):
     fit(viewer, 12.0, 13.0)
-    assert "empty" in viewer.status.text()
+    assert "no data in the range" in viewer.status.text()
     assert viewer.annotations.fits == []
 
 
@@ -958,3 +958,13 @@ def test_that_operations_take_what_was_opened_where_nothing_is_selected(viewer):
         choose(viewer.operations_panel.kind, kind)
         viewer.operations_panel.smooth.click()
     assert [d.sources for d in viewer.session.derivations.values()] == [("a",)] * 3
+
+
+def test_that_spectra_elsewhere_are_no_failure_of_a_fit(viewer, make_file):
+    viewer.session.add_files([make_file("far", wavepos=np.linspace(20.0, 21.0, 201))])
+    viewer.fit("pane1", (10.3, 10.7))
+    assert viewer.status.text().startswith("pass")
+    assert len(viewer.annotations.fits) == 1
+    viewer.fit("pane1", (12.0, 13.0))
+    assert "no data in the range" in viewer.status.text()
+    assert len(viewer.annotations.fits) == 1

@@ -17,7 +17,7 @@ from sofia_viewers.spectrum.fitting import FitModel, Line, Tie, estimate_lines, 
 from sofia_viewers.spectrum.lines import LineList, Shift, builtin_lists, parse_line_list
 from sofia_viewers.spectrum.pane import PaneState
 from sofia_viewers.spectrum.profiles import PROFILES
-from sofia_viewers.spectrum.session import SpectrumSession
+from sofia_viewers.spectrum.session import PaneContent, SpectrumSession
 from sofia_viewers.spectrum.transmission import Sky
 from sofia_viewers.spectrum.units import WaveAxis, convert_range, convert_wave
 
@@ -242,19 +242,22 @@ class Annotations:
             One for each curve, failures included.
         """
         records, kept = [], []
-        for curve in self.session.content(pane).curves:
+        content = self.session.content(pane)
+        for curve in content.curves:
             found = (guess_curve if self.choice.guess_first else fit_curve)(curve, limits, self.choice, guess)
-            records.append(self._compare(self._make_record(pane, curve, found)))
+            records.append(self._compare(self._make_record(pane, content, curve, found)))
             if records[-1].result is None and self.choice.shape is not None and found[2] != "empty":
-                kept.append(self._make_record(pane, curve, guess_curve(curve, limits, self.choice, guess)))
+                kept.append(self._make_record(pane, content, curve, guess_curve(curve, limits, self.choice, guess)))
             else:
                 kept.append(records[-1])
         self.fits = [*self.fits, *(record for record in kept if record.result is not None)]
         self.tell("fits")
         return records
 
-    def _make_record(self, pane: int, curve: Curve, found: tuple[Any, tuple[float, ...], str]) -> FitRecord:
-        state, content = self.session.panes[pane], self.session.content(pane)
+    def _make_record(
+        self, pane: int, content: PaneContent, curve: Curve, found: tuple[Any, tuple[float, ...], str]
+    ) -> FitRecord:
+        state = self.session.panes[pane]
         return FitRecord(
             state.id, curve.file, curve.name, curve.order, curve.aperture, state.x_field, state.primary.field,
             content.x_unit, content.y_unit, *found, state.rest if content.x_unit == "km/s" else None,

@@ -275,26 +275,33 @@ def find_flux_factor(native: str, unit: str, wave: FloatArray, pixel_area: float
     """
     if native.strip() == unit.strip():
         return np.ones(len(wave))
-    factor, power = _find_law(native, unit, pixel_area)
+    law = _find_law(native, unit, pixel_area)
+    if law is None:
+        raise ParameterError(
+            f"{native or 'Numbers without unit'} cannot be converted to {unit or 'numbers without unit'}."
+        )
+    factor, power = law
     at = np.asarray(wave, dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(factor * np.where(at > 0, at, np.nan) ** power if power else np.full(len(at), factor))
 
 
 @lru_cache(maxsize=1024)
-def _find_law(native: str, unit: str, pixel_area: float | None) -> tuple[float, int]:
+def _find_law(native: str, unit: str, pixel_area: float | None) -> tuple[float, int] | None:
     """Return factor and power: every conversion between flux units is a power law of the wavelength (μm)."""
-    first, second = _find_factor(native, unit, np.array([1.0, 10.0]), pixel_area)
+    factors = _find_factor(native, unit, np.array([1.0, 10.0]), pixel_area)
+    if factors is None:
+        return None
+    first, second = factors
     return float(first), round(float(np.log10(second / first)))
 
 
-def _find_factor(native: str, unit: str, wave: FloatArray, pixel_area: float | None) -> FloatArray:
+def _find_factor(native: str, unit: str, wave: FloatArray, pixel_area: float | None) -> FloatArray | None:
     from astropy import units as u
 
     own, wanted = parse_unit(native), parse_unit(unit)
-    problem = f"{native or 'Numbers without unit'} cannot be converted to {unit or 'numbers without unit'}."
     if own is None or wanted is None:
-        raise ParameterError(problem)
+        return None
     at = np.where(wave > 0, wave, np.nan)
     for step in _density_pairs(own, wanted):
         try:
@@ -302,7 +309,7 @@ def _find_factor(native: str, unit: str, wave: FloatArray, pixel_area: float | N
         except u.UnitConversionError:
             continue
         return np.asarray(factor * step[2](at), dtype=float)
-    raise ParameterError(problem)
+    return None
 
 
 def _density_pairs(own: Any, wanted: Any) -> Sequence[tuple[Any, Any, Any]]:

@@ -399,16 +399,18 @@ class SpectrumViewer(ViewerShell):
     def fit(self, name: str, limits: tuple[float, float]) -> None:
         """Fit all curves of a pane between two values of x."""
         records = self.annotations.fit_range(self.session.find_pane(name), limits)
-        failed = [f"{record.name}: {record.status}" for record in records if record.result is None]
-        if failed or not records:
-            text = "; ".join(failed[:3]) or "There is nothing to fit in this pane."
+        known = [record for record in records if record.status != "empty"]  # others have no data in the range
+        failed = [f"{record.name}: {record.status}" for record in known if record.result is None]
+        if failed or not known:
+            nothing = "There are no data in the range: choose another one." if records else ""
+            text = "; ".join(failed[:3]) or nothing or "There is nothing to fit in this pane."
             if any(record.is_guess for record in self.annotations.fits):
                 text += ". Drag the handles of the first values, then press Return"
             self.fit_window.show_failure(text)
             self.report(text)
         else:
-            self.say(f"{len(records)} spectra fitted." if len(records) > 1 else self.fit_window.status.text())
-        if records and all(record.is_guess for record in records):
+            self.say(f"{len(known)} spectra fitted." if len(known) > 1 else self.fit_window.status.text())
+        if known and all(record.is_guess for record in known):
             self.say("Drag the handles of the first values, then press Return to fit.")
 
     def fit_guesses(self) -> None:
