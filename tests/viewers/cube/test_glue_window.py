@@ -18,10 +18,10 @@ from .conftest import REST, make_header, make_truth, settle, simulate, write_cub
 pytestmark = [
     pytest.mark.screen,
     pytest.mark.skipif(not glue_session.has_glue(), reason="glue-qt is not installed"),
-    pytest.mark.skipif(
-        not all(map(shutil.which, ("Xvfb", "xdotool", "import"))), reason="needs Xvfb, xdotool and imagemagick"
-    ),
+    pytest.mark.skipif(not shutil.which("Xvfb"), reason="needs Xvfb"),
 ]
+HAS_TOOLS = all(map(shutil.which, ("xdotool", "import", "convert")))
+needs_tools = pytest.mark.skipif(not HAS_TOOLS, reason="needs xdotool and imagemagick")
 PATIENCE = 90_000
 FEW_COLORS = 200
 PICTURES = os.environ.get("SOFIA_DESK_TEST_PICTURES", "")
@@ -105,13 +105,12 @@ def test_that_glue_shows_the_data_links_and_selections_of_the_explorer(
     settle(qtbot, viewer)
     failures = []
     viewer.failed.connect(failures.append)
-    process = start(qtbot, viewer, monkeypatch, "--report", report, "--save-session", session, "--close-after", "6")
-    qtbot.waitUntil(lambda: bool(find_window(surroundings)) or process.poll() is not None, timeout=PATIENCE)
-    picture = wait_for_picture(qtbot, process, surroundings, tmp_path)
+    process = start(qtbot, viewer, monkeypatch, "--report", report, "--save-session", session, "--close-after", "3")
+    colors = wait_for_picture(qtbot, process, surroundings, tmp_path) if HAS_TOOLS else None
     qtbot.waitUntil(lambda: process.poll() is not None, timeout=PATIENCE)
     qtbot.waitUntil(lambda: not viewer.link_tools.processes, timeout=PATIENCE)
     assert not failures
-    assert len(picture) > FEW_COLORS
+    assert colors is None or len(colors) > FEW_COLORS
     shown, linked = json.loads(report.read_text()), viewer.link_tools.linked
     assert shown["data"] == [data.label for data in linked.collection]
     assert len(shown["data"]) == 5
@@ -129,6 +128,7 @@ def test_that_glue_shows_the_data_links_and_selections_of_the_explorer(
 
 
 @pytest.mark.slow
+@needs_tools
 def test_that_glue_is_closed_by_its_window_and_the_explorer_stays(qtbot, linked_explorer, surroundings, monkeypatch):
     failures = []
     linked_explorer.failed.connect(failures.append)
@@ -148,6 +148,7 @@ def test_that_glue_is_closed_by_its_window_and_the_explorer_stays(qtbot, linked_
 
 
 @pytest.mark.slow
+@needs_tools
 def test_that_a_file_that_vanished_is_named_in_the_explorer(
     qtbot, linked_explorer, surroundings, monkeypatch, tmp_path
 ):

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,6 +43,8 @@ _ERROR = "ERROR: "
 _SHOWN = "glue is shown"
 _SIZE = (700, 520)
 _SESSION = ".glu"
+_LOOK_AGAIN = 100
+"""Milliseconds."""
 
 
 def has_glue() -> bool:
@@ -136,7 +138,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "files", type=Path, nargs="+", help="one description (.json), one session of glue, or FITS files"
     )
-    parser.add_argument("--close-after", type=float, metavar="S", help="close the window after so many seconds")
+    parser.add_argument("--close-after", type=float, metavar="S", help="close the window when it was shown for so long")
     parser.add_argument("--keep", action="store_true", help="do not remove the description")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write what is shown as JSON before --close-after")
     parser.add_argument("--save-session", type=Path, metavar="FILE", help="save the session before --close-after")
@@ -165,10 +167,21 @@ def _show(arguments: argparse.Namespace) -> int:
 
     QtCore.QTimer.singleShot(0, _tell_that_it_is_shown)
     if arguments.close_after is not None:
-        QtCore.QTimer.singleShot(int(1000 * arguments.close_after), finish)
+        _call_when_shown(window, arguments.close_after, finish)
     window.start(maximized=arguments.close_after is None)
     application.processEvents()
     return 0
+
+
+def _call_when_shown(window: Any, seconds: float, work: Callable[[], None]) -> None:
+    """Do something so many seconds after the window has come to the screen, which a busy machine takes long for."""
+    from sofia_viewers.qt import QtCore
+
+    handle = window.windowHandle()
+    if handle is not None and handle.isExposed():
+        QtCore.QTimer.singleShot(int(1000 * seconds), work)
+    else:
+        QtCore.QTimer.singleShot(_LOOK_AGAIN, lambda: _call_when_shown(window, seconds, work))
 
 
 def _tell_that_it_is_shown() -> None:
