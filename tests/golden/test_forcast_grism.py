@@ -1,12 +1,13 @@
 """Whole reductions of the golden grism sets beside what the published pipeline makes of them.
 
 Each set is reduced with defaults and with the expert parameters that follow earlier reductions. How far the defaults
-may differ, and why they are nearer to the truth, is in the decision records 20 to 25 and 30 to 34.
+may differ, and why they are nearer to the truth, is in the decision records 20 to 25 and 30 to 37.
 """
 
 import gzip
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,20 @@ from sofia_engine.reference import ReferenceRequest
 
 pytestmark = pytest.mark.golden
 
-AS_PUBLISHED = {
-    "stack": {"jailbar_baseline": "Running median"},
-    "combine_spectra": {"response_error": "independent"},
-    "make_profiles": {"error_rule": "area", "profile_rows": "all"},
-    "set_apertures": {"edge_rule": "lower"},
-    "extract_spectra": {"profile_error": 0.0},
+WAYS = {
+    "default": {},
+    "as published": {
+        "stack": {"jailbar_baseline": "Running median"},
+        "combine_spectra": {"response_error": "independent"},
+        "make_profiles": {"error_rule": "area", "profile_rows": "all"},
+        "set_apertures": {"edge_rule": "lower"},
+        "extract_spectra": {"profile_error": 0.0},
+    },
+    "stripes left": {"stack": {"jbclean": False}},
+    "summed": {"stack": {"jbclean": False}, "extract_spectra": {"method": "standard", "fix_bad": False}},
 }
+TOLERANCES = {"STK": 1e-3, "RIM": 1e-3, "MGM": 1e-3, "CRM": 1e-3, "spectra": 1e-2}
+"""What the golden sets ask; CRM images are not named there, and are held to the same."""
 SETS = ("forcast_gri_g063", "forcast_gri_std", "forcast_gri_scan")
 OUR_OWN = {"BGORDER", "PCOUNT", "GCOUNT"}
 
@@ -48,26 +56,37 @@ class Reduced:
         return next(pair for pair in self.pairs() if f"_{code}" in pair[0].name)
 
 
+@pytest.fixture(scope="session")
+def reduce_set(golden, reference_store, tmp_path_factory):
+    """Give a function that reduces a set from its raw files to the last product, each way once."""
+
+    @cache
+    def reduce(name, way):
+        folder = tmp_path_factory.mktemp(name)
+        raw = sorted((golden / name / "raw").glob("*RAW*.fits.gz"))
+        with Reduction.open(raw, output=folder, session=folder / "session", references=reference_store) as reduction:
+            for step, values in WAYS[way].items():
+                if any(made.key == step for made in reduction.recipe.steps):
+                    reduction.set(step, **values)
+            if name == "forcast_gri_std":
+                model = folder / "alphaboo_model.fits"
+                model.write_bytes(gzip.decompress((golden / name / "raw/alphaboo_model.fits.gz").read_bytes()))
+                reduction.set("make_response", model_file=str(model))
+            reduction.reduce()
+        return folder
+
+    return reduce
+
+
 @pytest.fixture(
     scope="session",
-    params=[(name, compatible) for name in SETS for compatible in (True, False)],
-    ids=lambda chosen: f"{chosen[0]}-{'as published' if chosen[1] else 'default'}",
+    params=[(name, way) for name in SETS for way in ("as published", "default")],
+    ids=lambda chosen: "-".join(chosen),
 )
-def reduced(request, golden, reference_store, tmp_path_factory):
-    """Reduce a set from its raw files to the last product."""
-    name, compatible = request.param
-    folder = tmp_path_factory.mktemp(name)
-    raw = sorted((golden / name / "raw").glob("*RAW*.fits.gz"))
-    with Reduction.open(raw, output=folder, session=folder / "session", references=reference_store) as reduction:
-        for step, values in AS_PUBLISHED.items() if compatible else ():
-            if any(made.key == step for made in reduction.recipe.steps):
-                reduction.set(step, **values)
-        if name == "forcast_gri_std":
-            model = folder / "alphaboo_model.fits"
-            model.write_bytes(gzip.decompress((golden / name / "raw/alphaboo_model.fits.gz").read_bytes()))
-            reduction.set("make_response", model_file=str(model))
-        reduction.reduce()
-    return Reduced(name, compatible, folder, golden / name / "expected")
+def reduced(request, golden, reduce_set):
+    """A set reduced with the published choices, or with ours."""
+    name, way = request.param
+    return Reduced(name, way == "as published", reduce_set(name, way), golden / name / "expected")
 
 
 def difference(ours, theirs, percent=99.5):
@@ -89,17 +108,54 @@ def needs(reduced, name):
         pytest.skip(f"the comparison is for {name}")
 
 
-def test_that_images_agree(reduced):
-    limits = {"STK": 5e-3, "RIM": 3e-3, "MGM": 4e-3, "CRM": 8e-3}  # stripes are removed otherwise: record 32
-    if reduced.compatible:
-        limits = {"STK": 2e-3, "RIM": 1e-3, "MGM": 1.5e-3, "CRM": 3.5e-3}  # median filters near bad pixels: record 32
-    for code, limit in limits.items():
-        for ours, theirs in (pair for pair in reduced.pairs() if f"_{code}_" in pair[0].name):
-            product, expected = Product.read(ours), Product.read(theirs)
+def test_that_images_agree(reduced, reduce_set):
+    """Published images have stripes taken off that raw files do not have; ours are within the tolerance of the true.
+
+    The true ones are those from which no stripes are taken at all: record 37.
+    """
+    if not reduced.compatible:
+        true = reduce_set(reduced.name, "stripes left")
+    for ours, theirs in reduced.pairs():
+        code = ours.name.split("_")[5]
+        if code not in {"STK", "RIM", "MGM", "CRM"}:
+            continue
+        product, expected = Product.read(ours), Product.read(theirs)
+        if reduced.compatible:  # median filters near bad pixels: record 32
+            limit = {"STK": 2e-3, "RIM": 1e-3, "MGM": 1.5e-3, "CRM": 3.5e-3}[code]
             assert difference(product["FLUX"], expected["FLUX"]) < limit, ours.name
-            ratio = median_ratio(product["ERROR"], expected["ERROR"])
-            low, high = (0.97, 1.03) if reduced.compatible or code == "STK" else (0.69, 0.85)  # record 20
-            assert low < ratio < high, ours.name
+        else:
+            striped = Product.read(true / ours.name)["FLUX"]
+            off, published_off = (difference(image["FLUX"], striped) for image in (product, expected))
+            assert off < (1.3e-3 if reduced.name == "forcast_gri_scan" else TOLERANCES[code] / 3), ours.name
+            assert off < 0.2 * published_off, ours.name
+        ratio = median_ratio(product["ERROR"], expected["ERROR"])
+        low, high = (0.97, 1.03) if reduced.compatible or code == "STK" else (0.69, 0.85)  # record 20
+        assert low < ratio < high, ours.name
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_that_the_raw_files_have_no_stripes(golden, name):
+    """The 16 readout channels of the double differences scatter by no more than the noise of their medians."""
+    for path in sorted((golden / name / "raw").glob("*RAW*.fits.gz")):
+        planes = fits.getdata(path).astype(float)
+        image = planes[0] - planes[1] - planes[2] + planes[3]
+        image -= np.median(image, axis=1, keepdims=True)
+        channels = np.array([np.median(image[:, channel::16]) for channel in range(16)])
+        noise = 1.4826 * np.median(np.abs(image)) * np.sqrt(np.pi / 2 / (256 * 16))
+        assert channels.std() < 1.3 * noise, path.name
+
+
+def test_that_images_made_from_the_published_stack_agree_as_the_golden_sets_ask(golden, reference_store, tmp_path):
+    expected = golden / "forcast_gri_g063/expected"
+    published = next(expected.glob("*_STK_0001*"))
+    path = tmp_path / published.name.removesuffix(".gz")
+    path.write_bytes(gzip.decompress(published.read_bytes()))
+    with Reduction.open([path], output=tmp_path, session=tmp_path / "session", references=reference_store) as reduction:
+        reduction.run_to("flux_calibrate")
+    for code in ("RIM", "MGM", "CRM"):
+        ours = Product.read(next(tmp_path.glob(f"*_{code}_0001.fits")))["FLUX"]
+        theirs = Product.read(next(expected.glob(f"*_{code}_0001*")))["FLUX"]
+        assert difference(ours, theirs) < TOLERANCES[code] / 2, code
 
 
 def test_that_wavelengths_traces_and_curves_agree(reduced):
@@ -114,19 +170,32 @@ def test_that_wavelengths_traces_and_curves_agree(reduced):
                 assert difference(product[name], expected[name]) < limit, (ours.name, name)
 
 
+def read_spectrum(path):
+    """The flux or response of a product, or None."""
+    with fits.open(path) as hdus:
+        name = next((name for name in ("SPECTRAL_FLUX", "RESPONSE") if name in hdus), None)
+        if name is not None:
+            return np.squeeze(hdus[name].data).astype(float)
+        flat = path.name.split("_")[5] in {"CMB", "RSP", "IRS"}
+        return hdus[0].data[1].astype(float) if flat else None
+
+
 def test_that_spectra_agree(reduced):
-    limits = {"forcast_gri_g063": 1.2e-2, "forcast_gri_std": 1.1e-2, "forcast_gri_scan": 1e-2}  # records 33 and 35
-    if reduced.compatible:
-        limits = {"forcast_gri_g063": 4e-3, "forcast_gri_std": 1e-2, "forcast_gri_scan": 4e-3}
+    """Within the tolerance, but for those whose difference the next tests show to be nearer to the truth."""
+    nearer = {"forcast_gri_g063": {"MGM", "CRM"}, "forcast_gri_std": {"MGM", "RSP", "IRS"}, "forcast_gri_scan": set()}
     for ours, theirs in reduced.pairs():
-        product, expected = Product.read(ours), Product.read(theirs)
-        name = "SPECTRAL_FLUX" if "SPECTRAL_FLUX" in expected.planes else "RESPONSE"
-        if name in expected.planes and "RIM" not in ours.name:
-            limit = limits[reduced.name]
-            if "_RSP_" in ours.name or ("_IRS_" in ours.name and not reduced.compatible):
-                limit = 1.8e-2 if reduced.compatible else 1.4e-2  # columns beside bad pixels: records 33 and 35
-            assert difference(product[name], expected[name]) < limit, ours.name
-            assert median_ratio(product[name], expected[name]) == pytest.approx(1, abs=2e-3), ours.name
+        product, expected = read_spectrum(ours), read_spectrum(theirs)
+        code = ours.name.split("_")[5]
+        if expected is None or code == "RIM":
+            continue
+        limit = TOLERANCES["spectra"]
+        if reduced.compatible:  # the median of all rows multiplies what is left of stripes: record 37
+            limit = 1.8e-2 if code == "RSP" else 4e-3 if reduced.name != "forcast_gri_std" else 1e-2
+        elif code in nearer[reduced.name]:
+            assert np.count_nonzero(find_different(product, expected)) <= 30, ours.name
+            continue
+        assert difference(product, expected) < limit, ours.name
+        assert median_ratio(product, expected) == pytest.approx(1, abs=2e-3), ours.name
 
 
 def test_that_published_errors_are_met_by_the_published_rule(reduced):
@@ -137,6 +206,22 @@ def test_that_published_errors_are_met_by_the_published_rule(reduced):
         if "SPECTRAL_ERROR" in expected.planes:
             ratio = median_ratio(product["SPECTRAL_ERROR"], expected["SPECTRAL_ERROR"])
             assert ratio == pytest.approx(1, abs=0.08), ours.name  # the covariance of the background: record 21
+
+
+def test_that_the_coadded_image_is_the_mean_of_the_files(reduced):
+    """The published weights fall with the brightness, by the error of the response: sources are a fifth too faint."""
+    needs(reduced, "forcast_gri_g063")
+    ours, theirs = (Product.read(path)["FLUX"] for path in reduced.pair("COA"))
+    published = theirs[:, : ours.shape[1]]  # one column more, by rounding: record 31
+    assert np.isnan(theirs[:, ours.shape[1] :]).all()
+    if reduced.compatible:
+        assert difference(ours, published) < 5e-3
+    else:
+        files = [Product.read(path)["FLUX"] for path in sorted(reduced.folder.glob("*_CRM_*.fits"))]
+        with np.errstate(invalid="ignore"):
+            mean = sum(np.nan_to_num(file) for file in files) / sum(np.isfinite(file) for file in files)
+        assert difference(ours, mean) < 5e-3
+        assert difference(published, mean) > 0.2
 
 
 def test_that_combined_spectra_agree_as_the_golden_sets_ask(reduced):
@@ -217,6 +302,81 @@ def test_that_spectra_are_nearer_to_the_truth_where_they_differ_from_the_publish
     for columns, factor in ((off, 0.5), (clear, 0.75)):
         rms = [np.sqrt(np.mean((ratio / np.nanmedian(ratios[0]) - 1)[columns] ** 2)) for ratio in ratios]
         assert rms[0] < factor * rms[1]
+
+
+DIFFERENT = [
+    ("forcast_gri_g063", "MGM_0001", (1,)), ("forcast_gri_g063", "CRM_0001", (1,)),
+    ("forcast_gri_std", "MGM_0001", (1,)), ("forcast_gri_std", "RSP_0001", (1,)),
+    ("forcast_gri_std", "RSP_0002", (2,)), ("forcast_gri_std", "IRS_0001-0002", (1, 2)),
+]  # fmt: skip
+"""Spectra with columns that differ from the published ones by more than the tolerance, and the files they are of."""
+
+
+@pytest.mark.parametrize(("name", "code", "files"), DIFFERENT)
+def test_that_spectra_that_differ_are_nearer_to_the_light_in_the_rows(golden, reduce_set, name, code, files):
+    """Where the aperture has no bad pixel the plain sum of its rows, which needs no profile, is the truth."""
+    folder, summed = reduce_set(name, "default"), reduce_set(name, "summed")
+    theirs = next((golden / name / "expected").glob(f"*_{code}.fits.gz"))
+    ours = theirs.name.removesuffix(".gz")
+    mine, published, true = (read_spectrum(path) for path in (folder / ours, theirs, summed / ours))
+    clean = ~find_bad_columns(folder, files) & np.isfinite(true)
+    off = clean & find_different(mine, published)
+    assert relative_rms(mine / true, off) < 0.6 * relative_rms(published / true, off)
+    assert np.median((mine / true)[clean]) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(("name", "code", "files"), DIFFERENT)
+def test_that_spectra_that_differ_are_nearer_to_the_truth_at_bad_pixels(
+    golden, reduce_set, true_curves, name, code, files
+):
+    """The level there is that of the sums of the 40 columns around, over the spectrum or response simulated."""
+    folder, summed = reduce_set(name, "default"), reduce_set(name, "summed")
+    theirs = next((golden / name / "expected").glob(f"*_{code}.fits.gz"))
+    ours = theirs.name.removesuffix(".gz")
+    true = np.interp(read_columns(folder), *true_curves[name])
+    if code.startswith("MGM"):  # not yet calibrated; the factor is the same in all
+        calibrated = "CRM_0001" if name == "forcast_gri_g063" else "RSP_0001"
+        true = true * read_spectrum(theirs) / read_spectrum(next(theirs.parent.glob(f"*_{calibrated}.fits.gz")))
+    ratios = [read_spectrum(path) / true for path in (folder / ours, theirs, summed / ours)]
+    bad = find_bad_columns(folder, files)
+    ratios[2][bad] = np.nan
+    level = [np.nanmedian(ratios[2][max(column - 20, 0) : column + 21]) for column in range(bad.size)]
+    off = bad & find_different(ratios[0] * true, ratios[1] * true)
+    mine, published = (relative_rms(ratio / level, off) for ratio in ratios[:2])
+    assert mine < 0.5 * published
+    assert mine < 0.008  # the quoted errors there are 0.6 per cent
+
+
+@pytest.fixture(scope="module")
+def true_curves(golden, reference_store):
+    """Spectrum of the G063 star, and response of G111 from which the standard has been made: wavelengths and values."""
+    response = fits.getdata(reference_store.get(ReferenceRequest(
+        "FORCAST", "response", 20210705, {"spectel": "FOR_G111", "slit": "FOR_LS24"}
+    )))  # fmt: skip
+    return {
+        "forcast_gri_g063": np.loadtxt(golden / "forcast_gri_g063/truth.csv").T,
+        "forcast_gri_std": response[:2].astype(float),
+    }
+
+
+def find_bad_columns(folder, files):
+    """Columns with a bad pixel inside the aperture in one of the files."""
+    products = [Product.read(next(folder.glob(f"*_MGM_{number:04d}.fits"))) for number in files]
+    return np.any(
+        [((p["BADMASK"] > 0) & (np.nan_to_num(p["APERTURE_MASK"]) != 0)).any(axis=0) for p in products], axis=0
+    )
+
+
+def find_different(ours, theirs):
+    return np.abs(ours - theirs) > TOLERANCES["spectra"] * np.nanpercentile(theirs, 99.9)
+
+
+def relative_rms(ratio, columns):
+    return float(np.sqrt(np.mean((ratio - 1)[columns] ** 2)))
+
+
+def read_columns(folder):
+    return fits.getdata(next(folder.glob("*_MGM_0001.fits")), "WAVEPOS").astype(float)
 
 
 def test_that_the_published_stack_has_a_median_filter_that_knows_no_missing_pixels(golden, reference_store, tmp_path):

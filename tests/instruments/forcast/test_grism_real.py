@@ -72,6 +72,22 @@ def test_that_the_line_of_sulphur_has_the_published_flux(compared):
     assert total == pytest.approx(published["SPECTRAL_FLUX"][line].sum(), rel=0.03)
 
 
+def test_that_the_published_line_lies_between_weights_and_sums(compared, real_products, reference_store, tmp_path):
+    """The line lies 4 arcsec off the continuum along the slit, and is half as wide: weights miss some of its light."""
+    ours, published, columns = compared
+    line = (published["WAVEPOS"] > 10.4) & (published["WAVEPOS"] < 10.6)
+    with Reduction.open([real_products / IMAGE], session=tmp_path / "session", references=reference_store) as reduction:
+        for step, values in CHOICES.items():
+            reduction.set(step, **values)
+        reduction.set("extract_spectra", method="standard")
+        reduction.run_to("flux_calibrate")
+        (summed,) = reduction.products
+    totals = [product["SPECTRAL_FLUX"][columns][line].sum() for product in (ours, summed)]
+    expected = published["SPECTRAL_FLUX"][line].sum()
+    assert totals[0] < expected < totals[1]
+    assert totals == pytest.approx([0.976 * expected, 1.024 * expected], rel=5e-3)
+
+
 def test_that_errors_and_keywords_are_close_to_the_published_ones(compared):
     ours, published, columns = compared
     ratio = ours["SPECTRAL_ERROR"][columns] / published["SPECTRAL_ERROR"]
