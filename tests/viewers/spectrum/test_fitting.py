@@ -137,6 +137,16 @@ def test_that_lines_little_more_than_a_width_apart_are_told_apart():
     assert failed == 0
 
 
+def test_that_a_weak_line_is_found_beside_a_strong_one_that_is_no_gaussian():
+    rng = np.random.default_rng(2)
+    x = np.linspace(18.0, 27.0, 210)
+    strong = PROFILES["lorentzian"].evaluate(x, np.array((80.0, 25.9, 0.12)))[0]
+    weak = PROFILES["gaussian"].evaluate(x, np.array((9.0, 18.7, 0.1)))[0]
+    y = 10.0 + strong + weak + rng.normal(0.0, 0.5, len(x))
+    result = fit_lines(x, y, None, FitModel(estimate_lines(x, y, count=2), 1))
+    assert [line.center.value for line in result.lines] == pytest.approx([18.7, 25.9], abs=0.05)
+
+
 def test_that_tied_and_fixed_parameters_hold_and_their_errors_agree():
     rng = np.random.default_rng(0)
     y = (

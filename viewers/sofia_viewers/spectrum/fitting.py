@@ -27,6 +27,10 @@ _NARROWEST = 0.05
 
 _EXPONENTS = (0.55, 100.0)
 _EDGE = 0.2
+_CLEARLY = 0.9
+"""Share of the misfit below which the second way of guessing lines is better."""
+_LOPSIDED = 1.7
+"""How much wider one side of a line may be than the other."""
 _STEP = 1e-3
 _LEAST_STEP = 1e-9
 """Steps of the gradient in errors, and least in values: below that differences are rounding."""
@@ -252,15 +256,49 @@ def estimate_lines(
     xs, ys = _take_known(x, y)
     if len(xs) == 0:
         raise StepError("There are no data in the range: choose another one.")
-    rest = ys - _guess_baseline(xs, ys, degree)
-    lines = []
-    known: Sequence[float | None] = list(centers) or [None] * count
-    for center in known:
-        guess = _guess_line(xs, rest, center, sign)
-        values = PROFILES[shape].start(*guess)
-        rest = rest - PROFILES["gaussian"].evaluate(xs, np.array(PROFILES["gaussian"].start(*guess)))[0]
-        lines.append(Line(shape, values))
-    return tuple(sorted(lines, key=lambda line: line.values[1]) if not centers else lines)
+    if centers or count < 2:
+        return _guess_lines(xs, ys, (shape, degree, sign), list(centers) or [None] * count, refit=False)
+    ways = [_guess_lines(xs, ys, (shape, degree, sign), [None] * count, refit=refit) for refit in (False, True)]
+    misfits = [_find_misfit(xs, ys, lines, degree) for lines in ways]
+    return ways[1] if misfits[1] < _CLEARLY * misfits[0] else ways[0]
+
+
+def _guess_lines(
+    x: FloatArray, y: FloatArray, kind: tuple[str, int | None, int], centers: Sequence[float | None], *, refit: bool
+) -> tuple[Line, ...]:
+    """Guess lines one after the other; each is taken away as it was guessed, or as all so far fit best.
+
+    The first separates blends, the second finds weak lines beside strong ones.
+    """
+    shape, degree, sign = kind
+    rest = y - _guess_baseline(x, y, degree)
+    lines, taken = [], []
+    for center in centers:
+        guess = _guess_line(x, rest, center, sign)
+        lines.append(Line(shape, PROFILES[shape].start(*guess)))
+        taken.append(Line("gaussian", PROFILES["gaussian"].start(*guess)))
+        left = _subtract(x, y, taken, degree) if refit and len(lines) < len(centers) else None
+        rest = rest - PROFILES["gaussian"].evaluate(x, np.array(taken[-1].values))[0] if left is None else left
+    known = any(center is not None for center in centers)
+    return tuple(lines if known else sorted(lines, key=lambda line: line.values[1]))
+
+
+def _subtract(x: FloatArray, y: FloatArray, lines: Sequence[Line], degree: int | None) -> FloatArray | None:
+    """Return what is left when lines and baseline fit best; None if they do not."""
+    try:
+        fit = fit_lines(x, y, None, FitModel(tuple(lines), degree))
+    except StepError:
+        return None
+    return y - evaluate(fit, x) if fit.converged else None
+
+
+def _find_misfit(x: FloatArray, y: FloatArray, lines: tuple[Line, ...], degree: int | None) -> float:
+    """Return the sum of squares that a fit from these lines leaves; infinite if there is none."""
+    try:
+        fit = fit_lines(x, y, None, FitModel(lines, degree))
+    except StepError:
+        return math.inf
+    return fit.chi_square if fit.converged else math.inf
 
 
 def _take_known(x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
@@ -305,7 +343,7 @@ def _guess_line(x: FloatArray, rest: FloatArray, center: float | None, sign: int
         left -= 1
     while right < len(x) - 1 and above[right + 1]:
         right += 1
-    reach = max(min(peak - left, right - peak), 1)  # the wider side may be a neighbour's
+    reach = round(_LOPSIDED * max(min(peak - left, right - peak), 1))  # a much wider side is a neighbour's
     left, right = max(left, peak - reach), min(right, peak + reach)
     spacing = np.ptp(x) / max(len(x) - 1, 1) or 1.0
     width = max(float(x[right] - x[left]), 2.0 * float(spacing))
