@@ -143,14 +143,13 @@ def prepare_first_start(bundle: Bundle) -> None:
         "QT_QPA_PLATFORM": "offscreen",
     }
     run(bundle.executable, "prepare-kernels", env=surroundings)
-    run(bundle.executable, "draw-maps", env=surroundings)  # nothing to draw, but it looks for fonts
     for package in KERNELS:
         place = bundle.content.joinpath(*package.split("."))
         named = seed / "kernels" / f"{place.name}_{hashlib.sha1(str(place).encode()).hexdigest()}"
         named.rename(named.with_name(package))
     left = [path.name for path in (seed / "kernels").iterdir() if path.name not in KERNELS]
     if not list((seed / "matplotlib").glob("fontlist*")):
-        raise SystemExit("The program made no list of fonts; its users would wait for one at their first map.")
+        raise SystemExit("The program made no list of fonts; its users would wait for one at their first plot.")
     if left:
         raise SystemExit(f"Kernels lie in packages that are not named in build.py: {', '.join(left)}")
 

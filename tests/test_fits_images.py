@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from sofia_engine.fits_images import encode_images
+from sofia_engine.fits_images import encode_images, encode_table
 from sofia_engine.header.cards import freeze, header_text
 from sofia_engine.product import Product
 
@@ -78,6 +78,28 @@ def test_that_products_with_tables_and_images_keep_their_order():
     product = Product.of(freeze(make_cards()), {"FLUX": np.ones((2, 2)), "ROWS": table_of(table), "ERROR": np.ones(2)})
     with fits.open(io.BytesIO(product.encode())) as hdus:
         assert [hdu.name for hdu in hdus] == ["FLUX", "ROWS", "ERROR"]
+
+
+def test_that_files_of_tables_are_those_of_astropy():
+    columns = [
+        fits.Column("A", "3D", array=np.arange(6.0).reshape(2, 3), unit="Jy"),
+        fits.Column("B", "10A", array=["a", "bc"]),
+        fits.Column("C", "L", array=[True, False]),
+        fits.Column("D", "I", array=[1, 2]),
+    ]
+    table = table_of(fits.BinTableHDU.from_columns(columns, name="ROWS"))
+    assert list(table["C"]) == [True, False]  # read and converted: what is stored is still as it was
+    stream = io.BytesIO()
+    table.to_hdu().writeto(stream)
+    assert join(encode_table(table.cards, table.data)) == stream.getvalue()
+
+
+def test_that_tables_with_rows_of_varying_length_or_text_are_left_to_astropy():
+    varying = fits.Column("A", "PD()", array=np.array([np.arange(2.0), np.arange(3.0)], dtype=object))
+    table = table_of(fits.BinTableHDU.from_columns([varying], name="ROWS"))
+    assert encode_table(table.cards, table.data) is None
+    text = table_of(fits.TableHDU.from_columns([fits.Column("A", "I4", array=[1, 2])]))
+    assert encode_table(text.cards, text.data) is None
 
 
 def table_of(hdu):

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from sofia_engine.drawing.png import encode_png
 from sofia_engine.errors import InputError, ParameterError
-from sofia_engine.map_figure import Beam, ImageMap, encode_png
+from sofia_engine.map_figure import Beam, ImageMap
 from sofia_engine.numerics.sky_ticks import choose_step, label_angle, place_ticks
 from sofia_engine.numerics.tangent_plane import TangentPlane
 from sofia_engine.pipeline.parameters import Setting

@@ -73,10 +73,10 @@ def encode_table(cards: fits.Header, rows: fits.FITS_rec) -> list[bytes | NDArra
     described = cards.get("XTENSION") == "BINTABLE" and shape == (stored.dtype.itemsize, stored.size, 0)
     columns = (field[0].base for field in stored.dtype.fields.values())
     as_read = stored.flags.c_contiguous and all(column.str[0] != "<" for column in columns)
-    if not described or not as_read or not _is_plain(cards):
+    if not described or not as_read:
         return None
-    text = header_text(cards)
-    if not text.isascii():
+    text = header_text(cards)  # checks the cards
+    if not _is_plain(cards) or not text.isascii():
         return None
     heads = (_describe_layout(None, primary=True, extended=True) + "END", text)
     first, second = (head.ljust(-(-len(head) // _BLOCK) * _BLOCK).encode("ascii") for head in heads)

@@ -1,4 +1,4 @@
-"""Compiled kernels made ready beforehand, so that no reduction waits for a compiler."""
+"""What takes long when it is first used, made ready beforehand: compiled kernels, and fonts for plots."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ COMMAND = "prepare-kernels"
 
 
 def prepare_kernels() -> int:
-    """Compile the kernels that are not in numba's cache yet; return 0, the exit code.
+    """Compile the kernels that are not in numba's cache yet, and have Matplotlib look for fonts; return 0.
 
     Notes
     -----
     The cache belongs to the processor, to the versions of numba and of the source file, and to the folder in which the
     program lies. It is used as long as none of them changes.
     """
+    from sofia_engine.plots import CurvePlot, render_plot
+
     load_resampling()
+    render_plot(CurvePlot(()))
     if find_spec("sofia_viewers") is not None:
         for module in (
             "sofia_viewers.image._display_kernel",

@@ -1,28 +1,25 @@
-"""Maps drawn with Matplotlib: an image of the sky with axes, colour bar, contours and beam, encoded as PNG.
+"""Maps as pictures: an image of the sky with axes, colour bar, contours and beam, encoded as PNG.
 
-Drawing is a function of plain values (`ImageMap`, `Look`), so that another process can do it. Only numpy is imported
-here, and Matplotlib when something is drawn: that process is to get ready quickly.
+Drawing is a function of plain values (`ImageMap`, `Look`), so that another process can do it. Little is imported here,
+and Pillow when something is drawn: that process is to get ready quickly.
 """
 
 from __future__ import annotations
 
 import math
-import struct
-import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sofia_engine.errors import InputError, ParameterError
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
-
+    from sofia_engine.drawing.axes import AxisLook, Frame, Side
+    from sofia_engine.drawing.canvas import Canvas
+    from sofia_engine.drawing.colors import ColorTable
     from sofia_engine.numerics.arrays import FloatArray
-    from sofia_engine.numerics.sky_ticks import Kind, Tick
+    from sofia_engine.numerics.sky_ticks import Kind
     from sofia_engine.numerics.tangent_plane import TangentPlane
 
 __all__ = [
@@ -31,8 +28,6 @@ __all__ = [
     "LinearAxes",
     "Look",
     "draw_panel",
-    "encode_figure",
-    "encode_png",
     "render_figure",
 ]
 
@@ -47,12 +42,11 @@ BAR = (0.012, 0.022)
 SMALLEST_TURN = 0.5
 """Degrees; maps turned by more have a grid always."""
 EDGE_SAMPLES = 49
-
-_FILTER_UP, _TRUE_COLOR = 2, 2
-_BAND = 64
-"""Rows that are encoded at once."""
-_COMPRESSION = 2
-"""Level from 1 to 9."""
+BEAM_WORDS = "Beam FWHM"
+ELLIPSE_POINTS = 73
+_TICK_LENGTH = 5.0
+_COORDINATE_LINE = 0.8
+_PALE = 0.25
 
 
 @dataclass(frozen=True)
@@ -131,36 +125,34 @@ class Look:
 
 def render_figure(content: ImageMap, look: Look, *, crop: bool = True, beam: bool = True) -> bytes:
     """Draw a map as a figure of its own; see `sofia_engine.quicklook.render_map`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from sofia_engine.drawing.canvas import Canvas
 
-    figure = Figure(figsize=(FIGURE_SIZE, FIGURE_SIZE), dpi=RESOLUTION)
-    canvas = FigureCanvasAgg(figure)
-    draw_panel(figure, content, look, PANEL, crop=crop, beam=beam)
-    return encode_figure(canvas)
+    canvas = Canvas.of_size(FIGURE_SIZE, FIGURE_SIZE, RESOLUTION)
+    draw_panel(canvas, content, look, PANEL, crop=crop, beam=beam)
+    return canvas.encode()
 
 
 def draw_panel(
-    figure: Figure,
+    canvas: Canvas,
     content: ImageMap,
     look: Look,
     panel: tuple[float, float, float, float],
     *,
     crop: bool = True,
     beam: bool = False,
-) -> Axes:
-    """Draw an image with axes, colour bar and title into a part of a figure.
+) -> None:
+    """Draw an image with axes, colour bar and title into a part of a picture.
 
     Parameters
     ----------
-    figure : Figure
+    canvas : Canvas
         Drawn into.
     content : ImageMap
         What is shown.
     look : Look
         How.
     panel : (float, float, float, float)
-        Left, bottom, width, height of the area for the image, fractions of the figure.
+        Left, bottom, width, height of the area for the image, fractions of the picture.
     crop, beam : bool
         Cut off empty edges; draw the beam.
 
@@ -174,37 +166,40 @@ def draw_panel(
     if content.image.ndim != 2 or not np.isfinite(content.image).any():
         raise InputError(f"{content.subtitle or 'The image'}: there is no finite pixel in an image to show.")
     picture = _Picture.of(content, look, _find_content(content.image) if crop else None)
-    axes = _add_panel(figure, picture, panel)
-    _draw_image(axes, picture)
+    frame = _lay_frame(canvas, picture, panel)
+    frame.canvas.show(frame.box, picture.colored)
     if look.n_contour > 0:
-        _draw_contours(axes, picture, look)
-    _draw_axes(axes, content, picture, look)
-    _draw_bar(figure, axes, content, picture)
-    _write_texts(figure, axes, content, look)
+        _draw_contours(frame, picture, look)
+    _draw_axes(frame, content, picture, look)
+    frame.draw_border()
+    _draw_bar(frame, content, picture)
+    _write_texts(frame, content, look)
     if beam and content.beam is not None and content.plane is not None:
-        _draw_beam(axes, content.beam, content.plane, picture)
+        _draw_beam(frame, content.beam, content.plane)
     if content.mark is not None:
-        axes.plot(*content.mark, marker="x", color="gray", markersize=6, linestyle="none")
-    return axes
+        frame.mark(*content.mark)
 
 
 @dataclass(frozen=True, eq=False)
 class _Picture:
-    """The pixels shown, the position (x, y) of the first of them, the limits of the colours and the colour map."""
+    """The pixels shown, the position (x, y) of the first of them, the limits of the colours and the colour table."""
 
     pixels: FloatArray
     corner: tuple[int, int]
     limits: tuple[float, float]
-    colors: Any
+    colors: ColorTable
 
     @classmethod
     def of(cls, content: ImageMap, look: Look, box: tuple[slice, slice] | None) -> _Picture:
+        from sofia_engine.drawing.colors import find_color_table
+
         rows, columns = box or (slice(0, None), slice(0, None))
         finite = content.image[np.isfinite(content.image)]
         low, high = (float(v) for v in np.percentile(finite, look.scale))
         if not high > low:
             low, high = low - 0.5, low + 0.5
-        return cls(content.image[rows, columns], (columns.start, rows.start), (low, high), _find_colors(look.colormap))
+        table = find_color_table(look.colormap)
+        return cls(content.image[rows, columns], (columns.start, rows.start), (low, high), table)
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
@@ -213,15 +208,18 @@ class _Picture:
         ny, nx = self.pixels.shape
         return x - 0.5, x + nx - 0.5, y - 0.5, y + ny - 0.5
 
+    @property
+    def colored(self) -> ColorTable:
+        """Colours (ny, nx, 3) of the pixels, white where they are not finite."""
+        return self.color(self.pixels)
 
-def _find_colors(name: str) -> Any:
-    from matplotlib import colormaps
-
-    if name not in colormaps:
-        from sofia_engine.pipeline.parameters import suggest
-
-        raise ParameterError(f"There is no color map '{name}'{suggest(name, list(colormaps))}.")
-    return colormaps[name]
+    def color(self, values: FloatArray) -> ColorTable:
+        """Colours of values, white where they are not finite."""
+        low, high = self.limits
+        index = np.nan_to_num((values - low) / (high - low), nan=-1.0)
+        table = np.concatenate([self.colors, np.full((1, 3), 255, dtype=np.uint8)])
+        found: ColorTable = table[np.where(np.isfinite(values), np.clip(index * 256, 0, 255), 256).astype(np.intp)]
+        return found
 
 
 def _find_content(image: FloatArray) -> tuple[slice, slice] | None:
@@ -233,90 +231,119 @@ def _find_content(image: FloatArray) -> tuple[slice, slice] | None:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def _add_panel(figure: Figure, picture: _Picture, panel: tuple[float, float, float, float]) -> Axes:
-    """Add axes with the shape of the picture in the middle of the panel."""
+def _lay_frame(canvas: Canvas, picture: _Picture, panel: tuple[float, float, float, float]) -> Frame:
+    """Lay a frame with the shape of the picture in the middle of the panel."""
+    from sofia_engine.drawing.axes import Frame
+
     left, bottom, width, height = panel
     ny, nx = picture.pixels.shape
-    across, up = figure.get_size_inches()
+    across, up = canvas.box.size
     scale = min(width * across / nx, height * up / ny)
     wide, high = nx * scale / across, ny * scale / up
-    axes = figure.add_axes((left + (width - wide) / 2, bottom + (height - high) / 2, wide, high))
-    axes.set_facecolor("white")
-    axes.set_title("", y=1.0)  # a title without a place has Matplotlib measure all labels, whether it is empty or not
-    return axes
+    shaped = left + (width - wide) / 2, bottom + (height - high) / 2, wide, high
+    return Frame.at(canvas, shaped, picture.extent[:2], picture.extent[2:])
 
 
-def _draw_image(axes: Axes, picture: _Picture) -> None:
-    """Draw the pixels in colours found here: Matplotlib would map a much larger, resampled image, in floating point."""
-    from matplotlib.image import PcolorImage
+def _draw_contours(frame: Frame, picture: _Picture, look: Look) -> None:
+    from sofia_engine.drawing.canvas import Stroke
+    from sofia_engine.drawing.colors import find_color
 
-    low, high = picture.limits
-    index = np.nan_to_num((picture.pixels - low) / (high - low), nan=-1.0)
-    table = (picture.colors(np.arange(256) / 255.0) * 255).round().astype(np.uint8)
-    table = np.concatenate([table, np.array([[255, 255, 255, 0]], dtype=np.uint8)])
-    color = np.where(np.isfinite(picture.pixels), np.clip(index * 256, 0, 255), 256).astype(np.intp)
-    left, right, bottom, top = picture.extent
-    ny, nx = picture.pixels.shape
-    edges = np.linspace(left, right, nx + 1), np.linspace(bottom, top, ny + 1)
-    axes.add_image(PcolorImage(axes, *edges, table[color]))
-    axes.set(xlim=(left, right), ylim=(bottom, top))
-
-
-def _draw_contours(axes: Axes, picture: _Picture, look: Look) -> None:
+    try:
+        color = find_color(look.contour_color)
+    except ValueError as error:
+        raise ParameterError(f"The contour color '{look.contour_color}' cannot be used: {error}.") from None
     levels = np.linspace(*picture.limits, look.n_contour)
     levels = levels if look.n_contour > 1 else np.array([sum(picture.limits) / 2])
     x, y = (start + np.arange(n) for start, n in zip(picture.corner, picture.pixels.shape[::-1], strict=True))
-    try:
-        if look.fill_contours and len(levels) > 1:
-            axes.contourf(x, y, picture.pixels, levels, cmap=picture.colors, extend="both")
-        width = 0.3 if look.fill_contours else 0.5
-        axes.contour(x, y, picture.pixels, levels, colors=look.contour_color, linewidths=width)
-    except ValueError as error:
-        raise ParameterError(f"The contour color '{look.contour_color}' cannot be used: {error}.") from None
+    if look.fill_contours and len(levels) > 1 and min(picture.pixels.shape) > 1:
+        _fill_contours(frame, picture, levels)
+    lines = _trace_levels(x, y, picture.pixels, levels)
+    width = 0.3 if look.fill_contours else 0.5
+    frame.canvas.draw_lines([frame.to_pixels(*line.T) for line in lines], Stroke(color, width), frame.box)
 
 
-def _draw_axes(axes: Axes, content: ImageMap, picture: _Picture, look: Look) -> None:
+def _fill_contours(frame: Frame, picture: _Picture, levels: FloatArray) -> None:
+    """Fill the space between levels: each dot gets the colour of the middle of its interval."""
+    wide, high = frame.box.size
+    (left, right), (low, top) = frame.x_limits, frame.y_limits
+    x = left + (np.arange(wide) + 0.5) / wide * (right - left) - picture.corner[0]
+    y = low + (np.arange(high) + 0.5) / high * (top - low) - picture.corner[1]
+    values = _interpolate_rows(_interpolate_rows(picture.pixels, y).T, x).T
+    middles = np.concatenate([[levels[0]], (levels[1:] + levels[:-1]) / 2, [levels[-1]]])
+    bands = np.where(np.isfinite(values), middles[np.searchsorted(levels, values)], np.nan)
+    frame.canvas.show(frame.box, picture.color(bands))
+
+
+def _interpolate_rows(image: FloatArray, places: FloatArray) -> FloatArray:
+    """Rows of an image between its own, linearly; NaN beyond the first and the last."""
+    low = np.clip(np.floor(places).astype(np.intp), 0, len(image) - 2)
+    part = np.where((places >= 0) & (places <= len(image) - 1), places - low, np.nan)[:, np.newaxis]
+    between: FloatArray = image[low] * (1 - part) + image[np.minimum(low + 1, len(image) - 1)] * part
+    return between
+
+
+def _trace_levels(x: FloatArray, y: FloatArray, values: FloatArray, levels: FloatArray) -> list[FloatArray]:
+    """Lines (n, 2) of equal value on a grid; they end where a value is missing."""
+    from contourpy import contour_generator
+
+    if min(values.shape) < 2:
+        return []
+    generator = contour_generator(x, y, np.ma.masked_invalid(values))
+    return [np.asarray(line) for level in levels for line in generator.lines(float(level))]
+
+
+def _draw_axes(frame: Frame, content: ImageMap, picture: _Picture, look: Look) -> None:
+    from sofia_engine.drawing.ticks import Ticks
     from sofia_engine.numerics.sky_ticks import place_ticks
 
-    left, right, bottom, top = picture.extent
-    axes.tick_params(direction="inout", top=True, right=True, length=5)
     if content.axes is not None:
-        _draw_linear_axes(axes, content.axes, picture, grid=look.grid)
+        _draw_linear_axes(frame, content.axes, grid=look.grid)
         return
     if content.plane is None:
-        axes.set_xlabel("x (pixels)")
-        axes.set_ylabel("y (pixels)")
+        _draw_linear_axes(frame, LinearAxes((0.0, 0.0), (1.0, 1.0), ("x (pixels)", "y (pixels)")), grid=False)
         return
+    left, right, bottom, top = picture.extent
     steps = np.linspace(0.0, 1.0, EDGE_SAMPLES)
     x, y = left + steps * (right - left), bottom + steps * (top - bottom)
     mesh = _map_sky(content.plane, x, y)
     # ticks of the coordinate that changes along the edge; both edges show different ones
     turn = _find_turn(content.plane)
     first, second = (1, 0) if abs(math.cos(math.radians(turn))) < math.sqrt(0.5) else (0, 1)
-    _set_ticks(axes, "x", place_ticks(x, mesh[first].angles[0], mesh[first].kind, mesh[first].step))
-    _set_ticks(axes, "y", place_ticks(y, mesh[second].angles[:, 0], mesh[second].kind, mesh[second].step))
-    axes.set_xlabel(_name_axis(mesh[first].kind, content.equinox))
-    axes.set_ylabel(_name_axis(mesh[second].kind, content.equinox))
     if look.grid or abs(turn) > SMALLEST_TURN:
-        _draw_grid(axes, x, y, mesh)
+        _draw_grid(frame, x, y, mesh)
+    edges: tuple[tuple[Side, FloatArray, FloatArray, _Coordinate], ...] = (
+        ("bottom", x, mesh[first].angles[0], mesh[first]),
+        ("left", y, mesh[second].angles[:, 0], mesh[second]),
+    )
+    for side, places, angles, coordinate in edges:
+        ticks = place_ticks(places, angles, coordinate.kind, coordinate.step)
+        marks = Ticks([tick.position for tick in ticks], [tick.label for tick in ticks])
+        frame.draw_axis(side, marks, _name_axis(coordinate.kind, content.equinox), _map_axis_look())
 
 
-def _draw_linear_axes(axes: Axes, linear: LinearAxes, picture: _Picture, *, grid: bool) -> None:
-    from matplotlib.ticker import MaxNLocator
+def _map_axis_look() -> AxisLook:
+    from sofia_engine.drawing.axes import AxisLook
 
-    left, right, bottom, top = picture.extent
-    for which, low, high, start, step in (
-        (axes.xaxis, left, right, linear.start[0], linear.step[0]),
-        (axes.yaxis, bottom, top, linear.start[1], linear.step[1]),
-    ):
-        values = np.asarray(MaxNLocator(6).tick_values(start + low * step, start + high * step))
-        places = (values - start) / step
-        inside = (places >= low) & (places <= high)
-        which.set_ticks(places[inside], [f"{value:g}" for value in np.round(values[inside], 9)])
-    axes.set_xlabel(linear.labels[0])
-    axes.set_ylabel(linear.labels[1])
-    if grid:
-        axes.grid(color="white", alpha=0.25, linewidth=0.8)
+    return AxisLook(outside=_TICK_LENGTH / 2, inside=_TICK_LENGTH / 2, mirrored=True)
+
+
+def _draw_linear_axes(frame: Frame, linear: LinearAxes, *, grid: bool) -> None:
+    from sofia_engine.drawing.canvas import Stroke
+    from sofia_engine.drawing.colors import WHITE
+    from sofia_engine.drawing.ticks import Ticks, find_ticks
+
+    sides: tuple[Side, Side] = ("bottom", "left")
+    for which, side in enumerate(sides):
+        start, step = linear.start[which], linear.step[which]
+        low, high = sorted(start + limit * step for limit in (frame.x_limits, frame.y_limits)[which])
+        found = find_ticks(low, high, min(6, frame.count_ticks(side)))
+        places = [(value - start) / step for value in found.values]
+        if grid:
+            ends = frame.y_limits if which == 0 else frame.x_limits
+            pairs = (([at, at], ends) if which == 0 else (ends, [at, at]) for at in places)
+            stroke = Stroke(WHITE, _COORDINATE_LINE, _PALE)
+            frame.canvas.draw_lines([frame.to_pixels(*pair) for pair in pairs], stroke, frame.box)
+        frame.draw_axis(side, Ticks(places, found.labels, found.factor), linear.labels[which], _map_axis_look())
 
 
 @dataclass(frozen=True, eq=False)
@@ -351,118 +378,69 @@ def _name_axis(kind: Kind, equinox: float | None) -> str:
     return name if equinox is None else f"{name} (J{equinox:g})"
 
 
-def _set_ticks(axes: Axes, which: str, ticks: list[Tick]) -> None:
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_ticks([tick.position for tick in ticks], [tick.label for tick in ticks])
-
-
-def _draw_grid(axes: Axes, x: FloatArray, y: FloatArray, mesh: tuple[_Coordinate, _Coordinate]) -> None:
+def _draw_grid(frame: Frame, x: FloatArray, y: FloatArray, mesh: tuple[_Coordinate, _Coordinate]) -> None:
     """Lines of equal right ascension and declination, as contours of a coarse map of them."""
+    from sofia_engine.drawing.canvas import Stroke
+    from sofia_engine.drawing.colors import WHITE
+
     for coordinate in mesh:
         low, high = coordinate.angles.min() / coordinate.step, coordinate.angles.max() / coordinate.step
         levels = np.arange(math.ceil(low), math.floor(high) + 1) * coordinate.step
-        if levels.size:
-            axes.contour(
-                x, y, coordinate.angles, levels, colors="white", alpha=0.25, linewidths=0.8, linestyles="solid"
-            )
+        lines = [frame.to_pixels(*line.T) for line in _trace_levels(x, y, coordinate.angles, levels)]
+        frame.canvas.draw_lines(lines, Stroke(WHITE, _COORDINATE_LINE, _PALE), frame.box)
 
 
-def _draw_bar(figure: Figure, axes: Axes, content: ImageMap, picture: _Picture) -> None:
+def _draw_bar(frame: Frame, content: ImageMap, picture: _Picture) -> None:
     """Draw the colour bar beside the image, with its label inside the figure."""
-    box = axes.get_position()
-    bar = figure.add_axes((box.x1 + BAR[0], box.y0, BAR[1], box.height))
-    ramp = picture.colors(np.linspace(0, 1, 256))[:, np.newaxis]
-    bar.imshow(ramp, origin="lower", aspect="auto", interpolation="nearest", extent=(0, 1, *picture.limits))
-    bar.set_xticks([])
-    bar.yaxis.tick_right()
-    bar.yaxis.set_label_position("right")
-    bar.set_ylabel(f"Flux ({content.unit})" if content.unit else "Flux")
-    bar.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4))
+    from sofia_engine.drawing.axes import Frame
+    from sofia_engine.drawing.canvas import Box
+    from sofia_engine.drawing.ticks import find_ticks
+
+    left, right = (frame.box.right + round(edge * frame.canvas.box.size[0]) for edge in (BAR[0], sum(BAR)))
+    bar = Frame(frame.canvas, Box(left, frame.box.top, right, frame.box.bottom), (0.0, 1.0), picture.limits)
+    bar.canvas.show(bar.box, picture.colors[:, np.newaxis])
+    bar.draw_border()
+    ticks = find_ticks(*picture.limits, bar.count_ticks("right"), (-3, 4))
+    bar.draw_axis("right", ticks, f"Flux ({content.unit})" if content.unit else "Flux")
 
 
-def _write_texts(figure: Figure, axes: Axes, content: ImageMap, look: Look) -> None:
-    middle = axes.get_position()
-    center, top = (middle.x0 + middle.x1) / 2, middle.y1
-    figure.text(0.5, top + 0.055, content.title, ha="center", va="bottom", fontsize=13, parse_math=False)
-    figure.text(center, top + 0.02, content.subtitle, ha="center", va="bottom", fontsize=9, parse_math=False)
+def _write_texts(frame: Frame, content: ImageMap, look: Look) -> None:
+    from sofia_engine.drawing.canvas import Lettering
+    from sofia_engine.drawing.colors import GRAY
+
+    canvas, box = frame.canvas, frame.box
+    wide, high = canvas.box.size
+    canvas.write(wide / 2, box.top - 0.055 * high, content.title, Lettering(13, up="bottom"))
+    canvas.write((box.left + box.right) / 2, box.top - 0.02 * high, content.subtitle, Lettering(9, up="bottom"))
     if look.watermark:
-        axes.text(
-            0.97, 0.03, look.watermark, color="gray", alpha=0.8, ha="right", va="bottom", fontsize=16,
-            transform=axes.transAxes, parse_math=False,
-        )  # fmt: skip
+        at = box.right - 0.03 * box.size[0], box.bottom - 0.03 * box.size[1]
+        canvas.write(*at, look.watermark, Lettering(16, GRAY, 0.8, across="right", up="bottom"))
 
 
-def _draw_beam(axes: Axes, beam: Beam, plane: TangentPlane, picture: _Picture) -> None:
+def _draw_beam(frame: Frame, beam: Beam, plane: TangentPlane) -> None:
     """Draw the ellipse of the beam in the lower left corner, on a light patch that any image shows."""
-    from matplotlib.patches import Ellipse
+    from sofia_engine.drawing.canvas import Box, Lettering, Stroke
+    from sofia_engine.drawing.colors import BLACK, WHITE
 
     (xx, xy), (yx, yy) = plane.matrix
     scale = math.sqrt(abs(xx * yy - xy * yx))
-    left, right, bottom, top = picture.extent
+    (left, right), (bottom, top) = frame.x_limits, frame.y_limits
     size = beam.major / scale / 2
     at = left + 0.05 * (right - left) + size, bottom + 0.07 * (top - bottom) + size
     # position angles count from north to east: north is the direction up + turn, east to its left on the sky
     sense = math.copysign(1.0, -(xx * yy - xy * yx))
-    angle = 90.0 - _find_turn(plane) + sense * beam.angle
-    ellipse = Ellipse(at, beam.major / scale, beam.minor / scale, angle=angle, fill=False, edgecolor="black", lw=2)
-    inner = Ellipse(at, beam.major / scale, beam.minor / scale, angle=angle, facecolor="white", alpha=0.6)
-    axes.add_patch(inner)
-    axes.add_patch(ellipse)
-    axes.annotate(
-        "Beam FWHM", (left + 0.02 * (right - left), bottom + 0.015 * (top - bottom)), fontsize=9, weight="bold",
-        bbox={"facecolor": "white", "alpha": 0.6, "edgecolor": "none", "pad": 1.5},
-    )  # fmt: skip
-
-
-def encode_figure(canvas: Any) -> bytes:
-    """Draw a figure and encode it as PNG."""
-    canvas.draw()
-    return encode_png(np.asarray(canvas.buffer_rgba())[..., :3], RESOLUTION)
-
-
-def encode_png(pixels: NDArray[np.uint8], resolution: float) -> bytes:
-    """Encode an image as PNG.
-
-    Parameters
-    ----------
-    pixels : (ny, nx, 3) ndarray of uint8
-        Red, green, blue.
-    resolution : float
-        Dots per inch.
-
-    Notes
-    -----
-    Each row is stored as the difference from the row above. That suits maps, whose pixels cover many dots: it takes a
-    third of the time of encoders that try all filters on each row, and the files are smaller (PNG, third edition,
-    W3C 2025, sections 9 and 11).
-    """
-    rows, columns = pixels.shape[:2]
-    per_metre = round(resolution / 0.0254)
-    chunks = (
-        (b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, _TRUE_COLOR, 0, 0, 0)),
-        (b"pHYs", struct.pack(">IIB", per_metre, per_metre, 1)),
-        (b"IDAT", _pack_rows(pixels)),
-        (b"IEND", b""),
+    angle = math.radians(90.0 - _find_turn(plane) + sense * beam.angle)
+    around = np.linspace(0.0, 2.0 * np.pi, ELLIPSE_POINTS)
+    along, across = size * np.cos(around), beam.minor / scale / 2 * np.sin(around)
+    ellipse = frame.to_pixels(
+        at[0] + along * math.cos(angle) - across * math.sin(angle),
+        at[1] + along * math.sin(angle) + across * math.cos(angle),
     )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        for kind, content in chunks
-    )
-
-
-def _pack_rows(pixels: NDArray[np.uint8]) -> bytes:
-    """Compress differences of rows, some rows at a time: all at once would take twice the memory of the image."""
-    rows, columns = pixels.shape[:2]
-    packer = zlib.compressobj(_COMPRESSION)
-    packed = []
-    above = np.zeros(columns * 3, dtype=np.uint8)
-    for start in range(0, rows, _BAND):
-        flat = pixels[start : start + _BAND].reshape(-1, columns * 3)
-        lines = np.empty((len(flat), columns * 3 + 1), dtype=np.uint8)
-        lines[:, 0] = _FILTER_UP
-        np.subtract(flat[0], above, out=lines[0, 1:])
-        np.subtract(flat[1:], flat[:-1], out=lines[1:, 1:])
-        above = flat[-1].copy()
-        packed.append(packer.compress(lines.data))
-    packed.append(packer.flush())
-    return b"".join(packed)
+    canvas, words = frame.canvas, Lettering(9, BLACK, bold=True, across="left")
+    canvas.draw_areas([ellipse], WHITE, 0.6, frame.box)
+    canvas.draw_lines([ellipse], Stroke(BLACK, 2.0), frame.box)
+    x, y = frame.to_pixels(left + 0.02 * (right - left), bottom + 0.015 * (top - bottom))
+    pad, letter = canvas.dots(1.5), canvas.dots(words.size)
+    patch = (x - pad, y - 0.75 * letter - pad, x + canvas.measure(BEAM_WORDS, words) + pad, y + pad)
+    canvas.fill(Box(*map(round, patch)), WHITE, 0.6)
+    canvas.write(x, y, BEAM_WORDS, words)

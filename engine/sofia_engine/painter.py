@@ -157,8 +157,8 @@ def _get_ready() -> None:
     import gc
 
     gc.disable()
-    from sofia_engine.spectral_figure import rehearse
+    from sofia_engine.spectral_figure import get_ready
 
-    rehearse()
+    get_ready()
     gc.freeze()  # what has been loaded stays
     gc.enable()

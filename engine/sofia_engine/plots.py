@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from sofia_engine.map_figure import RESOLUTION, encode_figure
+import numpy as np
+
+from sofia_engine.drawing.png import encode_png
+from sofia_engine.map_figure import RESOLUTION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +57,8 @@ def render_plot(*plots: CurvePlot) -> bytes:
     axes: Sequence[Axes] = list(figure.subplots(len(plots), squeeze=False)[:, 0])
     for panel, plot in zip(axes, plots, strict=True):
         _draw(panel, plot)
-    return encode_figure(canvas)
+    canvas.draw()
+    return encode_png(np.asarray(canvas.buffer_rgba())[..., :3], RESOLUTION)
 
 
 def _draw(axes: Axes, plot: CurvePlot) -> None:

@@ -5,28 +5,33 @@ Like `sofia_engine.map_figure` it takes plain values, so that the drawing proces
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sofia_engine.errors import InputError
-from sofia_engine.map_figure import FIGURE_SIZE, RESOLUTION, ImageMap, Look, draw_panel, encode_figure
-from sofia_engine.numerics.tangent_plane import TangentPlane
+from sofia_engine.map_figure import FIGURE_SIZE, RESOLUTION, ImageMap, Look, draw_panel
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from collections.abc import Sequence
 
+    from sofia_engine.drawing.axes import Frame
+    from sofia_engine.drawing.canvas import Canvas
+    from sofia_engine.drawing.colors import Color
     from sofia_engine.numerics.arrays import FloatArray
 
-__all__ = ["SpectralLook", "SpectralMap", "SpectrumCurve", "rehearse", "render_spectral_figure"]
+__all__ = ["SpectralLook", "SpectralMap", "SpectrumCurve", "get_ready", "render_spectral_figure"]
 
 IMAGE_PANEL = (0.26, 0.545, 0.48, 0.335)
 SPECTRUM_PANEL = (0.125, 0.11, 0.775, 0.335)
 LONE_PANEL = (0.125, 0.13, 0.775, 0.70)
 LONE_HEIGHT = 5.0
 LARGEST_LEGEND = 15
+MARGIN, FLUX_MARGIN = 0.05, 0.04
+"""Part of the range of the curves that is left free on both sides."""
+BAND_OPACITY = 0.25
+TITLE_PAD = 6.0
 
 
 @dataclass(frozen=True)
@@ -80,79 +85,87 @@ class SpectralMap:
 
 def render_spectral_figure(content: SpectralMap, look: SpectralLook) -> bytes:
     """Draw a spectral figure; see `sofia_engine.spectral_quicklook.render_spectral_map`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from sofia_engine.drawing.canvas import Canvas, Lettering
 
     if not any(np.isfinite(curve.flux).any() for curve in content.curves):
         raise InputError(f"{content.title or 'The spectrum'}: there is no finite flux to show.")
     height = FIGURE_SIZE if content.image is not None else LONE_HEIGHT
-    figure = Figure(figsize=(FIGURE_SIZE, height), dpi=RESOLUTION)
-    canvas = FigureCanvasAgg(figure)
-    _compose(figure, content, look)
-    return encode_figure(canvas)
-
-
-def rehearse() -> None:
-    """Draw a small figure with all that figures may have, so that the first one takes no longer than the others."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    ramp = np.linspace(0.0, 1.0, 4)
-    plane = TangentPlane((1.0, 1.0), (10.0, 10.0), ((-1e-4, 0.0), (0.0, 1e-4)))
-    image = ImageMap(np.outer(ramp, ramp), plane, subtitle="image", unit="Jy", equinox=2000.0, mark=(1.0, 1.0))
-    content = SpectralMap((SpectrumCurve(ramp, ramp, ramp, ramp),), "title", "subtitle", image=image, mark=0.5)
-    look = SpectralLook(
-        Look("plasma", (0.0, 100.0), 0, "gray", fill_contours=False, grid=False, watermark=""),
-        0.0,
-        True,
-        True,
-        (0.0, 100.0),
-    )
-    figure = Figure(figsize=(1, 1), dpi=RESOLUTION)
-    canvas = FigureCanvasAgg(figure)
-    _compose(figure, content, look)
-    encode_figure(canvas)
-
-
-def _compose(figure: Figure, content: SpectralMap, look: SpectralLook) -> None:
-    figure.text(0.5, 0.96, content.title, ha="center", va="bottom", fontsize=13, parse_math=False)
+    canvas = Canvas.of_size(FIGURE_SIZE, height, RESOLUTION)
+    canvas.write(*canvas.place(0.5, 0.96), content.title, Lettering(13, up="bottom"))
     if content.image is not None:
         beam = content.image.beam is not None
-        draw_panel(figure, content.image, look.image, IMAGE_PANEL, crop=content.image.axes is None, beam=beam)
-    _draw_spectrum(figure, content, look)
+        draw_panel(canvas, content.image, look.image, IMAGE_PANEL, crop=content.image.axes is None, beam=beam)
+    _draw_spectrum(canvas, content, look)
+    return canvas.encode()
 
 
-def _draw_spectrum(figure: Figure, content: SpectralMap, look: SpectralLook) -> None:
-    axes = figure.add_axes(SPECTRUM_PANEL if content.image is not None else LONE_PANEL)
-    axes.set_title(content.subtitle, fontsize=10, parse_math=False, y=1.0)  # where it is anyway, but nobody searches
-    colors = _choose_colors(len(content.curves), look)
+def get_ready() -> None:
+    """Load what all figures need, so that the first one takes no longer than the others."""
+    from sofia_engine.drawing.axes import Frame
+    from sofia_engine.drawing.canvas import Canvas, Lettering
+
+    canvas = Canvas.of_size(1, 1, RESOLUTION)
+    for size in (13, 10, 9):
+        canvas.write(0, 0, "0", Lettering(size))
+    Frame.at(canvas, (0, 0, 1, 1), (0.0, 1.0), (0.0, 1.0)).draw_border()
+    canvas.encode()
+
+
+def _draw_spectrum(canvas: Canvas, content: SpectralMap, look: SpectralLook) -> None:
+    from sofia_engine.drawing.axes import Frame
+    from sofia_engine.drawing.canvas import Lettering, Stroke
+
     curves = [_cut(curve, look.ignore_outer) for curve in content.curves]
+    panel = SPECTRUM_PANEL if content.image is not None else LONE_PANEL
+    x_limits = _find_range([curve.wavelength for curve in curves], MARGIN)
+    frame = Frame.at(canvas, panel, x_limits, _find_flux_range(curves, look))
+    colors = _choose_colors(len(curves), look)
     for curve, color in zip(curves, colors, strict=True):
-        axes.step(curve.wavelength, curve.flux, where="mid", color=color, linewidth=1.2, label=curve.name or None)
+        x = _find_edges(curve.wavelength)
+        frame.draw_curve(x, np.repeat(curve.flux, 2), Stroke(color, 1.2))
         if look.error_plot and curve.error is not None:
-            axes.fill_between(
-                curve.wavelength, curve.flux - curve.error, curve.flux + curve.error,
-                step="mid", color=color, alpha=0.25, linewidth=0,
-            )  # fmt: skip
-    _set_range(axes, curves, look)
-    axes.set_xlabel(content.x_label)
-    axes.set_ylabel(content.y_label)
+            low, high = (np.repeat(curve.flux + sign * curve.error, 2) for sign in (-1, 1))
+            frame.draw_band(x, low, high, color, BAND_OPACITY)
+    if look.atran_plot:
+        _draw_transmission(frame, curves)
     if content.mark is not None:
         first = curves[0]
         place = int(np.nanargmin(np.abs(first.wavelength - content.mark)))
-        axes.plot(first.wavelength[place], first.flux[place], marker="x", color="gray", linestyle="none")
+        frame.mark(float(first.wavelength[place]), float(first.flux[place]))
+    _draw_frame(frame, content)
+    middle = (frame.box.left + frame.box.right) / 2
+    canvas.write(middle, frame.box.top - canvas.dots(TITLE_PAD), content.subtitle, Lettering(10))
     if len(curves) > 1:
-        handles, names = axes.get_legend_handles_labels()
-        axes.legend(handles[:LARGEST_LEGEND], names[:LARGEST_LEGEND], fontsize=7)
-    if look.atran_plot:
-        _draw_transmission(axes, curves)
+        _draw_legend(frame, curves, colors)
 
 
-def _choose_colors(count: int, look: SpectralLook) -> list[object]:
-    from matplotlib import colormaps
+def _draw_frame(frame: Frame, content: SpectralMap) -> None:
+    from sofia_engine.drawing.ticks import find_ticks
 
-    table = colormaps[look.image.colormap] if look.image.colormap in colormaps else colormaps["plasma"]
-    return [table(position) for position in np.linspace(0.0, 0.85, max(count, 2))[:count]]
+    frame.draw_border()
+    frame.draw_axis("bottom", find_ticks(*frame.x_limits, frame.count_ticks("bottom")), content.x_label)
+    frame.draw_axis("left", find_ticks(*frame.y_limits, frame.count_ticks("left")), content.y_label)
+
+
+def _draw_legend(frame: Frame, curves: Sequence[SpectrumCurve], colors: Sequence[Color]) -> None:
+    named = [(curve.name, color) for curve, color in zip(curves, colors, strict=True) if curve.name][:LARGEST_LEGEND]
+    if named:
+        points = np.concatenate([frame.to_pixels(curve.wavelength, curve.flux) for curve in curves])
+        frame.draw_legend([name for name, _ in named], [color for _, color in named], points)
+
+
+def _find_edges(wavelength: FloatArray) -> FloatArray:
+    """Ends of the steps (2 n) of a curve (n): half-way between its points, and the points at its ends."""
+    middles = (wavelength[1:] + wavelength[:-1]) / 2
+    return np.concatenate([wavelength[:1], np.repeat(middles, 2), wavelength[-1:]])
+
+
+def _choose_colors(count: int, look: SpectralLook) -> list[Color]:
+    from sofia_engine.drawing.colors import find_color_table, has_color_table
+
+    table = find_color_table(look.image.colormap if has_color_table(look.image.colormap) else "plasma")
+    places = (256 * np.linspace(0.0, 0.85, max(count, 2))[:count]).astype(int)
+    return [(int(red), int(green), int(blue)) for red, green, blue in table[places]]
 
 
 def _cut(curve: SpectrumCurve, fraction: float) -> SpectrumCurve:
@@ -169,19 +182,27 @@ def _cut(curve: SpectrumCurve, fraction: float) -> SpectrumCurve:
     )
 
 
-def _set_range(axes: Axes, curves: list[SpectrumCurve], look: SpectralLook) -> None:
-    if look.spec_scale == (0.0, 100.0):
-        # the range of the spectra: wide errors at the ends would hide them
-        values = np.concatenate([curve.flux for curve in curves])
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    else:
-        values = np.concatenate([curve.flux[np.isfinite(curve.flux)] for curve in curves])
-        low, high = (float(value) for value in np.percentile(values, look.spec_scale))
-    margin = 0.04 * (high - low) or 0.5
-    axes.set_ylim(low - margin, high + margin)
+def _find_flux_range(curves: Sequence[SpectrumCurve], look: SpectralLook) -> tuple[float, float]:
+    """Range of the spectra, or of some percentiles: wide errors at the ends would hide them."""
+    values = np.concatenate([curve.flux[np.isfinite(curve.flux)] for curve in curves])
+    low, high = (float(value) for value in np.percentile(values, look.spec_scale))
+    margin = FLUX_MARGIN * (high - low) or 0.5
+    return low - margin, high + margin
 
 
-def _draw_transmission(axes: Axes, curves: list[SpectrumCurve]) -> None:
+def _find_range(values: Sequence[FloatArray], margin: float) -> tuple[float, float]:
+    """Range of some arrays, and a part of it more on both sides."""
+    low, high = (float(find(np.concatenate(values))) for find in (np.nanmin, np.nanmax))
+    spare = margin * (high - low) or 0.5
+    return low - spare, high + spare
+
+
+def _draw_transmission(frame: Frame, curves: Sequence[SpectrumCurve]) -> None:
+    from sofia_engine.drawing.axes import AxisLook
+    from sofia_engine.drawing.canvas import Stroke
+    from sofia_engine.drawing.colors import GRAY
+    from sofia_engine.drawing.ticks import find_ticks
+
     drawn = [
         (curve.wavelength, curve.transmission)
         for curve in curves
@@ -189,9 +210,8 @@ def _draw_transmission(axes: Axes, curves: list[SpectrumCurve]) -> None:
     ]
     if not drawn:
         return
-    second = axes.twinx()
-    second.set_title("", y=1.0)
+    second = replace(frame, y_limits=_find_range([transmission for _, transmission in drawn], MARGIN))
     for wavelength, transmission in drawn:
-        second.plot(wavelength, transmission, color="gray", linestyle=":", linewidth=0.6)
-    second.set_ylabel("Atmospheric Transmission", color="gray")
-    second.tick_params(axis="y", labelcolor="gray", color="gray")
+        second.draw_curve(wavelength, transmission, Stroke(GRAY, 0.6, dash=(1.0, 1.65)))
+    ticks = find_ticks(*second.y_limits, second.count_ticks("right"))
+    second.draw_axis("right", ticks, "Atmospheric Transmission", AxisLook(color=GRAY))

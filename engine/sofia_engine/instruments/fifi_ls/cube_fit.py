@@ -91,6 +91,7 @@ class CubeFit:
             error_weighting=self.error_weighting,
             fit_threshold=self.fit_threshold or 0.0,
             error_mode=self.error_mode,
+            chi2=bool(self.fit_threshold),
             jobs=self.jobs,
         )
 

@@ -32,6 +32,8 @@ VALUE, VARIANCE, COUNT, WEIGHT, DISTANCE_WEIGHT, CHI2, OFFSET, GRADIENT = range(
 """Places in the results of a point; gradient (K) and products of its components (K K) only if they are asked for."""
 DISTANCES, VALUES, PRECISIONS, CLOSENESS, WEIGHTS, PRODUCTS, MODEL = range(7)
 SLACK = 1e-9
+LARGEST_EXPONENT = 700.0
+"""Of a weight above zero."""
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
 compiled = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)
@@ -300,8 +302,8 @@ def _weigh_spline(distances, scratch, count):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _gather(point, s, samples, distances, near, scratch):  # type: ignore[no-untyped-def]
-    """Copy what belongs to the usable samples of a set, with their distance weights; returns their number."""
+def _gather(point, s, samples, near, scratch):  # type: ignore[no-untyped-def]
+    """Copy what belongs to the usable samples of a set; returns their number."""
     dimensions, count = point.size, 0
     for n in range(near):
         place = scratch.numbers[FOUND, n]
@@ -313,6 +315,12 @@ def _gather(point, s, samples, distances, near, scratch):  # type: ignore[no-unt
     for n in range(count):
         scratch.lines[VALUES, n] = samples.values[s, scratch.numbers[PLACES, n]]
         scratch.lines[PRECISIONS, n] = samples.precisions[s, scratch.numbers[PLACES, n]]
+    return count
+
+
+@compiled
+def _weigh_distances(s, distances, scratch, count):  # type: ignore[no-untyped-def]
+    """Give samples their distance weights, and leave out those without any; returns how many are left."""
     if distances.mode == UNIFORM:
         scratch.lines[CLOSENESS, :count] = 1.0
         return count
@@ -323,6 +331,14 @@ def _gather(point, s, samples, distances, near, scratch):  # type: ignore[no-unt
     else:
         _weigh_spline(distances, scratch, count)
     return _compact(scratch, count)
+
+
+@compiled
+def _keeps_all(distances):  # type: ignore[no-untyped-def]
+    """Whether no sample in the window can have the distance weight zero."""
+    if distances.mode == GAUSSIAN:
+        return distances.scale.sum() < LARGEST_EXPONENT
+    return distances.mode == UNIFORM
 
 
 @compiled
@@ -830,6 +846,8 @@ def _estimate_errors(fits, rank, terms, scratch, algebra, count):  # type: ignor
             predicted = inflation * _invert_for(scratch.lines[MODEL], terms, scratch, count, algebra)
             _evaluate_model(algebra.right, terms, scratch, count)
     chi2 = observed / predicted if fits.has_errors else 1.0
+    if not fits.chi2:
+        chi2 = np.nan
     if fits.sandwich:
         predicted = _propagate_sandwich(fits, rank, terms, scratch, algebra, count)
     return weight, closeness, predicted, chi2
@@ -942,11 +960,20 @@ def _store_polynomial(order, fits, scratch, algebra, count, result):  # type: ig
 
 
 @compiled
-def _fit_set(checks, fits, scratch, algebra, count, result):  # type: ignore[no-untyped-def]
-    """Check and fit the samples of one set around one point."""
+def _fit_set(s, distances, checks, fits, scratch, algebra, count, result):  # type: ignore[no-untyped-def]
+    """Weigh, check and fit the samples of one set around one point.
+
+    Where no sample is left out for its distance, the edge is checked before weights, which take longer, are found.
+    """
+    early = _keeps_all(distances)
+    surrounded = count > 0
+    if early:
+        surrounded = surrounded and _passes_edge(checks, scratch, count)
+    if surrounded:
+        count = _weigh_distances(s, distances, scratch, count)
     result[:] = np.nan
     result[COUNT], result[WEIGHT], result[DISTANCE_WEIGHT] = count, 0.0, 0.0
-    if count == 0 or not _passes_edge(checks, scratch, count):
+    if not surrounded or count == 0 or not (early or _passes_edge(checks, scratch, count)):
         return
     order = _find_order(checks, scratch, count)
     if order < 0:
@@ -984,8 +1011,8 @@ def regress(points, first, samples, distances, checks, fits, outputs):  # type: 
                 scratch = _make_scratch(2 * candidates, dimensions, terms)
             near = _find_near(point, distances.norm, samples, runs[:number], scratch)
         for s in range(samples.values.shape[0]):
-            count = _gather(point, s, samples, distances, near, scratch)
-            _fit_set(checks, fits, scratch, algebra, count, result)
+            count = _gather(point, s, samples, near, scratch)
+            _fit_set(s, distances, checks, fits, scratch, algebra, count, result)
             for c in range(result.size):
                 outputs[c, s, first + m] = result[c]
 

@@ -100,7 +100,7 @@ def describe_fits(rule: LocalRegression, dimensions: int, *, has_errors: bool, a
         rule.error_mode == "sandwich",
         bool(rule.is_covar),
         absolute,
-        True,  # reduced chi-squared
+        bool(rule.chi2),
         float(rule.local_robust),
         float(rule.fit_threshold),
     )

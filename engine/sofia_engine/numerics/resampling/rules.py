@@ -118,6 +118,8 @@ class LocalRegression:
     local_robust : float
         Leave out samples whose residual in a window is further than this many standard deviations (from the median
         absolute deviation) from the median, and fit again; 0: keep all.
+    chi2 : bool
+        Give reduced chi-squared; without, fits of samples of unequal errors take less time. `fit_threshold` needs it.
     metric : float
         Exponent p of the distance, the p-th root of the sum of abs(x)^p, that must be at most 1 window.
     cval : float
@@ -147,6 +149,7 @@ class LocalRegression:
     is_covar: bool = False
     fit_threshold: float = 0.0
     local_robust: float = 0.0
+    chi2: bool = True
     metric: float = 2.0
     cval: float = math.nan
     jobs: float | None = None
@@ -159,6 +162,8 @@ class LocalRegression:
             raise ValueError(f"metric must be at least 1: {self.metric}")
         if not self.local_robust >= 0:
             raise ValueError(f"local_robust must not be negative: {self.local_robust}")
+        if self.fit_threshold and not self.chi2:
+            raise ValueError("a fit_threshold needs chi2")
         count_workers(self.jobs)
 
     @property

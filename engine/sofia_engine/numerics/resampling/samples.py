@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CellIndex", "SampleSet"]
 
-_FINEST = {1: 8, 2: 4, 3: 4, 4: 2}
-"""Cells per window, at most, by number of dimensions; 1 for more."""
+_CELLS_ALONG, _CELLS_ACROSS = 4, 1
+"""Cells per window along the last dimension, in which they adjoin, and in the others.
+
+Searching finer rows of cells costs more than looking at the samples they would leave out, up to 1000 in a window."""
 _CELLS_PER_SAMPLE, _SPARE_CELLS = 1, 100_000
 
 
@@ -191,9 +193,10 @@ def _sort_cells(number: IndexArray, cells: int) -> IndexArray:
 
 
 def _choose_cells(extent: FloatArray, count: int) -> tuple[IndexArray, FloatArray]:
-    """Number of cells per dimension and their size: a fraction of the window if there are samples enough."""
+    """Number of cells per dimension and their size: at most the window if there are samples enough."""
     limit = _CELLS_PER_SAMPLE * count + _SPARE_CELLS
-    size = np.full(extent.shape, 1.0 / _FINEST.get(len(extent), 1))
+    size = np.full(extent.shape, 1.0 / _CELLS_ACROSS)
+    size[-1] = 1.0 / _CELLS_ALONG
     cells = np.floor(extent / size) + 1
     while np.prod(cells) > limit:
         size = size * 2
