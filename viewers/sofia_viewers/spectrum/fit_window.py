@@ -73,7 +73,7 @@ class FitWindow(QtWidgets.QWidget):
 
     def _make_parts(self) -> None:
         self.plot, self.residuals = make_plot(), make_plot()
-        self.residuals.setMaximumHeight(130)
+        self.residuals.setMaximumHeight(150)
         self.residuals.setXLink(self.plot)
         for plot in (self.plot, self.residuals):
             plot.hideButtons()
@@ -244,7 +244,7 @@ class FitWindow(QtWidgets.QWidget):
             for line in range(len(record.result.lines)):
                 self.plot.plot(*convert(x, evaluate(record.result, x, line=line)), pen=dotted)
         self.plot.setLabel("left", show_unit(shown.y_unit))
-        self.residuals.setLabel("left", "residual")
+        self.residuals.setLabel("left", "resid.")
         self.residuals.setLabel("bottom", show_unit(shown.x_unit))
 
     def _axis_of(self, record: FitRecord, shown: FitRecord) -> tuple[WaveAxis, str]:
