@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from astropy.io import fits
+from pydantic import AfterValidator
 
 from sofia_engine.errors import ParameterError, StepError
 from sofia_engine.instruments.fifi_ls.atmosphere_files import find_resolution, want_resolution
@@ -45,6 +46,18 @@ GENERAL, SCAN, SPATIAL, SPECTRAL = (
 )
 
 _FITTED = {"interpolate": False}
+
+
+def _check_scan_options(text: str) -> str:
+    """Refuse options that do not exist, or values that cannot be, as soon as they are typed."""
+    if text.strip():
+        from sofia_engine.scan.options import read_scan_options
+
+        try:
+            read_scan_options(text)
+        except ParameterError as error:
+            raise ValueError(f"a list of options: {str(error).removeprefix('scan_options: ')}") from None
+    return text
 
 
 class ResampleParameters(SavedOutput):
@@ -102,7 +115,8 @@ class ResampleParameters(SavedOutput):
         -1.0,
         label="Positive outlier threshold (sigma)",
         group=GENERAL,
-        help="Samples further from the median than so many standard deviations are left out; 0 or less keeps all.",
+        help="Samples further from the median of all of the cube than so many standard deviations are left out, which "
+        "takes bright lines away, too: for faint sources only. 0 or less keeps all.",
         applies_when=_FITTED,
     )
     negthresh: float = parameter(
@@ -139,7 +153,7 @@ class ResampleParameters(SavedOutput):
         help="Write the source model of the scan reduction.",
         applies_when={"scan_reduction": True},
     )
-    scan_options: str = parameter(
+    scan_options: Annotated[str, AfterValidator(_check_scan_options)] = parameter(
         "",
         label="Scan options",
         group=SCAN,
