@@ -10,6 +10,7 @@ __all__ = [
     "FRAME_WEIGHT",
     "GAIN",
     "GROUP_GAIN",
+    "JUMP",
     "NOISY",
     "NO_FREEDOM",
     "SKIP",
@@ -35,7 +36,9 @@ SPIKY = 64
 
 FRAME_WEIGHT = 1
 """Frame whose weight is out of range."""
-BAD_FRAME = FRAME_WEIGHT | NO_FREEDOM | SPIKY
+JUMP = 128
+"""Frame of a short time in which all channels are off."""
+BAD_FRAME = FRAME_WEIGHT | NO_FREEDOM | SPIKY | JUMP
 """Frames that no model uses."""
 UNWEIGHTED = SPIKY
 """Frames that weights of frames are not measured in."""

@@ -109,7 +109,7 @@ def lay_map_grid(scans: Sequence[Scan], pixel: Beam, size: Sequence[float] | Non
     pixel : Beam
         Sizes of the pixels; with a spectral size of 0 the map is flat.
     size : sequence of float, optional
-        Size in x and y, arcsec, around the middle.
+        Size in x and y, arcsec, and in wavelength, um, around the middle.
 
     Raises
     ------
@@ -121,8 +121,11 @@ def lay_map_grid(scans: Sequence[Scan], pixel: Beam, size: Sequence[float] | Non
     if not np.isfinite([low, high]).all():
         raise StepError("None of the scans has positions; there is nothing to make a map of.")
     if size is not None:
-        middle, half = (low + high)[1:] / 2, np.array([size[-1], size[0]]) / 2
+        middle, half = (low + high)[1:] / 2, np.array([size[1] if len(size) > 1 else size[0], size[0]]) / 2
         low[1:], high[1:] = middle - half, middle + half
+    if size is not None and len(size) > 2:
+        center = (low[0] + high[0]) / 2
+        low[0], high[0] = center - size[2] / 2, center + size[2] / 2
     steps = np.array([pixel.spectral or 1.0, pixel.spatial, pixel.spatial])
     count = np.ceil((high - low) / steps).astype(np.int64) + 1
     if pixel.spectral <= 0:

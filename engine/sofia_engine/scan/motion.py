@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from sofia_engine.scan.options import ScanOptions
     from sofia_engine.scan.timestream import Scan
 
-__all__ = ["clip_speeds", "find_speeds"]
+__all__ = ["clip_speeds", "find_accelerations", "find_speeds", "stands_still"]
 
 _SLOWEST, _FASTEST = 5.0, 0.4
 """Slowest and fastest useful speed: source sizes per stable time, point sizes per frame."""
 _ROUNDS = 5
+_STILL = 1e-3
+"""A telescope that moves less than this, arcsec, stands still."""
 _FEW = 10
 _TRIMMED = 0.1
 
@@ -48,6 +50,15 @@ def find_speeds(x: FloatArray, y: FloatArray, step: float, smoothing: float = 0.
     return speed
 
 
+def find_accelerations(x: FloatArray, y: FloatArray, step: float) -> FloatArray:
+    """Return the acceleration in each frame, arcsec/s2, by second differences; NaN where it is not known."""
+    if x.size < 3:
+        return np.full(x.size, np.nan)
+    parts = [np.pad(np.diff(place, 2), 1, "edge") / step**2 for place in (x, y)]
+    made: FloatArray = np.hypot(*parts)
+    return made
+
+
 def clip_speeds(scan: Scan, options: ScanOptions, beam: Beam) -> int:
     """Leave out frames in which the telescope is too slow or too fast, and note the mean speed.
 
@@ -71,7 +82,13 @@ def clip_speeds(scan: Scan, options: ScanOptions, beam: Beam) -> int:
         _SLOWEST * float(np.hypot(options.source_size, beam.spatial)) / options.stability,
         _FASTEST * beam.spatial / scan.step,
     )
-    frames.valid = frames.valid & (speed >= low) & (speed <= high)
+    useful = (speed >= low) & (speed <= high)
+    if options.fastest_turn is not None:
+        useful &= find_accelerations(frames.x, frames.y, scan.step) <= options.fastest_turn
+    if options.strict_speed:
+        frames.valid = frames.valid & useful
+    else:
+        frames.gain = np.where(useful, frames.gain, 0.0)
     if options.speed_sigma is not None:
         for _ in range(_ROUNDS):
             known = speed[frames.valid]
@@ -87,3 +104,9 @@ def clip_speeds(scan: Scan, options: ScanOptions, beam: Beam) -> int:
 def count_mapped(scan: Scan) -> int:
     """Return the number of frames that go into maps."""
     return int(np.count_nonzero(scan.frames.mapped & ((scan.bad & flags.SKIP) == 0).any(axis=1)))
+
+
+def stands_still(scan: Scan) -> bool:
+    """Tell whether all known positions of the telescope are the same."""
+    known = np.isfinite(scan.frames.x) & np.isfinite(scan.frames.y)
+    return bool(known.any() and max(np.ptp(scan.frames.x[known]), np.ptp(scan.frames.y[known])) < _STILL)

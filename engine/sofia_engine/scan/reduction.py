@@ -11,13 +11,18 @@ import numpy as np
 
 from sofia_engine.errors import StepError
 from sofia_engine.scan import flags
-from sofia_engine.scan.averages import divide
+from sofia_engine.scan.averages import divide, find_block_length
 from sofia_engine.scan.despiking import SpikeRule, flag_spikes
 from sofia_engine.scan.drifts import remove_drifts
+from sofia_engine.scan.filters import MotionRule, filter_motion, kill_bands
+from sofia_engine.scan.jumps import level_jumps
 from sofia_engine.scan.map_grid import Beam, lay_map_grid
 from sofia_engine.scan.modes import COMMON, GainRule, make_modes, update_gains, update_signal
-from sofia_engine.scan.motion import clip_speeds, count_mapped
-from sofia_engine.scan.options import CORRELATED, GroupOptions, ScanOptions, ScanPlan
+from sofia_engine.scan.motion import clip_speeds, count_mapped, stands_still
+from sofia_engine.scan.option_table import CORRELATED, GroupOptions, ScanOptions
+from sofia_engine.scan.options import ScanPlan
+from sofia_engine.scan.preparation import prepare_channels, prepare_samples, reverse_for_null_test
+from sofia_engine.scan.responses import remove_response
 from sofia_engine.scan.source import SourceModel, is_mappable, look_up
 from sofia_engine.scan.weights import weigh_channels, weigh_frames
 from sofia_engine.scan.whitening import WhiteningRule, whiten
@@ -35,7 +40,6 @@ MODEL_TOLERANCE = 0.5
 """Share of the model by which samples in its pixels may differ."""
 _DEFAULT_PIXEL = 3.0
 """Pixels of the model in a width of the beam."""
-_OVERLAP_REACH = 2.0
 WAVELENGTHS = "spexels"
 """Grouping of channels by wavelength."""
 _SIGMA = 1.0 / math.sqrt(8 * math.log(2))
@@ -120,7 +124,11 @@ def prepare_scan(scan: Scan, options: ScanOptions, beam: Beam) -> str:
     beam : Beam
         Resolution of the instrument.
     """
+    prepare_channels(scan, options)
+    prepare_samples(scan, options)
     clip_speeds(scan, options, beam)
+    if stands_still(scan):
+        return "the telescope did not move"
     frames, channels = count_mapped(scan), int(np.count_nonzero((scan.channels.flag & flags.DEAD) == 0))
     if not channels:
         return "no channel has data"
@@ -158,10 +166,11 @@ def reduce_scans(scans: Sequence[Scan], plan: ScanPlan, beam: Beam, progress: Pr
     rejected = [(name, why) for name, why in reasons if why]
     if not kept:
         raise StepError("None of the scans can be reduced: " + "; ".join(f"{n}: {why}" for n, why in rejected) + ".")
+    reverse_for_null_test(kept, first)
     source = SourceModel(lay_map_grid(kept, _choose_pixel(first, beam), first.map_size), beam)
     for scan in kept:
         scan.index = source.grid.find_pixels(scan)
-        scan.overlaps = find_overlaps(scan, beam)
+        scan.overlaps = find_overlaps(scan, beam, (first.overlap_spatial, first.overlap_spectral))
     reports = []
     rounds, tell = plan.base.rounds, progress or _ignore
     for number in range(1, rounds + 1):
@@ -181,6 +190,7 @@ def reduce_scans(scans: Sequence[Scan], plan: ScanPlan, beam: Beam, progress: Pr
         reports[-1] = replace(reports[-1], spikes=spikes)
     if options.source and not options.extended:
         source.map.reweight()
+    source.finish(plan.last)
     return Reduced(source, kept, reports, rejected)
 
 
@@ -195,14 +205,14 @@ def _choose_pixel(options: ScanOptions, beam: Beam) -> Beam:
     return Beam(options.grid[0], spectral if beam.spectral > 0 else 0.0)
 
 
-def find_overlaps(scan: Scan, beam: Beam) -> FloatArray:
+def find_overlaps(scan: Scan, beam: Beam, reach: tuple[float, float] = (2.0, 2.0)) -> FloatArray:
     """Return how much channels see of a point source in the middle of another, (n_channel, n_channel), 1 for itself."""
     table = scan.channels
     away = np.hypot(table.x[:, np.newaxis] - table.x, table.y[:, np.newaxis] - table.y) / beam.spatial
-    made = np.where(away < _OVERLAP_REACH, np.exp(-0.5 * (away / _SIGMA) ** 2), 0.0)
+    made = np.where(away < reach[0], np.exp(-0.5 * (away / _SIGMA) ** 2), 0.0)
     if beam.spectral > 0:
         apart = np.abs(table.z[:, np.newaxis] - table.z) / beam.spectral
-        made *= np.where(apart < _OVERLAP_REACH, np.exp(-0.5 * (apart / _SIGMA) ** 2), 0.0)
+        made *= np.where(apart < reach[1], np.exp(-0.5 * (apart / _SIGMA) ** 2), 0.0)
     blind = (table.flag & (flags.DEAD | flags.BLIND)) != 0
     made[blind] = 0.0
     made[:, blind] = 0.0
@@ -211,15 +221,18 @@ def find_overlaps(scan: Scan, beam: Beam) -> FloatArray:
 
 def _model_noise(scan: Scan, options: ScanOptions, beam: Beam, smoothing: Beam) -> tuple[int, float]:
     """One round of all models of noise of a scan; return the number of spikes, and the response of the filter."""
+    if options.dejump:
+        level_jumps(scan, options.dejump_level, options.dejump_length, options.dejump_resolution)
     seconds = options.stability if options.drifts is None else options.drifts
     remove_drifts(scan, seconds, robust=options.robust)
     for name in CORRELATED:
         if options.correlated[name].on:
             _update_modality(scan, name, options, options.correlated[name])
+    for name, on in options.responses.items():
+        if on:
+            remove_response(scan, name)
     passing = float(divide(np.array(beam.join(smoothing).spatial), np.array(scan.speed)))
-    response = 1.0
-    if options.whiten:
-        response = whiten(scan, WhiteningRule(options.whiten_level, passing, options.whiten_bins))
+    response = _filter(scan, options, passing)
     if options.weighting:
         _weigh(scan, options, passing)
     if not options.despike:
@@ -227,10 +240,32 @@ def _model_noise(scan: Scan, options: ScanOptions, beam: Beam, smoothing: Beam) 
     return flag_spikes(scan, _make_spike_rule(scan, options, passing)), response
 
 
+def _filter(scan: Scan, options: ScanOptions, passing: float) -> float:
+    """Apply the spectral filters; return the share of a point source that they let pass."""
+    response = 1.0
+    if options.motion:
+        stability = options.stability if options.motion_stability is None else options.motion_stability
+        rule = MotionRule(
+            options.motion_significance, options.motion_above, options.motion_band, stability,
+            options.motion_harmonics, options.motion_odd,
+        )  # fmt: skip
+        response *= filter_motion(scan, rule, passing)
+    if options.kill:
+        response *= kill_bands(scan, options.kill_bands, passing)
+    if options.whiten:
+        rule_of_whitening = WhiteningRule(options.whiten_level, passing, options.whiten_bins, options.whiten_probe)
+        response *= whiten(scan, rule_of_whitening)
+    return response
+
+
 def _make_spike_rule(scan: Scan, options: ScanOptions, passing: float) -> SpikeRule:
+    drift = find_block_length(scan.time_scale, scan.step, scan.frames.count)
+    method = options.despike_method
+    assert method in ("neighbours", "absolute", "gradual", "multires")
     return SpikeRule(
         options.despike_level, max(round(SPIKE_LAG * passing / scan.step), 1), options.flag_fraction,
-        options.flag_count, options.frame_spikes,
+        options.flag_count, options.frame_spikes, method, max(drift // 2, 1),  # type: ignore[arg-type]
+        drift if options.despike_blocks else 0,
     )  # fmt: skip
 
 
@@ -248,9 +283,10 @@ def _update_modality(scan: Scan, name: str, options: ScanOptions, group: GroupOp
     scatter = math.inf if options.gain_scatter is None else options.gain_scatter
     rule = GainRule(*(group.gain_range or (0.0, math.inf)), signed=group.signed, scatter=scatter)
     for mode in scan.modes[name]:
-        update_signal(scan, mode, seconds=group.resolution, robust=options.robust)
+        if group.signals:
+            update_signal(scan, mode, seconds=group.resolution, robust=options.robust)
         if options.gains and group.gains:
-            update_gains(scan, mode, rule, robust=options.robust)
+            update_gains(scan, mode, rule, robust=options.robust_gains)
     if name == COMMON and not options.spectral_gains:
         scan.channels.separate_spectrum(WAVELENGTHS)
 
@@ -292,5 +328,7 @@ def clean_samples(scan: Scan, source: SourceModel, options: ScanOptions) -> Clea
     useful = ((scan.bad & (flags.SPIKE | flags.SKIP)) == 0) & frames.usable[:, np.newaxis] & scan.mapping
     useful &= np.isfinite(gain) & (gain != 0) & (table.variance > 0) & (frames.weight > 0)[:, np.newaxis]
     safe = np.where(useful, gain, 1.0)
-    error = np.sqrt(table.variance / np.where(frames.weight > 0, frames.weight, 1.0)[:, np.newaxis]) / np.abs(safe)
+    error = np.sqrt(
+        table.variance / max(scan.weight, 1e-30) / np.where(frames.weight > 0, frames.weight, 1.0)[:, np.newaxis]
+    ) / np.abs(safe)
     return CleanedScan(scan.name, np.where(useful, flux / safe, np.nan), np.where(useful, error, np.nan))

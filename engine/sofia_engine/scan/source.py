@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from sofia_engine.scan import flags
 from sofia_engine.scan.averages import MEDIAN_CHI2, divide, weighted_median
 from sofia_engine.scan.options import SMOOTHING
 from sofia_engine.scan.smoothing import smooth_map
+from sofia_engine.scan.source_filters import drop_outliers, filter_large_scales, fit_couplings, prefer_smooth
 
 if TYPE_CHECKING:
     from sofia_engine.numerics.arrays import BoolArray, FloatArray
@@ -24,6 +25,8 @@ __all__ = ["SkyMap", "SourceModel"]
 
 _BEST_EXPOSURE, _BEST_NOISE = 0.95, 0.05
 """Quantiles of pixels that others are measured by."""
+_LARGE = 5.0
+"""Structure of so many times the size of the source is large."""
 
 
 @dataclass(eq=False)
@@ -132,12 +135,17 @@ class SourceModel:
         composite = SkyMap.empty(self.grid)
         for scan in scans:
             if is_mappable(scan, options):
-                composite.add(self._map_scan(scan, options))
+                composite.add(self._map_scan(scan, options), scan.weight)
         self._condition(composite, options, min((scan.step for scan in scans), default=1.0))
         blanked = self._find_blank(composite, options)
         flux = self._extrapolate(composite, options)
         valid = int(composite.valid.sum())
+        if options.nosync:
+            self.map = composite
+            return
         for scan in scans:
+            if options.fit_coupling:
+                self._fit_couplings(scan, composite, options)
             self._sync(scan, flux, blanked, options)
             self._note_dependents(scan, min(valid, self._count) if self.generation else valid, options)
         known = composite.valid
@@ -167,9 +175,12 @@ class SourceModel:
 
     def _map_scan(self, scan: Scan, options: ScanOptions) -> SkyMap:
         made = accumulate(scan, self.grid, corrected=self.generation == 0, fixed_gains=options.fixed_gains)
+        scan.weight = _weigh_map(made, options) if options.scan_weighting else 1.0
         made.flux = np.where(made.valid, made.flux + self.base, 0.0)
         if self.generation == 0:
             made.level()
+        if options.source_despike:
+            drop_outliers(made, options.source_despike_level)
         return made
 
     def _condition(self, composite: SkyMap, options: ScanOptions, step: float) -> None:
@@ -184,6 +195,10 @@ class SourceModel:
         valid = composite.valid
         if not valid.any():
             return
+        if options.source_filter:
+            size = math.hypot(options.source_size, self.beam.spatial)
+            width = options.source_filter_width or _LARGE * size
+            filter_large_scales(composite, self.grid, width, self.beam.join(target), options.source_filter_blank)
         if options.exposure_clip is not None:
             best = np.quantile(composite.exposure[valid], _BEST_EXPOSURE)
             composite.discard(composite.exposure < options.exposure_clip * best)
@@ -192,6 +207,27 @@ class SourceModel:
             composite.discard(composite.valid & ~(composite.noise <= options.noise_clip * best))
         if options.clip is not None:
             composite.discard(~(_sign(composite.significance, options.sign) > options.clip))
+        if options.mem:
+            prefer_smooth(composite, options.mem_strength)
+
+    def _fit_couplings(self, scan: Scan, composite: SkyMap, options: ScanOptions) -> None:
+        low, high = options.coupling_significance
+        chosen = (composite.significance >= low) & (composite.significance <= high) & composite.valid
+        gain, frame_gain = _source_gain(scan, fixed=options.fixed_gains), scan.frames.gain[:, np.newaxis]
+        flux = np.where(composite.valid, composite.flux, 0.0)
+        expected = frame_gain * gain * look_up(flux, scan)
+        left = scan.residual + frame_gain * scan.synced_gain * look_up(self.base, scan) - expected
+        fit_couplings(scan, expected, left, look_up(chosen, scan).astype(bool), options.coupling_range)
+
+    def finish(self, options: ScanOptions) -> None:
+        """Smooth the map when all is done; what was taken out of the scans stays as it is."""
+        if not options.final_smooth:
+            return
+        target = self._find_smoothing(replace(options, smooth=options.final_smooth)).at_least(self.smoothing)
+        kernel, valid = target.take_out(self.smoothing), self.map.valid
+        self.map.flux, self.map.weight = smooth_map(self.map.flux, self.map.weight, self.grid, kernel)
+        self.map.discard(~valid)
+        self.smoothing = target
 
     def _find_smoothing(self, options: ScanOptions) -> Beam:
         if isinstance(options.smooth, str):
@@ -229,6 +265,16 @@ class SourceModel:
         weight = np.where(scan.frames.mapped, scan.frames.weight * np.abs(scan.frames.gain), 0.0)
         frames = taken * divide(weight, np.full(weight.shape, weight.sum()))
         scan.dependents.put("source", frames, taken * share / share.sum())
+
+
+def _weigh_map(made: SkyMap, options: ScanOptions) -> float:
+    """Weight of a scan: one over the scatter of its map beside the source, squared, in units of its noise."""
+    square = made.significance[made.valid] ** 2
+    if not square.size:
+        return 1.0
+    robust = options.scan_weighting_method == "robust"
+    chi2 = float(np.median(square)) / MEDIAN_CHI2 if robust else float(square.mean())
+    return 1.0 / chi2 if chi2 > 0 else 1.0
 
 
 def _sign(significance: FloatArray, sign: str) -> FloatArray:

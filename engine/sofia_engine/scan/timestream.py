@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sofia_engine.scan import flags
-from sofia_engine.scan.averages import find_typical_gain
+from sofia_engine.scan.averages import divide, find_typical_gain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -215,10 +215,12 @@ class Scan:
         Gains with which the source model was taken out.
     whitening : ndarray or None
         (n_bin, n_channel) damping of the spectral filter so far.
-    filter_response : (n_channel,) ndarray
-        Share of a point source's peak that it lets pass.
+    responses : dict of str to (n_channel,) ndarray
+        Share of a point source's peak that each spectral filter lets pass.
     overlaps : (n_channel, n_channel) ndarray or None
         How much channels see of a point source in the middle of another.
+    signals, signal_gains : dict of str to ndarray
+        Known signals that channels respond to, (n_frame,), and by how much, (n_channel,).
     rejected : (n_frame, n_channel) ndarray or None
         What the spectral filter has taken out so far.
     dependents : Dependents
@@ -239,15 +241,16 @@ class Scan:
     modes: dict[str, list[Mode]] = field(default_factory=dict)
     synced_gain: FloatArray = field(default_factory=lambda: np.empty(0))
     whitening: FloatArray | None = None
-    filter_response: FloatArray = field(default_factory=lambda: np.empty(0))
+    responses: dict[str, FloatArray] = field(default_factory=dict)
     overlaps: FloatArray | None = None
+    signals: dict[str, FloatArray] = field(default_factory=dict)
+    signal_gains: dict[str, FloatArray] = field(default_factory=dict)
     rejected: FloatArray | None = None
     dependents: Dependents = field(init=False)
 
     def __post_init__(self) -> None:
         self.dependents = Dependents(np.zeros(self.frames.count), np.zeros(self.channels.count))
         self.synced_gain = np.zeros(self.channels.count)
-        self.filter_response = np.ones(self.channels.count)
 
     @classmethod
     def of(
@@ -285,6 +288,14 @@ class Scan:
             self.frames.x[:, np.newaxis] + c * x - s * y,
             self.frames.y[:, np.newaxis] + s * x + c * y,
         )
+
+    def note_response(self, name: str, response: FloatArray) -> None:
+        """Correct the response to point sources for what a spectral filter lets pass of them."""
+        before = self.responses.get(name, np.ones(self.channels.count))
+        ratio = divide(response, before)
+        self.channels.kept *= ratio
+        self.channels.kept_by_filters *= ratio
+        self.responses[name] = response
 
     def subtract(self, signal: FloatArray, gain: FloatArray, channels: IndexArray | BoolArray | slice) -> None:
         """Take a signal (n_frame,) out of channels with these gains, in the frames that count."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sofia_engine.scan.averages import divide, weighted_median
+from sofia_engine.scan.filters import find_point_response
 
 if TYPE_CHECKING:
     from sofia_engine.numerics.arrays import ComplexArray, FloatArray
@@ -36,11 +37,14 @@ class WhiteningRule:
         Time a point source takes to pass a channel.
     least_bins : int
         Frequencies in which white noise is measured, at least.
+    probe : (float, float) or None
+        Frequencies between which it is measured, Hz; None for those at which point sources are seen.
     """
 
     level: float
     point_seconds: float
     least_bins: int = 16
+    probe: tuple[float, float] | None = None
 
 
 def whiten(scan: Scan, rule: WhiteningRule) -> float:
@@ -110,8 +114,9 @@ def _find_probe(scan: Scan, rule: WhiteningRule, bins: int, length: int, width: 
     """Bins in which white noise is measured: where point sources are."""
     per_bin = width / (length * scan.step)
     seen = _SOURCE_BAND / rule.point_seconds if rule.point_seconds > 0 else math.inf
-    high = min(math.ceil(_PROBE[1] * seen / per_bin) if math.isfinite(seen) else bins, bins)
-    low = int(_PROBE[0] * seen / per_bin) if math.isfinite(seen) else 1
+    low_hz, high_hz = rule.probe or (_PROBE[0] * seen, _PROBE[1] * seen)
+    high = min(math.ceil(high_hz / per_bin) if math.isfinite(high_hz) else bins, bins)
+    low = min(int(low_hz / per_bin), bins - 1) if math.isfinite(low_hz) else 1
     least = min(rule.least_bins, bins - 1)
     if high - low < least:
         low = max(min(low, high - least), 1)
@@ -173,14 +178,8 @@ def _account(scan: Scan, rule: WhiteningRule, weight: FloatArray, points: int, l
     taken = np.clip(taken, 0.0, None) * (weight > 0).mean(axis=0)
     frames = (weight * divide(taken, weight.sum(axis=0))).sum(axis=1)
     scan.dependents.put("filter", frames, taken)
-    sigma = 1.0 / (2 * math.pi * rule.point_seconds) * math.sqrt(8 * math.log(2)) if rule.point_seconds > 0 else 0.0
-    frequency = np.arange(len(fine)) / (length * scan.step)
-    psi = np.exp(-0.5 * (frequency / sigma) ** 2)[:, np.newaxis] if sigma > 0 else np.ones((len(fine), 1))
     passed = np.where(np.arange(len(fine))[:, np.newaxis] < lowest, 1.0, fine)
-    response = np.clip((psi * passed).sum(axis=0) / psi.sum(), 0.0, None)
-    ratio = divide(response, scan.filter_response)
-    scan.channels.kept *= ratio
-    scan.channels.kept_by_filters *= ratio
-    scan.filter_response = response
+    response = find_point_response(passed, 0.5 * length * scan.step / max(len(fine) - 1, 1), rule.point_seconds)
+    scan.note_response("whiten", response)
     used = scan.mapping
     return float(response[used].mean()) if used.any() else 1.0

@@ -5,8 +5,9 @@ import pytest
 
 from sofia_engine.errors import HeaderError, InputError, ParameterError, StepError
 from sofia_engine.instruments.fifi_ls.gratings import make_plane, make_product
-from sofia_engine.instruments.fifi_ls.resample import resample
+from sofia_engine.instruments.fifi_ls.resample import ResampleParameters, resample
 from sofia_engine.instruments.fifi_ls.scan_reader import find_center, is_scan, read_scans
+from sofia_engine.pipeline.parameters import Setting
 from sofia_engine.scan import flags
 
 SIDE = 3.0 * 4.2331334
@@ -192,8 +193,38 @@ def test_that_pixels_without_any_data_stop_the_step_with_a_sentence(make_scans, 
         run_step(resample, dead, skip_uncorrected=True, **OPTIONS)
 
 
+def test_that_wrong_options_are_refused_as_soon_as_they_are_given():
+    with pytest.raises(ParameterError, match=r"resample\.scan_options = 'wieghting=f'.*did you mean weighting"):
+        ResampleParameters.make({"scan_options": Setting("wieghting=f")}, step="resample")
+    assert ResampleParameters(scan_options=" extended clip@4=2 ").scan_options.strip() == "extended clip@4=2"
+
+
+def test_that_a_single_scan_is_reduced_as_several_are(make_scans, run_step):
+    (cube,), run = run_step(resample, make_scans(1), skip_uncorrected=True, **OPTIONS)
+    assert not any("left out" in warning for warning in run.warnings)
+    away = np.isfinite(cube["FLUX"]) & (np.hypot(*offsets(cube)) > 35)
+    assert cube["FLUX"][away].std() < 0.3 * np.nanmax(cube["FLUX"])
+
+
+def test_that_a_telescope_that_did_not_move_stops_the_step_with_a_sentence(make_scans, run_step):
+    still = []
+    for product in make_scans(2):
+        names = ("RA", "DEC", "XS", "YS")
+        still.append(product.replace(**{n: np.broadcast_to(product[n][:1], product[n].shape) for n in names}))
+    with pytest.raises(StepError, match=r"None of the scans can be reduced: .*the telescope did not move"):
+        run_step(resample, still, skip_uncorrected=True, **OPTIONS)
+
+
+@pytest.mark.parametrize("keyword", ["ALPHA", "RAMPLN_R"])
+def test_that_a_missing_keyword_is_named(make_scans, run_step, keyword):
+    (product,) = make_scans(1)
+    header = product.header.copy()
+    del header[keyword]
+    with pytest.raises(HeaderError, match=keyword) as caught:
+        run_step(resample, [product.replace(header=header)], skip_uncorrected=True, **OPTIONS)
+    assert "\n" not in str(caught.value)
+
+
 def test_that_options_reach_the_reduction(make_scans, run_step):
-    with pytest.raises(ParameterError, match="weighting"):
-        run_step(resample, make_scans(1), scan_options="wieghting=f", **OPTIONS)
     with pytest.raises(StepError, match="larger pixels"):
         run_step(resample, make_scans(1), scan_options="grid=0.01", **OPTIONS)
