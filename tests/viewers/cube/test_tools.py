@@ -13,7 +13,7 @@ from sofia_viewers.cube.session import read_session, write_session
 from sofia_viewers.image.regions import Region
 from sofia_viewers.qt import Qt, QtCore, QtWidgets
 
-from .conftest import REST, make_header, settle, write_cube
+from .conftest import REST, make_header, settle, simulate, write_cube
 
 
 @pytest.fixture
@@ -97,6 +97,24 @@ def test_that_work_without_a_range_says_what_to_do(qtbot, make_explorer, galaxy_
         assert "Select the range of the line" in viewer.images.status.text()
     viewer.cut_tools.panel.cut.click()
     assert "Draw a line" in viewer.images.status.text()
+
+
+def test_that_tools_wait_for_a_cube(qtbot, make_explorer, galaxy_path):
+    viewer = make_explorer()
+    panels = [viewer.tools.widget(number) for number in range(viewer.tools.count())]
+    assert [panel.isEnabled() for panel in panels] == [False] * 5 + [True]
+    viewer.open_files([galaxy_path])
+    settle(qtbot, viewer)
+    assert all(panel.isEnabled() for panel in panels)
+    viewer.close_cube("cube 0")
+    assert not viewer.map_tools.panel.isEnabled()
+
+
+def test_that_a_cube_without_transmission_says_so(qtbot, make_explorer, tmp_path, truth):
+    viewer = make_explorer(write_cube(tmp_path / "plain.fits", simulate(truth), make_header()))
+    viewer.spectra_tools.panel.transmission.click()
+    assert "carries no transmission" in viewer.images.status.text()
+    assert not viewer.spectra_tools.panel.transmission.isChecked()
 
 
 def test_that_channel_maps_share_their_limits(qtbot, explorer):
@@ -202,8 +220,6 @@ def test_that_a_lasso_is_drawn_by_hand(qtbot, explorer):
 
 
 def test_that_transmission_and_further_planes_are_shown(qtbot, make_explorer, tmp_path, truth):
-    from .conftest import simulate
-
     data = simulate(truth)
     path = write_cube(
         tmp_path / "c.fits", data, make_header(), TRANSMISSION=np.full(80, 0.8), UNCORRECTED_FLUX=data * 0.8
@@ -236,8 +252,6 @@ def test_that_transmission_and_further_planes_are_shown(qtbot, make_explorer, tm
 
 
 def test_that_exposure_is_drawn_on_the_right_axis_with_the_flux(qtbot, make_explorer, tmp_path, truth):
-    from .conftest import simulate
-
     data, exposure = simulate(truth), np.full((80, 24, 28), 30.0)
     path = write_cube(tmp_path / "c.fits", data, make_header(), EXPOSURE_MAP=exposure, TRANSMISSION=np.full(80, 0.8))
     viewer = make_explorer(path)
@@ -256,8 +270,6 @@ def test_that_exposure_is_drawn_on_the_right_axis_with_the_flux(qtbot, make_expl
 
 
 def test_that_each_cube_brings_its_rest_wavelength_and_range(qtbot, make_explorer, tmp_path, truth):
-    from .conftest import simulate
-
     data = simulate(truth)
     first = write_cube(tmp_path / "red.fits", data, make_header(RESTWAV=157.7409), WAVELENGTH=truth.wave)
     second = write_cube(tmp_path / "blue.fits", data, make_header(RESTWAV=88.356e-6), WAVELENGTH=truth.wave - 69.3849)

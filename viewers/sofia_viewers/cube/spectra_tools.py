@@ -112,6 +112,11 @@ class SpectraTools(QtCore.QObject):
 
     def show_transmission(self, on: bool) -> None:
         """Draw the transmission that comes with the cube on the right axis."""
+        if on and all(cube.transmission is None for cube in self._viewer.cubes.values()):
+            self._viewer.say("The cube carries no transmission: choose a model in the panel Atmosphere of the spectra.")
+            with QtCore.QSignalBlocker(self.panel.transmission):
+                self.panel.transmission.setChecked(False)
+            return
         limits = (0.0, 1.05) if on else None
         axis = AxisState("transmission", limits=limits)
         self._viewer.spectra.session.change_pane(overplot=axis, overplot_enabled=on)

@@ -358,11 +358,19 @@ class CubeViewer(ViewerShell):
         self.images.display_panel.slice_chosen.connect(self.choose_slice)
         self.images.area.view_added.connect(self._follow_view)
         self.images.cursor_moved.connect(self.cursor_moved)
+        self.cubes_changed.connect(self._enable_tools)
+        self._enable_tools()
         theme_events().changed.connect(self._restyle)
 
     def _follow_view(self, _key: str, view: FrameView) -> None:
         view.region_drawn.connect(lambda _: self.images.commands.set_tool("pan"))
         view.key_pressed.connect(lambda name, _x, _y: self._press(name))
+
+    def _enable_tools(self) -> None:
+        """Let the tools wait for a cube; data can be linked, and glue opened, without."""
+        for panel in (self.tools.widget(number) for number in range(self.tools.count())):
+            if panel is not self.link_tools.panel:
+                panel.setEnabled(bool(self.cubes))
 
     def _press(self, name: str) -> bool:
         """Do what a key over an image stands for: comma and full stop step through the slices, space plays them."""
