@@ -62,6 +62,9 @@ class LineSurfaceParameters(SurfaceParameters):
 class TraceSurfaceParameters(SurfaceParameters):
     """Parameters of Fit Trace Positions."""
 
+    weighted: bool = parameter(
+        True, label="Weight by spatial profile", help="Give the bright parts of a trace more weight."
+    )
     wavelength_file: str = parameter(
         "",
         key="wavefile",
