@@ -7,10 +7,11 @@ from sofia_engine.errors import StepError
 from sofia_engine.spectroscopy.aperture_mask import make_aperture_mask
 from sofia_engine.spectroscopy.apertures import Aperture
 from sofia_engine.spectroscopy.calibration import (
+    LARGEST_SAMPLING,
     Response,
     add_response_error,
     calibrate,
-    estimate_sampling_error,
+    estimate_sampling,
     find_calibration_error,
     interpolate_response,
     separate_response_error,
@@ -102,19 +103,47 @@ def test_that_the_error_of_the_response_can_be_taken_out_and_put_back():
     np.testing.assert_allclose(separate_response_error(calibrated, error, 0.05), [0.1 / 2.0])
 
 
-def test_that_the_sampling_error_is_what_blur_does_to_a_parabola():
+def test_that_sampling_is_what_blur_does_to_a_parabola():
     """Blur of variance v adds v/2 times the second derivative, exactly for a parabola."""
     x = np.arange(-5.0, 6.0)
     curve = 100 + 3 * x**2
-    share = estimate_sampling_error(curve, 0.08)
-    np.testing.assert_allclose(share[1:-1], (0.08 / 2 * 6 / curve)[1:-1], rtol=1e-12)
-    assert share[0] == share[-1] == 0
-    assert estimate_sampling_error(-curve, 0.08)[5] == share[5]
+    share = estimate_sampling(curve, 0.08)
+    np.testing.assert_allclose(share.change[2:-2], (0.08 / 2 * 6 / curve)[2:-2], rtol=1e-12)
+    assert (share.change[[0, 1, -2, -1]] == 0).all()
+    np.testing.assert_array_equal(estimate_sampling(-curve, 0.08).change, share.change)
+    image = estimate_sampling(curve, np.outer([0.08, 0.0, -0.08], np.ones(11)))
+    np.testing.assert_array_equal(image.change, [share.change, 0 * share.change, -share.change])
+    np.testing.assert_allclose(image.error, np.abs(image.change) / 3)
 
 
-def test_that_the_sampling_error_of_what_is_missing_is_zero():
-    curve = np.array([1.0, 2.0, np.nan, 4.0, 0.0, 1.0, 3.0])
-    share = estimate_sampling_error(curve, 1.0)
+def test_that_calibration_takes_back_what_blur_did_to_a_line_of_the_atmosphere():
+    """Columns that are means of two neighbours, and such that are not, of a spectrum sharper than both."""
+    x = np.arange(-40.0, 41.0)
+
+    def through(sigma):
+        return 1 - 0.2 / sigma * np.exp(-0.5 * (x / sigma) ** 2)
+
+    phase = 0.5 * (1 + np.sin(x / 5))
+    blur = phase * (1 - phase)
+    raw = np.array([through(np.sqrt(1.5**2 + extra))[k] for k, extra in enumerate(blur)])
+    mean = through(np.sqrt(1.5**2 + blur.mean()))
+    (plain, least), (followed, error) = (
+        calibrate(raw, 0.001 * raw, mean, Response.unity(x.size), sampling)
+        for sampling in (None, estimate_sampling(mean, blur - blur.mean()))
+    )
+    assert np.abs(plain - 1).max() > 0.003
+    assert np.abs(followed - 1).max() < 0.1 * np.abs(plain - 1).max()
+    np.testing.assert_allclose(error[20:60], np.hypot(least, (plain - 1) / 3)[20:60], atol=2e-4)
+
+
+def test_that_sampling_of_what_is_missing_is_not_known_and_beside_opaque_bands_bounded():
+    curve = np.array([1.0, 2.0, np.nan, 4.0, 0.0, 1.0, 3.0, 3.0])
+    share = estimate_sampling(curve, 1.0).change
     assert np.isfinite(share).all()
-    assert (share[1:5] == 0).all()
-    assert (estimate_sampling_error(np.arange(9.0) ** 2, 0.0) == 0).all()
+    assert (share[:5] == 0).all()
+    for nothing in (estimate_sampling(np.arange(9.0) ** 2, 0.0), estimate_sampling(np.arange(9.0), np.full(9, np.nan))):
+        assert (nothing.change == 0).all()
+        assert (nothing.error == 0).all()
+    steep = estimate_sampling(np.abs(np.arange(-10.0, 11.0)) + 0.1, [[0.2], [-0.2]])
+    assert np.abs(steep.change).max() == LARGEST_SAMPLING
+    assert steep.error.max() > 10 * LARGEST_SAMPLING

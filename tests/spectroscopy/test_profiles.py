@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sofia_engine.errors import StepError
-from sofia_engine.spectroscopy.profiles import ProfileRule, follow_trace, make_profiles
+from sofia_engine.spectroscopy.profiles import ProfileRule, add_blur, follow_trace, make_profiles
 
 WAVE = np.linspace(5, 8, 80)
 SLIT = 0.768 * np.arange(60)
@@ -147,3 +147,14 @@ def test_that_missing_rows_stay_missing_when_the_map_follows_the_blur():
     found = make_profiles(image, WAVE, blur=blur)
     assert np.isnan(found.map[7]).all()
     assert np.isfinite(found.map[[5, 6, 8, 9]]).all()
+
+
+def test_that_blur_widens_a_profile():
+    profile = np.repeat(bell(20.0), 3, axis=1)
+    blur = np.array([0.0, 0.2, -0.2])
+    before = profile.copy()
+    expected = np.stack([bell(20.0, np.sqrt(4 + v * 0.768**2))[:, 0] / np.sqrt(1 + v * 0.768**2 / 4) for v in blur]).T
+    found = add_blur(profile, np.broadcast_to(blur, profile.shape))
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert np.abs(profile - expected).max() > 5e-3
+    np.testing.assert_array_equal(profile, before)

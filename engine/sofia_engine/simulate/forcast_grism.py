@@ -30,7 +30,14 @@ from sofia_engine.simulate.options import compact_date
 from sofia_engine.simulate.projection import ARCSEC_PER_DEGREE, find_pointing, rotation_angle, sky_matrix
 from sofia_engine.simulate.registry import Simulation, register_kind
 from sofia_engine.simulate.slit_light import SlitProfile, collect_profile, disperse
-from sofia_engine.simulate.slit_spectrum import broaden, draw_spectrum, find_line_width, line_flux
+from sofia_engine.simulate.slit_spectrum import (
+    broaden,
+    check_sampling,
+    draw_spectrum,
+    find_line_width,
+    line_flux,
+    undo_pixels,
+)
 from sofia_engine.simulate.sources import ExtendedSource, PointSource
 
 __all__ = ["ForcastGrism", "ForcastGrismTruth", "simulate_forcast_grism"]
@@ -59,7 +66,7 @@ class _Light:
     detected
         Me/s per rectified column for a continuum of 1 Jy, before the pixels broaden it.
     continuum_detected
-        The same without lines and slope: response times transmission.
+        The same without lines and slope.
     """
 
     wavelength: FloatArray
@@ -216,6 +223,7 @@ def _shine(options: ForcastGrism, reference: GrismReference) -> _Light:
     column, resolution = reference.geometry.column_um, options.seen_resolution
     margin = _MARGIN_COLUMNS * column
     grid = np.arange(low - margin, high + margin, column / _SAMPLES_PER_COLUMN)
+    check_sampling(grid, resolution, column)
 
     def source(wave: FloatArray) -> FloatArray:
         return draw_spectrum(wave, (low + high) / 2, options.slope, options.seen_lines)
@@ -223,23 +231,42 @@ def _shine(options: ForcastGrism, reference: GrismReference) -> _Light:
     def air(wave: FloatArray) -> FloatArray:
         return np.ones_like(wave) if reference.transmission is None else reference.transmission.at(wave)
 
-    def seen(draw: Callable[[FloatArray], FloatArray], pixel: float = 0.0) -> FloatArray:
-        return broaden(draw, lambda wave: find_line_width(wave, resolution, pixel), grid)
+    def seen(draw: Callable[[FloatArray], FloatArray]) -> FloatArray:
+        return broaden(draw, lambda wave: find_line_width(wave, resolution), grid)
 
-    transmission = seen(air, column)
-    if options.absorption == "resolved":
-        passed = seen(lambda wave: source(wave) * air(wave), column)
-    else:
-        passed = seen(source, column) * transmission
-    response = reference.response.at(grid)
+    spectrum, transmission = seen(source), seen(air)
+    passed = seen(lambda wave: source(wave) * air(wave)) if options.absorption == "resolved" else None
+    standard = _draw_standard(grid, transmission, reference)
+    relative = spectrum if passed is None else _divide(passed, transmission, spectrum)
     return _Light(
         wavelength=grid,
         intrinsic=source(grid),
-        spectrum=seen(source),
-        transmission=seen(air),
-        detected=Curve(grid, passed * response),
-        continuum_detected=Curve(grid, transmission * response),
+        spectrum=spectrum,
+        transmission=transmission,
+        detected=Curve(grid, undo_pixels(relative * standard, _SAMPLES_PER_COLUMN)),
+        continuum_detected=Curve(grid, undo_pixels(standard, _SAMPLES_PER_COLUMN)),
     )
+
+
+def _draw_standard(light: FloatArray, transmission: FloatArray, reference: GrismReference) -> FloatArray:
+    """Draw the rectified spectrum of a flat source of 1 Jy: response times transmission, as a response is measured.
+
+    A published response belongs to the columns of rectified spectra: the spectrum of a standard star over its model
+    and the transmission. In bands of ozone it swings by a factor of 2 from column to column, and only times
+    transmission it is smooth; so the product in the columns is what is interpolated.
+    """
+    from scipy.interpolate import CubicSpline
+
+    low, high = reference.geometry.coverage_um
+    columns = np.arange(low + reference.geometry.column_um / 2, high, reference.geometry.column_um)
+    product = reference.response.at(columns) * np.interp(columns, light, transmission)
+    return np.asarray(CubicSpline(columns, product)(np.clip(light, columns[0], columns[-1])))
+
+
+def _divide(values: FloatArray, divisor: FloatArray, otherwise: FloatArray) -> FloatArray:
+    """Divide where that is possible."""
+    usable = divisor > _LEAST_THROUGHPUT * divisor.max()
+    return np.where(usable, values / np.where(usable, divisor, 1.0), otherwise)
 
 
 def _plan_exposures(scene: _Scene, kind: str) -> list[Exposure]:

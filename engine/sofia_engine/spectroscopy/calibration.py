@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sofia_engine.errors import StepError
+from sofia_engine.numerics.derivatives import differentiate
 from sofia_engine.spectroscopy.aperture_mask import read_aperture
 
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Response",
+    "Sampling",
     "calibrate",
-    "estimate_sampling_error",
+    "estimate_sampling",
     "find_calibration_error",
     "interpolate_response",
     "spread_responses",
@@ -26,6 +28,10 @@ __all__ = [
 
 SAME_WAVELENGTH = 1e-10
 """Relative difference of wavelengths that are equal but for rounding."""
+LARGEST_SAMPLING = 0.01
+"""Relative change by blur beyond which, on the flanks of opaque bands, a second derivative does not describe it."""
+SAMPLING_ACCURACY = 1 / 3
+"""Share of the change by blur that is quoted as its error: what higher derivatives do in the narrowest features."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +57,20 @@ class Response:
     def unity(cls, columns: int) -> Response:
         """A response of 1 without error, for standards from which the response is to be made."""
         return cls(np.ones(columns), np.zeros(columns))
+
+
+@dataclass(frozen=True, eq=False)
+class Sampling:
+    """What unequal sharpness of its columns does to a spectrum.
+
+    Attributes
+    ----------
+    change, error : ndarray
+        Relative change of pixels or columns, and the error of that; last axis wavelength.
+    """
+
+    change: FloatArray
+    error: FloatArray
 
 
 def interpolate_response(wavelength: ArrayLike, response: ArrayLike, error: ArrayLike, at: ArrayLike) -> Response:
@@ -79,7 +99,7 @@ def interpolate_response(wavelength: ArrayLike, response: ArrayLike, error: Arra
 
 
 def calibrate(
-    flux: ArrayLike, error: ArrayLike, transmission: ArrayLike, response: Response
+    flux: ArrayLike, error: ArrayLike, transmission: ArrayLike, response: Response, sampling: Sampling | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Divide by transmission and response.
 
@@ -91,6 +111,8 @@ def calibrate(
         Of the atmosphere.
     response : Response
         Shapes that broadcast against the flux.
+    sampling : Sampling, optional
+        Taken back, and its error added.
 
     Returns
     -------
@@ -100,8 +122,12 @@ def calibrate(
     """
     through = np.asarray(transmission, dtype=np.float64)
     factor = np.where((through > 0) & (response.values > 0), through * response.values, np.nan)
+    if sampling is not None:
+        factor = factor * (1.0 + sampling.change)
     calibrated = np.asarray(flux, dtype=np.float64) / factor
     noise = np.asarray(error, dtype=np.float64) / factor
+    if sampling is not None:
+        noise = np.hypot(noise, sampling.error * calibrated)
     return calibrated, add_response_error(calibrated, noise, response.relative_error)
 
 
@@ -111,29 +137,28 @@ def add_response_error(flux: ArrayLike, noise: ArrayLike, share: ArrayLike) -> F
     return total
 
 
-def estimate_sampling_error(through: ArrayLike, ripple: float) -> FloatArray:
-    """Relative error where a curve bends, for spectra whose columns are not all equally sharp.
+def estimate_sampling(through: ArrayLike, blur: ArrayLike) -> Sampling:
+    """Change of a spectrum where a curve bends, in columns that are sharper or less sharp than others.
 
     Parameters
     ----------
     through : (nw,) array_like
-        Transmission times response at the columns; NaN is missing.
-    ripple : float
-        Standard deviation of the blur over the columns (a variance, columns squared), see
-        `sofia_engine.spectroscopy.rectification.Rectifier.ripple`.
+        Transmission times response at columns of mean sharpness; NaN is missing.
+    blur : (..., nw) array_like
+        Variance along the wavelength of a column less the mean, columns squared, see
+        `sofia_engine.spectroscopy.rectification.Rectifier.column_blur`.
 
     Returns
     -------
-    (nw,) ndarray
-        Half the ripple times the second difference, over the curve: blur by a variance v changes a curve by v/2 times
-        its second derivative. 0 where it is not known.
+    Sampling
+        The change is half the blur times the second derivative, over the curve: blur by a variance v adds v/2 times
+        its second derivative to a curve. It is bounded by `LARGEST_SAMPLING`; 0 where it is not known.
     """
     curve = np.asarray(through, dtype=np.float64)
-    bend = np.zeros(curve.shape)
-    bend[1:-1] = curve[2:] - 2 * curve[1:-1] + curve[:-2]
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = 0.5 * ripple * np.abs(bend / curve)
-    return np.where(np.isfinite(share), share, 0.0)
+        share = 0.5 * np.asarray(blur, dtype=np.float64) * (differentiate(curve, 2) / curve)
+    share = np.where(np.isfinite(share), share, 0.0)
+    return Sampling(np.clip(share, -LARGEST_SAMPLING, LARGEST_SAMPLING), SAMPLING_ACCURACY * np.abs(share))
 
 
 def separate_response_error(flux: ArrayLike, error: ArrayLike, share: ArrayLike) -> FloatArray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from sofia_engine.errors import StepError
+from sofia_engine.numerics.derivatives import differentiate
 from sofia_engine.numerics.interpolation import Interpolation, interpolate_image
 from sofia_engine.numerics.row_polynomials import fit_rows
 from sofia_engine.numerics.statistics import median_ignoring_nan
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from sofia_engine.numerics.arrays import FloatArray
 
-__all__ = ["ProfileRule", "SpatialProfile", "follow_trace", "make_profiles"]
+__all__ = ["ProfileRule", "SpatialProfile", "add_blur", "follow_trace", "make_profiles"]
 
 BRIGHT = 0.1
 ROUNDS = 4
@@ -28,7 +29,6 @@ LARGEST_SCATTER = 0.3
 """Rows, median of the places of single columns about the polynomial: a star has it at a signal-to-noise ratio of 5."""
 _SMALL_SHIFT = np.array([0.5])
 """Rows; places of columns that are never outliers, as the drift is not quite a polynomial."""
-_SECOND_DERIVATIVE = np.array([-1.0, 16.0, -30.0, 16.0, -1.0]) / 12.0
 _ALONG_SLIT = Interpolation(order=3, edge="nearest", extrapolate=True, minimum_weight=0.9)
 
 
@@ -141,8 +141,22 @@ def make_profiles(
     if rule.rows == "bright":
         smooth = _refit_moving(x, data, smooth, rule)
     if blur is not None:
-        smooth = smooth + 0.5 * _leave_ripple(np.asarray(blur, dtype=np.float64), rule.degree) * _bend(smooth)
+        smooth = add_blur(smooth, _leave_ripple(np.asarray(blur, dtype=np.float64), rule.degree))
     return SpatialProfile(median, smooth, warnings)
+
+
+def add_blur(profile: FloatArray, blur: ArrayLike) -> FloatArray:
+    """Widen (or narrow) profiles along the slit by a variance, in rows squared, to first order in it.
+
+    Parameters
+    ----------
+    profile : (ns, nw) ndarray
+        NaN is missing; profiles beside it stay as they are.
+    blur : array_like
+        Shapes that broadcast against the profile.
+    """
+    wider: FloatArray = profile + 0.5 * np.asarray(blur, dtype=np.float64) * differentiate(profile, 2, axis=0)
+    return wider
 
 
 def _refit_moving(x: FloatArray, data: FloatArray, smooth: FloatArray, rule: ProfileRule) -> FloatArray:
@@ -195,16 +209,6 @@ def _leave_ripple(values: FloatArray, degree: int) -> FloatArray:
     orthogonal = np.linalg.qr(basis)[0]
     ripple: FloatArray = values - (values @ orthogonal) @ orthogonal.T
     return ripple
-
-
-def _bend(profile: FloatArray) -> FloatArray:
-    """Second derivative along the slit, per row squared, from five rows; 0 where one of them is missing."""
-    padded = np.pad(profile, ((2, 2), (0, 0)), constant_values=np.nan)
-    rows = profile.shape[0]
-    bend = np.zeros(profile.shape)
-    for k, weight in enumerate(_SECOND_DERIVATIVE):
-        bend += weight * padded[k : k + rows]
-    return np.nan_to_num(bend)
 
 
 def follow_trace(image: ArrayLike, rows: ArrayLike) -> FloatArray:

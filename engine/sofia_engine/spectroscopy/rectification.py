@@ -97,8 +97,8 @@ class RectifiedImage:
         correlation ratio, Fruchter & Hook 2002, PASP 114, 144); 1 for independent columns.
     blur : (ns, nw) ndarray, optional
         See `Rectifier.blur`.
-    ripple : float
-        See `Rectifier.ripple`.
+    column_blur : (ns, nw) ndarray, optional
+        See `Rectifier.column_blur`.
     """
 
     flux: FloatArray
@@ -108,7 +108,7 @@ class RectifiedImage:
     slit: FloatArray
     correlation: float = 1.0
     blur: FloatArray | None = None
-    ripple: float = 0.0
+    column_blur: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,9 +129,9 @@ class Rectifier:
         Variance along the slit of the light that a rectified pixel collects, unit of the slit map squared: that of
         one raw pixel where rows lie on rows, four times as much where they lie half-way between. Where raw rows run
         across rectified ones it goes up and down along the spectrum, and the width of the source's profile with it.
-    ripple : float
-        Standard deviation, over the pixels, of the variance along the wavelength of what each collects, columns
-        squared: how much sharper some columns show a feature than others.
+    column_blur : (ns, nw) ndarray
+        Variance along the wavelength of what a rectified pixel collects less its mean over all pixels, columns
+        squared: how much less sharply a pixel shows a feature than the mean one.
     """
 
     overlap: PixelOverlap
@@ -141,7 +141,7 @@ class Rectifier:
     shape: tuple[int, int]
     rule: RectificationRule
     blur: FloatArray
-    ripple: float
+    column_blur: FloatArray
 
     def __call__(self, image: ArrayLike, variance: ArrayLike) -> RectifiedImage:
         """Rectify an image.
@@ -179,7 +179,7 @@ class Rectifier:
         ratio = full.sum() / single.sum() if single.sum() > 0 else 1.0
         used, correlation = (full, 1.0) if self.rule.error == "area" else (single, float(np.sqrt(ratio)))
         return RectifiedImage(signal, used * scale**2, bad, self.wavelength, self.slit, correlation, self.blur,
-                              self.ripple)  # fmt: skip
+                              self.column_blur)  # fmt: skip
 
 
 def plan_rectification(mask: ArrayLike, maps: CalibrationMaps, rule: RectificationRule, number: int = 1) -> Rectifier:
@@ -230,8 +230,9 @@ def plan_rectification(mask: ArrayLike, maps: CalibrationMaps, rule: Rectificati
     overlap = overlap_grid(x_vertices, y_vertices, order.shape)
     centers = wave_vertices[columns][:-1] + step / 2, slit_vertices[rows][:-1] + rule.slit_step / 2
     blur = _measure_blur(overlap, maps.slit, centers[1][:, np.newaxis])
-    ripple = float(np.std(_measure_blur(overlap, maps.wavelength, centers[0]))) / step**2
-    return Rectifier(overlap, _share_columns(overlap, order.size), *centers, order.shape, rule, blur, ripple)
+    across = _measure_blur(overlap, maps.wavelength, centers[0]) / step**2
+    shares = _share_columns(overlap, order.size)
+    return Rectifier(overlap, shares, *centers, order.shape, rule, blur, across - across.mean())
 
 
 def _meet_wavelengths(x: FloatArray, y: FloatArray, wave_map: FloatArray, wavelength: FloatArray) -> FloatArray:

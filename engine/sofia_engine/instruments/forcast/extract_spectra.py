@@ -18,6 +18,7 @@ from sofia_engine.instruments.forcast.grism_frame import (
     require_planes,
     square_error,
 )
+from sofia_engine.instruments.forcast.grism_grid import find_grid, want_grid
 from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run, Wanted
@@ -28,7 +29,7 @@ from sofia_engine.spectroscopy.aperture_mask import read_aperture, read_backgrou
 from sofia_engine.spectroscopy.apertures import slit_index
 from sofia_engine.spectroscopy.background import estimate_background_errors
 from sofia_engine.spectroscopy.extraction import BackgroundErrors, ExtractionRule, ExtractionTask, extract_spectra
-from sofia_engine.spectroscopy.profiles import follow_trace
+from sofia_engine.spectroscopy.profiles import add_blur, follow_trace
 
 __all__ = ["ExtractionParameters", "extract"]
 
@@ -52,7 +53,8 @@ class ExtractionParameters(SavedOutput):
     use_profile: bool = parameter(
         False,
         label="Use median profile instead of spatial map",
-        help="Take the same spatial profile at all wavelengths, moved along the slit with the trace.",
+        help="Take the same spatial profile at all wavelengths, moved along the slit with the trace, and widened where "
+        "rectification blurs.",
         applies_when=_FITTED,
     )
     fix_bad: bool = parameter(
@@ -70,7 +72,7 @@ class ExtractionParameters(SavedOutput):
         applies_when=_FITTED,
     )
     profile_error: float = parameter(
-        0.005,
+        0.003,
         label="Relative error of the profile",
         level="expert",
         ge=0,
@@ -81,8 +83,8 @@ class ExtractionParameters(SavedOutput):
     )
 
 
-def _want_files(header: fits.Header, _p: ExtractionParameters) -> Mapping[str, Wanted]:
-    return want_atmosphere(header)
+def _want_files(header: fits.Header, p: ExtractionParameters) -> Mapping[str, Wanted]:
+    return {**want_atmosphere(header), **(want_grid(header) if p.use_profile else {})}
 
 
 @step(
@@ -96,7 +98,7 @@ def _want_files(header: fits.Header, _p: ExtractionParameters) -> Mapping[str, W
 def extract(image: Product, p: ExtractionParameters, run: Run) -> Product:
     """Extract the spectrum of each aperture, and add the transmission of the atmosphere."""
     require_planes(image, "WAVEPOS", "SLITPOS", "SPATIAL_MAP", "SPATIAL_PROFILE", "BADMASK", "APERTURE_MASK")
-    task = _prepare(image, p)
+    task = _prepare(image, p, run)
     spectra = extract_spectra(task, ExtractionRule(p.method, p.fix_bad, p.threshold, p.profile_error))
     missing = int(np.count_nonzero(spectra.failed))
     if missing:
@@ -121,8 +123,8 @@ def extract(image: Product, p: ExtractionParameters, run: Run) -> Product:
     return product
 
 
-def _prepare(image: Product, p: ExtractionParameters) -> ExtractionTask:
-    profile = _spread_profile(image) if p.use_profile else image["SPATIAL_MAP"]
+def _prepare(image: Product, p: ExtractionParameters, run: Run) -> ExtractionTask:
+    profile = _spread_profile(image, run) if p.use_profile else image["SPATIAL_MAP"]
     variance = square_error(image)
     return ExtractionTask(
         image["FLUX"],
@@ -135,15 +137,22 @@ def _prepare(image: Product, p: ExtractionParameters) -> ExtractionTask:
     )
 
 
-def _spread_profile(image: Product) -> FloatArray:
-    """The median profile in all columns; in apertures whose trace was fitted it follows that."""
+def _spread_profile(image: Product, run: Run) -> FloatArray:
+    """The median profile in all columns, wider where rectification blurs more than on average of the row.
+
+    In apertures whose trace was fitted it follows that.
+    """
     require_planes(image, "APERTURE_TRACE")
     profile = np.repeat(image["SPATIAL_PROFILE"][:, np.newaxis], image["FLUX"].shape[1], axis=1)
     for number, trace in enumerate(image["APERTURE_TRACE"], start=1):
         if np.ptp(trace) > 0:
             inside = read_aperture(image["APERTURE_MASK"], number).psf > 0
             profile[inside] = follow_trace(image["FLUX"], slit_index(image["SLITPOS"], trace))[inside]
-    return profile
+    grid = find_grid(image, run)
+    if grid is None:
+        return profile
+    blur = grid.blur / grid.rule.slit_step**2
+    return add_blur(profile, blur - blur.mean(axis=1, keepdims=True))
 
 
 def _estimate_background_errors(image: Product, variance: FloatArray) -> BackgroundErrors | None:

@@ -11,14 +11,14 @@ from sofia_engine.header.cards import Card
 from sofia_engine.instruments.forcast.atmosphere_fit import AtmosphereFit, fit_atmosphere
 from sofia_engine.instruments.forcast.grism_files import (
     ResponseCurve,
-    read_number,
     read_response,
     request_grism_file,
     require_resolution,
     want_atmosphere,
     want_water_vapour_series,
 )
-from sofia_engine.instruments.forcast.grism_frame import RIPPLE, accompany_spectrum, make_spectral_plane, require_planes
+from sofia_engine.instruments.forcast.grism_frame import accompany_spectrum, make_spectral_plane, require_planes
+from sofia_engine.instruments.forcast.grism_grid import find_grid, want_grid
 from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run, Wanted
@@ -26,8 +26,9 @@ from sofia_engine.pipeline.step import step
 from sofia_engine.product import Product
 from sofia_engine.spectroscopy.calibration import (
     Response,
+    Sampling,
     calibrate,
-    estimate_sampling_error,
+    estimate_sampling,
     find_calibration_error,
     interpolate_response,
 )
@@ -182,6 +183,7 @@ def _want_files(header: fits.Header, p: CalibrationParameters) -> Mapping[str, W
     wanted["response"] = Wanted(request_grism_file(header, "response", "response file"), p.response_file)
     if p.optimize and not p.file.strip():
         wanted.update(want_water_vapour_series(header, p.folder))
+    wanted.update(want_grid(header))
     return wanted
 
 
@@ -208,7 +210,7 @@ def flux_calibrate(image: Product, p: CalibrationParameters, run: Run) -> Produc
     response = _interpolate(curve, image["WAVEPOS"])
     resolution = require_resolution(p.resolution, image.header)
     fit = fit_atmosphere(image, response, p, resolution, run)
-    product = _calibrate(image, response, fit, has_response=curve is not None)
+    product = _calibrate(image, response, fit, run, has_response=curve is not None)
     cards = _list_cards(image, curve, response, fit, resolution, run)
     if curve is None:  # not yet in Jy: the level stays
         run.produce(level="")
@@ -265,14 +267,13 @@ def _find_units(raw: str, *, has_response: bool) -> _Units:
     return _Units("Jy/pixel", "Jy", f"{raw}/Jy") if has_response else _Units(raw, raw, "")
 
 
-def _calibrate(image: Product, response: Response, fit: AtmosphereFit, *, has_response: bool) -> Product:
+def _calibrate(image: Product, response: Response, fit: AtmosphereFit, run: Run, *, has_response: bool) -> Product:
     units = _find_units(image.plane("SPECTRAL_FLUX").unit, has_response=has_response)
     names = ("FLUX", "ERROR", "SPECTRAL_FLUX", "SPECTRAL_ERROR")
     moved = {name: shift_rows(image[name], fit.shift) if fit.shift else image[name] for name in names}
-    flux, error = calibrate(moved["FLUX"], moved["ERROR"], fit.transmission, response)
-    spectrum, noise = calibrate(moved["SPECTRAL_FLUX"], moved["SPECTRAL_ERROR"], fit.transmission, response)
-    sampling = estimate_sampling_error(fit.transmission * response.values, read_number(image.header, RIPPLE) or 0.0)
-    error, noise = np.hypot(error, sampling * flux), np.hypot(noise, sampling * spectrum)
+    pixels, columns = _find_sampling(image, response, fit, run)
+    flux, error = calibrate(moved["FLUX"], moved["ERROR"], fit.transmission, response, pixels)
+    spectrum, noise = calibrate(moved["SPECTRAL_FLUX"], moved["SPECTRAL_ERROR"], fit.transmission, response, columns)
     if not np.isfinite(spectrum).any():
         raise StepError(
             f"{image.name}: no wavelength has flux, transmission and response; check the response file and the "
@@ -289,6 +290,29 @@ def _calibrate(image: Product, response: Response, fit: AtmosphereFit, *, has_re
         RESPONSE=make_spectral_plane(response.values, units.response, header),
         RESPONSE_ERROR=make_spectral_plane(response.error, units.response, header),
     )
+
+
+def _find_sampling(
+    image: Product, response: Response, fit: AtmosphereFit, run: Run
+) -> tuple[Sampling | None, Sampling | None]:
+    """Change of pixels (ns, nw) and of the spectrum (nw) by the blur of columns, see `estimate_sampling`.
+
+    The blur of a column of the spectrum is that of its pixels, weighted with the square of the profile as extraction
+    does. It is measured before a shift, so it is moved with the spectrum.
+    """
+    grid = find_grid(image, run)
+    if grid is None or "SPATIAL_MAP" not in image or "APERTURE_MASK" not in image:
+        return None, None
+    weight = np.where(np.nan_to_num(image["APERTURE_MASK"]) > 0, np.nan_to_num(image["SPATIAL_MAP"]) ** 2, 0.0)
+    total = weight.sum(axis=0)
+    blur = (weight * grid.column_blur).sum(axis=0) / np.where(total > 0, total, np.inf)
+    through = fit.transmission * response.values
+    pixels, columns = (
+        estimate_sampling(through, shift_rows(part, fit.shift) if fit.shift else part)
+        for part in (grid.column_blur, blur)
+    )
+    run.history(f"Calibrate: flux changed by up to {np.abs(columns.change).max():.2%} for the blur of columns")
+    return pixels, columns
 
 
 def _list_cards(

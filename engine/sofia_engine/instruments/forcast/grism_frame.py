@@ -19,7 +19,6 @@ from sofia_engine.product import Plane, Product
 
 __all__ = [
     "CORRELATION",
-    "RIPPLE",
     "accompany_spectrum",
     "is_extended",
     "is_scan",
@@ -32,7 +31,6 @@ __all__ = [
 ]
 
 CORRELATION = "NOISCORR"
-RIPPLE = "BLURVAR"
 """Keyword: factor by which errors of sums over many columns exceed those of independent columns."""
 _NAMING = ProductNaming("FO", "GRI")
 _SPECTRAL_CARDS = ("CTYPE1", "CUNIT1", "CRPIX1", "CRVAL1", "CDELT1", "SPECSYS")

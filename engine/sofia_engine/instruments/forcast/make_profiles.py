@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -14,13 +13,13 @@ from sofia_engine.instruments.forcast.grism_files import (
     find_resolution,
     load_maps,
     load_orders,
-    locked,
     read_atmosphere,
     read_fits,
     request_grism_file,
     want_atmosphere,
 )
-from sofia_engine.instruments.forcast.grism_frame import CORRELATION, RIPPLE, square_error
+from sofia_engine.instruments.forcast.grism_frame import CORRELATION, square_error
+from sofia_engine.instruments.forcast.grism_grid import RIPPLE, plan_grid
 from sofia_engine.instruments.forcast.mode import find_sky_mode
 from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
@@ -32,11 +31,8 @@ from sofia_engine.spectroscopy.orders import OrderSet, make_order_mask
 from sofia_engine.spectroscopy.profiles import ProfileRule, make_profiles
 from sofia_engine.spectroscopy.rectification import (
     ErrorRule,
-    RectificationRule,
     RectifiedImage,
-    Rectifier,
     keep_detector_grid,
-    plan_rectification,
 )
 from sofia_engine.spectroscopy.rectified_wcs import list_rectified_wcs
 
@@ -122,7 +118,7 @@ class ProfileParameters(SavedOutput):
         label="Rows that scale the profile",
         level="expert",
         help="Which rows tell the brightness of each column: those with at least a tenth of the peak, or all, as in "
-        "earlier reductions, which do not let the profile follow the blur of rectification either.",
+        "earlier reductions, in which neither profile nor calibration follow the blur of rectification.",
     )
     correct_slit: bool = parameter(
         True,
@@ -218,7 +214,9 @@ def make_spatial_profiles(image: Product, p: ProfileParameters, run: Run) -> Pro
             rectified = _correct_slit(rectified, run) if p.correct_slit else rectified
             rectified = _halve(rectified, image.header, run)
         cards.append((CORRELATION, rectified.correlation, "Correlation of noise in neighbouring columns"))
-        cards.append((RIPPLE, rectified.ripple, "Change of blur from column to column [pix2]"))
+        if rectified.column_blur is not None and p.profile_rows == "bright" and not p.test:
+            ripple = float(np.std(rectified.column_blur))
+            cards.append((RIPPLE, ripple, "Change of blur from column to column [pix2]"))
     cards += _list_coordinates(rectified, image.header, maps)
     product = _assemble(image, rectified, cards, pixels=p.simulate)
     return add_profiles(product, p, run, rectified.blur if p.profile_rows == "bright" else None)
@@ -263,7 +261,7 @@ def _rectify(image: Product, orders: OrderSet, maps: CalibrationMaps, error: Err
         raise InputError(
             f"{image.name}: the image has shape {shape}, but the wavelength calibration {maps.wavelength.shape}."
         )
-    rectified = locked(_plan)(orders, maps, shape, error)(image["FLUX"], square_error(image))
+    rectified = plan_grid(orders, maps, (shape[0], shape[1]), error)(image["FLUX"], square_error(image))
     bad = int(np.count_nonzero(rectified.bad))
     run.quality["bad_fraction"] = bad / rectified.bad.size
     run.history(
@@ -273,13 +271,6 @@ def _rectify(image: Product, orders: OrderSet, maps: CalibrationMaps, error: Err
         f"Rectify: sums over many columns have errors larger by {rectified.correlation:.3f} than the ERROR plane says",
     )
     return rectified
-
-
-@lru_cache(maxsize=2)
-def _plan(orders: OrderSet, maps: CalibrationMaps, shape: tuple[int, int], error: ErrorRule) -> Rectifier:
-    mask = make_order_mask(orders, shape)
-    rule = RectificationRule(slit_step=orders.slit.scale, error=error)
-    return plan_rectification(mask, maps, rule, orders.orders[0].number)
 
 
 def _correct_slit(rectified: RectifiedImage, run: Run) -> RectifiedImage:
