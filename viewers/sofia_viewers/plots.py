@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from sofia_viewers.qt import QtWidgets, pg
@@ -45,6 +46,15 @@ class NumberAxis(pg.AxisItem):  # type: ignore[misc]
         """Choose between linear and logarithmic."""
         super().setLogMode(*arguments, **options)
         self.updateAutoSIPrefix()
+
+    def logTickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+        """Return the numbers of a logarithmic axis: written out where they are short, else as powers of ten."""
+        strings: list[str] = super().logTickStrings(values, scale, spacing)
+        numbers = [float(f"{10.0**value * scale:.3g}") for value in values]
+        return [
+            f"{number:g}" if _SMALLEST <= number < _LARGEST / 10 else text
+            for number, text in zip(numbers, strings, strict=True)
+        ]
 
     def labelString(self) -> str:  # noqa: N802 - pyqtgraph's name
         """Return the label, with the power of ten before the unit."""

@@ -34,6 +34,13 @@ def test_that_the_power_of_ten_goes_where_axes_are_logarithmic_or_numbers_are_pl
     assert "10" not in axis.labelString()
 
 
+def test_that_numbers_of_logarithmic_axes_are_written_out_where_they_are_short(viewer):
+    axis = viewer.area.current.item.getAxis("left")
+    viewer.session.change_axis("primary", 0, scale="log")
+    places = np.log10([0.002, 0.3, 1.0, 40.0, 90000.0, 1e-12, 3e7])
+    assert axis.tickStrings(list(places), 1.0, 1.0) == ["0.002", "0.3", "1", "40", "90000", "10⁻¹²", "3·10⁷"]
+
+
 def test_that_the_numbers_follow_the_range_that_is_shown(viewer):
     view = viewer.area.current
     axis = view.item.getAxis("bottom")
