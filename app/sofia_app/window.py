@@ -593,7 +593,7 @@ class MainWindow(QtWidgets.QMainWindow):
     # --- start and end ---
 
     def prepare_viewers(self) -> None:
-        """Import the viewers in a thread, then make them; to be called when the window is shown."""
+        """Import the viewer of images in turns of the event loop and make it; call it when the window is shown."""
         self.image.prepare()
 
     def offer_interrupted(self) -> None:

@@ -1,5 +1,6 @@
 """Fixtures of the desktop program: an instrument with good and bad manners, and folders of one's own."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,21 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOFIA_DESK_SESSIONS", str(tmp_path / "sessions"))
     monkeypatch.setenv("SOFIA_DESK_CONFIG", str(tmp_path / "config"))
     monkeypatch.setenv("SOFIA_DESK_OFFLINE", "1")
+
+
+@pytest.fixture(autouse=True)
+def no_window_left() -> Iterator[None]:
+    """Delete the windows that a test has closed: it would take later tests longer to change the look of all widgets."""
+    yield
+    module = sys.modules.get("sofia_app.window")
+    if module is None:
+        return
+    from sofia_viewers.qt import QtWidgets
+
+    for widget in QtWidgets.QApplication.topLevelWidgets() if QtWidgets.QApplication.instance() else ():
+        if isinstance(widget, module.MainWindow):
+            widget.close()
+            widget.deleteLater()
 
 
 @pytest.fixture

@@ -40,6 +40,8 @@ class Driver:
 
     def _is_shown(self) -> bool:
         reduction = self.desk.reduction
+        if any(page.is_loading for page in self.window.pages):
+            return False
         return reduction.snapshot is None or self.window.shown.key == reduction.snapshot.current
 
     def open(self, files: list[Path]) -> None:

@@ -42,10 +42,10 @@ def __getattr__(name: str) -> Any:
 
 @lru_cache(maxsize=1)
 def make_types() -> None:
-    """Make Python's types of all of Qt, in the thread of the windows; call it before another thread imports viewers.
+    """Make Python's types of all of Qt, in the thread of the windows.
 
-    PySide makes a type when it is first asked for, without a lock. pyqtgraph asks for all when it is imported; where a
-    thread does that beside the thread of the windows, it ends the process with a segmentation fault now and then.
+    PySide makes a type when it is first asked for, and pyqtgraph asks for all when it is imported: half of the time
+    that takes can be spent here, in a turn of the event loop of its own.
     """
     for module in (QtCore, QtGui, QtWidgets, QtSvg):
         for name in dir(module):

@@ -100,7 +100,7 @@ class ViewerKind:
         return self.module in sys.modules
 
     def load(self) -> Callable[..., Any]:
-        """Import it and return its class; slow at first, to be called in a thread."""
+        """Import it and return its class; in the thread of the windows only, as it makes types of Qt."""
         made: Callable[..., Any] = getattr(importlib.import_module(self.module), self.place.partition(":")[2])
         return made
 

@@ -75,6 +75,9 @@ class ViewerPage(QtWidgets.QStackedWidget):
         self._tasks = tasks
         self._regions: Sequence[Path] = ()
         self._waiting: list[Callable[[Any], None]] = []
+        self._to_load: list[Callable[[], object]] = []
+        self._turn = QtCore.QTimer(self, singleShot=True, interval=0)
+        self._turn.timeout.connect(self._load_on)
         self._saved: Mapping[str, Any] = {}
         self._saved_regions: str | None = None
         self.message = QtWidgets.QLabel(_EMPTY)
@@ -146,6 +149,11 @@ class ViewerPage(QtWidgets.QStackedWidget):
         self._saved, self._saved_regions = dict(state), regions
 
     @property
+    def is_loading(self) -> bool:
+        """Whether the viewer is still to be imported."""
+        return self._turn.isActive()
+
+    @property
     def is_restoring(self) -> bool:
         """Whether regions are still to be brought back."""
         return self._saved_regions is not None
@@ -153,8 +161,8 @@ class ViewerPage(QtWidgets.QStackedWidget):
     def close_viewer(self) -> None:
         """End the threads of the viewer."""
         self._waiting.clear()
+        self._turn.stop()
         if self._tasks is not None:
-            self._tasks.drop(f"viewer {id(self)}")
             self._tasks.drop(f"restore {id(self)}")
         if self.viewer is not None:
             (self.viewer.shut_down if hasattr(self.viewer, "shut_down") else self.viewer.close)()
@@ -180,10 +188,23 @@ class ViewerPage(QtWidgets.QStackedWidget):
             work(self._make_viewer())
         else:
             self._waiting = [work]
-            make_types()
-            self._tasks.submit(f"viewer {id(self)}", self.kind.load, self._accept_class, self.failed.emit)
+            self._to_load = [make_types, _import_plots, self.kind.load]
+            self._turn.start()
 
-    def _accept_class(self, _loaded: object) -> None:
+    def _load_on(self) -> None:
+        """Import the next part of what the viewer needs; in this thread, as Qt's types are no matter for others."""
+        try:
+            self._to_load.pop(0)()
+        except Exception as problem:  # noqa: BLE001 - told in the window
+            self._to_load.clear()
+            self.failed.emit(f"The viewer cannot be opened: {type(problem).__name__}: {problem}")
+            return
+        if self._to_load:
+            self._turn.start()
+        else:
+            self._take_class()
+
+    def _take_class(self) -> None:
         viewer = self.viewer or self._make_viewer()
         waiting, self._waiting = self._waiting, []
         for work in waiting:
@@ -260,3 +281,7 @@ class ImageArea(ViewerPage):
         self.planes.expandAll()
         self.planes.resizeColumnToContents(0)
         self.setCurrentWidget(self.planes)
+
+
+def _import_plots() -> None:
+    from sofia_viewers.qt import pg  # noqa: F401

@@ -1,6 +1,7 @@
 """The viewer on real widgets: every control does what it says."""
 
 import gc
+import importlib
 import json
 import sys
 import threading
@@ -1023,3 +1024,4 @@ def test_that_the_picture_is_copied_and_the_code_draws_it(qtbot, make_viewer, wr
     monkeypatch.setenv("MPLBACKEND", "Agg")
     exec(compile(viewer.code_window.toPlainText(), "code", "exec"), {})
     assert QtGui.QImage(str(tmp_path / "image.png")).width() > 500
+    importlib.import_module("matplotlib.pyplot").close("all")

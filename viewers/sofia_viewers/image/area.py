@@ -109,7 +109,7 @@ class FrameArea(QtWidgets.QWidget):
             self._remove(key)
         for key, entry in wanted.items():
             if key not in self._tiles:
-                self._tiles[key] = FrameTile(self._tasks)
+                self._tiles[key] = FrameTile(self._tasks, self)
                 self.view_added.emit(key, self._tiles[key].view)
             tile = self._tiles[key]
             tile.title.setText(entry.frame.title)

@@ -781,7 +781,10 @@ class ImageViewer(ViewerShell):
         """Show a script that draws the current frame."""
         entry = self.frames.entry
         if entry is not None:
-            self.code_window = QtWidgets.QPlainTextEdit(write_code(entry))
+            if self.code_window is not None:
+                self.code_window.deleteLater()
+            self.code_window = QtWidgets.QPlainTextEdit(write_code(entry), self)
+            self.code_window.setWindowFlag(Qt.WindowType.Window)
             self.code_window.setReadOnly(True)
             self.code_window.setWindowTitle("Code of this image")
             self.code_window.setLineWrapMode(QtWidgets.QPlainTextEdit.LineWrapMode.NoWrap)

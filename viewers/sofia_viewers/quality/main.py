@@ -40,13 +40,19 @@ def run(arguments: argparse.Namespace) -> int:
     """
     size = _parse_size(arguments.size)
     _check(arguments)
+    from sofia_engine.errors import ParameterError
     from sofia_viewers.qt import QtWidgets
     from sofia_viewers.quality.viewer import QualityViewer
     from sofia_viewers.standalone import run_viewer
 
     def make() -> QtWidgets.QWidget:
         viewer = QualityViewer()
-        viewer.tabs.setCurrentIndex(_find_tab(viewer.tabs, arguments))
+        try:
+            viewer.tabs.setCurrentIndex(_find_tab(viewer.tabs, arguments))
+        except ParameterError:
+            viewer.close()
+            viewer.deleteLater()
+            raise
         if arguments.files:
             viewer.open_files(arguments.files)
         elif viewer.settings.folder and Path(viewer.settings.folder).is_dir():
