@@ -368,9 +368,9 @@ class CubeViewer(ViewerShell):
 
     def _enable_tools(self) -> None:
         """Let the tools wait for a cube; data can be linked, and glue opened, without."""
-        for panel in (self.tools.widget(number) for number in range(self.tools.count())):
-            if panel is not self.link_tools.panel:
-                panel.setEnabled(bool(self.cubes))
+        for tools in (self.spectra_tools, self.map_tools, self.cut_tools, self.edit_tools):
+            tools.panel.setEnabled(bool(self.cubes))
+        self.map_tools.fit_panel.setEnabled(bool(self.cubes))
 
     def _press(self, name: str) -> bool:
         """Do what a key over an image stands for: comma and full stop step through the slices, space plays them."""
