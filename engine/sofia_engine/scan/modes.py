@@ -186,32 +186,50 @@ def update_signal(scan: Scan, mode: Mode, *, seconds: float = 0.0, robust: bool 
     used, used_gain = mode.channels[part], gain[part]
     if not used.size:
         return
-    weight = scan.frames.weight[:, np.newaxis] * scan.channels.weight[used] * scan.good[:, used]
     length = find_block_length(min(seconds / np.sqrt(2.0), scan.time_scale), scan.step, scan.frames.count)
-    if length == 1:
-        increment, total = _estimate(scan.residual[:, used], weight, used_gain, robust=robust)
+    good = scan.good[:, used]
+    per_frame, per_weight = scan.frames.weight, scan.channels.weight[used] * used_gain
+    if robust:
+        increment, total = _estimate_medians(scan.residual[:, used], good, (per_frame, per_weight, used_gain), length)
     else:
-        increment, total = np.zeros((2, scan.frames.count))
-        for block in list_blocks(scan.frames.count, length):
-            columns = scan.residual[block][:, used].reshape(1, -1), weight[block].reshape(1, -1)
-            gains = np.tile(used_gain, block.stop - block.start)
-            increment[block], total[block] = _estimate(*columns, gains, robust=robust)
+        signal = per_frame * (np.where(good, scan.residual[:, used], 0.0) @ per_weight)
+        total = _sum_blocks(per_frame * (good @ (per_weight * used_gain)), length)
+        increment = divide(_sum_blocks(signal, length), total)
     scan.subtract(increment, gain, mode.channels)
     mode.signal += np.where(scan.frames.valid, increment, 0.0)
-    taken = weight * divide(used_gain**2 * _kept_by_drifts(scan)[used], total[:, np.newaxis])
+    share = per_weight * used_gain * _kept_by_drifts(scan)[used]
+    rate = divide(per_frame, total)
     per_channel = np.zeros(scan.channels.count)
-    per_channel[used] = taken.sum(axis=0)
-    scan.dependents.put(mode.name, taken.sum(axis=1), per_channel)
+    per_channel[used] = share * (rate @ good)
+    scan.dependents.put(mode.name, rate * (good @ share), per_channel)
     _note_loss(scan, mode, per_channel, int(np.count_nonzero(total > 0)) / length)
 
 
-def _estimate(samples: FloatArray, weight: FloatArray, gain: FloatArray, *, robust: bool) -> Any:
-    """Signal in each row of samples, and the weight it rests on."""
-    total = (weight * gain**2).sum(axis=1)
-    if robust:
-        seen = gain != 0
-        return weighted_median(samples[:, seen] / gain[seen], (weight * gain**2)[:, seen], axis=1), total
-    return divide((weight * gain * samples).sum(axis=1), total), total
+def _sum_blocks(values: FloatArray, length: int) -> FloatArray:
+    """Return the sum over the block of frames that each frame is in."""
+    if length == 1:
+        return values
+    starts = np.arange(0, values.size, length)
+    sums = np.add.reduceat(values, starts)
+    made: FloatArray = np.repeat(sums, np.diff(np.append(starts, values.size)))
+    return made
+
+
+def _estimate_medians(
+    samples: FloatArray, good: BoolArray, weights: tuple[FloatArray, FloatArray, FloatArray], length: int
+) -> tuple[FloatArray, FloatArray]:
+    """Signal in each frame, constant in blocks, and the weight it rests on."""
+    per_frame, per_weight, gain = weights
+    weight = per_frame[:, np.newaxis] * per_weight * gain * good
+    seen = gain != 0
+    increment, total = np.zeros((2, len(samples)))
+    value, weight = samples[:, seen] / gain[seen], weight[:, seen]
+    if length == 1:
+        return weighted_median(value, weight, axis=1), weight.sum(axis=1)
+    for block in list_blocks(len(samples), length):
+        increment[block] = weighted_median(value[block].ravel(), weight[block].ravel())
+        total[block] = weight[block].sum()
+    return increment, total
 
 
 def _kept_by_drifts(scan: Scan) -> FloatArray:
@@ -250,10 +268,15 @@ def update_gains(scan: Scan, mode: Mode, rule: GainRule, *, robust: bool = False
         return
     name = f"gains of {mode.name}"
     scan.dependents.remove(name)
-    signal, good = mode.signal[:, np.newaxis], scan.good[:, mode.channels]
-    weight = scan.frames.weight[:, np.newaxis] * signal**2 * good
-    total = weight.sum(axis=0)
-    change = _fit_gains(scan.residual[:, mode.channels], signal, weight, total, robust=robust)
+    signal, good = mode.signal, scan.good[:, mode.channels]
+    per_frame = scan.frames.weight * signal**2
+    total = per_frame @ good
+    samples = scan.residual[:, mode.channels]
+    if robust:
+        ratio = np.divide(samples, signal[:, np.newaxis], out=np.zeros(samples.shape), where=signal[:, np.newaxis] != 0)
+        change = weighted_median(ratio, per_frame[:, np.newaxis] * good)
+    else:
+        change = divide((scan.frames.weight * signal) @ np.where(good, samples, 0.0), total)
     # the mean of what the samples say and what is expected, by their variances
     expected = scan.channels.variance[mode.channels] / rule.scatter**2
     change = divide(total * change + expected * (1.0 - mode.applied), total + expected)
@@ -267,17 +290,7 @@ def update_gains(scan: Scan, mode: Mode, rule: GainRule, *, robust: bool = False
                 coupled.follow_gains(scan)
     per_channel = np.zeros(scan.channels.count)
     per_channel[mode.channels[fitted]] = 1.0 - 1.0 / max(mode.channels.size, 1)
-    scan.dependents.put(name, (weight * divide(np.ones(total.shape), total)).sum(axis=1), per_channel)
-
-
-def _fit_gains(
-    samples: FloatArray, signal: FloatArray, weight: FloatArray, total: FloatArray, *, robust: bool
-) -> FloatArray:
-    if robust:
-        ratio = np.divide(samples, signal, out=np.zeros(samples.shape), where=signal != 0)
-        return weighted_median(ratio, weight)
-    # weight / signal is the frame's weight times the signal
-    return divide((np.divide(weight, signal, out=np.zeros(weight.shape), where=signal != 0) * samples).sum(0), total)
+    scan.dependents.put(name, per_frame * (good @ divide(np.ones(total.shape), total)), per_channel)
 
 
 def _flag_gains(table: ChannelTable, mode: Mode, rule: GainRule) -> None:

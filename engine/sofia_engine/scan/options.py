@@ -20,7 +20,9 @@ ALIASES = {
     "array": "correlated.obs-channels", "spexels": "correlated.spexels", "spaxels": "correlated.spaxels",
     "rows": "correlated.rows", "cols": "correlated.cols", "whiten": "filter.whiten", "filter": "filter.whiten",
     "motion": "filter.motion", "kill": "filter.kill", "nonlinearity": "correlated.nonlinearity",
-    "telescope-x": "correlated.telescope-x", "telescope-y": "correlated.telescope-y", "size": "map.size",
+    "telescope-x": "correlated.telescope-x", "telescope-y": "correlated.telescope-y",
+    "correlated.accel-|x|": "correlated.accel-abs-x",
+    "correlated.accel-|y|": "correlated.accel-abs-y", "size": "map.size",
 }  # fmt: skip
 """Other spellings of first parts of names."""
 SMOOTHING = {"minimal": 0.3, "halfbeam": 0.5, "2/3beam": 2.0 / 3.0, "beam": 1.0}

@@ -163,7 +163,7 @@ class SourceModel:
         """
         found = np.where(composite.valid, composite.flux, 0.0)
         before, self._found = self._found, found
-        overshot = float(np.vdot(self.base - found, found - before)) > 0
+        overshot = float(((self.base - found) * (found - before)).sum()) > 0
         same = options.momentum and options.clip is not None and options.clip == self._clip
         self._steps = self._steps + 1 if same and not overshot else 0
         self._clip = options.clip
