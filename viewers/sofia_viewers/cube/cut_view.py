@@ -28,8 +28,6 @@ class CutView(QtWidgets.QWidget):
         self._axis = WaveAxis("um")
         self.plot = make_plot()
         self.plot.hideButtons()
-        for side in ("left", "bottom"):
-            self.plot.getPlotItem().getAxis(side).enableAutoSIPrefix(False)
         self.image = pg.ImageItem()
         self.plot.addItem(self.image)
         self.bar = pg.ColorBarItem(width=12, interactive=False)
