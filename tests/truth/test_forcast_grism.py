@@ -25,7 +25,7 @@ EDGE = 5
 """Columns at both ends that are not judged: the response is not known there."""
 EVERY = [(grism, slit) for grism in ("G063", "G111", "G227", "G329") for slit in ("LS24", "LS47")]
 BRIGHT = dict(zip(EVERY, (400.0, 250.0, 400.0, 250.0, 1400.0, 500.0, 7000.0, 2000.0), strict=True))
-FAINT = dict(zip(EVERY, (8.0, 4.5, 7.0, 4.0, 30.0, 11.0, 130.0, 45.0), strict=True))
+FAINT = dict(zip(EVERY, (11.0, 6.5, 11.0, 6.5, 36.0, 11.5, 175.0, 43.0), strict=True))
 """Jy at which signal over noise is about 700 to 800, and about 20."""
 ARCSEC = 3600.0
 
