@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from sofia_engine.drawing.colors import BLACK, WHITE, Color
-from sofia_engine.drawing.png import encode_png
+from sofia_engine.drawing.png import BAND, encode_bands
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -231,7 +231,9 @@ class Canvas:
 
     def encode(self) -> bytes:
         """Return the picture as PNG."""
-        return encode_png(np.asarray(self.picture), self.resolution)
+        width, height = self.picture.size
+        bands = (np.asarray(self.picture.crop((0, y, width, min(y + BAND, height)))) for y in range(0, height, BAND))
+        return encode_bands(bands, (width, height), self.resolution)
 
 
 def _fade(mask: Image.Image, opacity: float) -> Image.Image:
@@ -256,13 +258,12 @@ def _cut_dashes(line: FloatArray, dash: float, gap: float) -> list[FloatArray]:
     """Cut a line into dashes of a length in pixels."""
     lengths = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
     starts = np.arange(0.0, lengths[-1], dash + gap)
-    cut = []
-    for start in starts:
-        end = min(start + dash, lengths[-1])
-        inner = line[(lengths > start) & (lengths < end)]
-        ends = np.stack([np.interp([start, end], lengths, line[:, k]) for k in (0, 1)], axis=1)
-        cut.append(np.concatenate([ends[:1], inner, ends[1:]]))
-    return cut
+    ends = np.minimum(starts + dash, lengths[-1])
+    first, last = (np.stack([np.interp(at, lengths, line[:, k]) for k in (0, 1)], axis=1) for at in (starts, ends))
+    inner = zip(np.searchsorted(lengths, starts, "right"), np.searchsorted(lengths, ends, "left"), strict=True)
+    return [
+        np.concatenate([first[n : n + 1], line[start:stop], last[n : n + 1]]) for n, (start, stop) in enumerate(inner)
+    ]
 
 
 @lru_cache(32)

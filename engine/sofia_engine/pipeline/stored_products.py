@@ -4,7 +4,7 @@
 other in ``small.bin``; each larger one has a file of its own in numpy's format, ``0000-01.npy`` for the second plane of
 the first product, and each table a FITS file. A large array or a table that a step left as it was is linked, not
 written again. (With a file for each array, a reduction of eight small raw files made 650 files, and spent a fifth of
-its processor time on them.)
+the processor time of its main process on them.)
 """
 
 from __future__ import annotations
