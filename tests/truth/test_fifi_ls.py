@@ -432,6 +432,33 @@ def test_that_scan_reduced_cubes_have_the_line_without_the_stripes(tmp_path_fact
     assert found[1] == pytest.approx(expected[1], abs=4)
 
 
+def fit_round_source(truth, samples, fwhm):
+    """Scale of the line of a round Gaussian at the target, fitted to samples with its continuum and a level."""
+    known, options = truth.channels["RED"], truth.options
+    east = (samples[0] - options["ra"]) * 3600 * np.cos(np.radians(options["dec"]))
+    north, angle = (samples[1] - options["dec"]) * 3600, np.radians(options["detector_angle"])
+    half, width = known.spaxel_arcsec / 2, math.sqrt(2) * math.hypot(known.psf_fwhm_arcsec, fwhm) * SIGMA
+    sides = east * np.cos(angle) - north * np.sin(angle), east * np.sin(angle) + north * np.cos(angle)
+    share = math.prod(0.5 * (erf((side + half) / width) - erf((side - half) / width)) for side in sides)
+    center, sigma = known.barycentric_um, known.line_fwhm_um * SIGMA
+    line = share * np.exp(-0.5 * ((samples[2] - center) / sigma) ** 2) / (sigma * math.sqrt(2 * math.pi))
+    line *= truth.extended_line_flux_w_m2 * samples[2] ** 2 / LIGHT_UM_S / W_M2_HZ_PER_JY
+    matrix = np.stack([line, share, np.ones_like(line)], axis=1) / samples[4][:, None]
+    return np.linalg.lstsq(matrix, samples[3] / samples[4], rcond=None)[0][0]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_that_lines_of_a_source_larger_than_the_field_come_back_from_scans(tmp_path_factory):
+    source = {
+        "line_flux_w_m2": 1e-13, "flux": 1000.0, "fwhm_major_arcsec": 80.0, "fwhm_minor_arcsec": 80.0,
+        "velocity_km_s": 30.0,
+    }  # fmt: skip
+    field = {"n_dither": 14, "scan_length_arcsec": 240.0, "scan_step_arcsec": 12.0, "flux": 0.0, "line_flux_w_m2": 0.0}
+    truth, _, after = clean_scans(tmp_path_factory.mktemp("wide"), 0, text="extended", extended=source, **field)
+    assert fit_round_source(truth, after, 80.0) == pytest.approx(1, abs=0.06)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("channel", ["RED", "BLUE"])
 def test_that_scan_reduction_is_right_over_seeds(tmp_path_factory, channel):
