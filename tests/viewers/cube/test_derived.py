@@ -158,7 +158,7 @@ def test_that_a_saved_cut_has_axes_and_positions(galaxy, tmp_path):
 
 
 def test_that_the_width_of_a_source_is_measured_and_the_diffraction_limit_is_that_of_the_telescope():
-    from sofia_viewers.cube.extraction import find_aperture
+    from sofia_viewers.cube.apertures import find_aperture
     from sofia_viewers.image.regions import Region
 
     y, x = np.mgrid[:40, :44]
