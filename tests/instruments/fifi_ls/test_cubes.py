@@ -195,7 +195,7 @@ def test_that_adaptive_smoothing_recovers_a_higher_peak(dithers, run_step, algor
 
 
 def test_that_wrong_wishes_are_refused(dithers, run_step):
-    with pytest.raises(ParameterError, match="scan_options: there is no option 'clipp'; did you mean clip"):
+    with pytest.raises(ValueError, match="a list of options: there is no option 'clipp'; did you mean clip"):
         run_step(resample, dithers(), scan_reduction=True, scan_options="clipp=3")
     with pytest.raises(ParameterError, match="error_weighting"):
         run_step(resample, dithers(), adaptive_algorithm="shaped", error_weighting=False)

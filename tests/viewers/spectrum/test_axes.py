@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets
-from sofia_viewers.spectrum.units import show_unit
 from sofia_viewers.theme import apply_theme, current_theme
+from sofia_viewers.unit_names import show_unit
 
 
 @pytest.mark.parametrize("unit", ["Jy", "mJy", "W / (m2 um)", "W / (m2 Hz)", "erg / (s cm2 Angstrom)"])

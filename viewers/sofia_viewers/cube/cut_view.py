@@ -10,6 +10,7 @@ from sofia_viewers.plots import adopt_menus, make_plot
 from sofia_viewers.qt import Qt, QtCore, QtWidgets, Signal, pg
 from sofia_viewers.spectrum.units import WaveAxis, velocity_of_wave
 from sofia_viewers.theme import style_plot
+from sofia_viewers.unit_names import show_unit
 
 __all__ = ["CutView"]
 
@@ -70,7 +71,7 @@ class CutView(QtWidgets.QWidget):
         self.image.setImage(np.asarray(values, dtype=np.float32), autoLevels=False, levels=tuple(map(float, limits)))
         self.bar.setColorMap(pg.ColorMap(np.linspace(0, 1, 255), table))
         self.bar.setLevels(tuple(map(float, limits)))
-        self.bar.axis.setLabel(cut.unit.replace("/", " / "))
+        self.bar.axis.setLabel(show_unit(cut.unit))
         self.bar.show()
         step = cut.offset[1] - cut.offset[0] if len(cut.offset) > 1 else 1.0
         self.image.setRect(QtCore.QRectF(-0.5 * step, low, step * len(cut.offset), high - low))
@@ -82,7 +83,7 @@ class CutView(QtWidgets.QWidget):
     def _find_span(self, cut: PathCut) -> tuple[float, float, str]:
         """Return the lower and upper end of the spectral axis, and its label."""
         wave = np.sort(cut.wave)
-        label = f"Wavelength [{cut.wave_unit.replace('um', 'μm')}]" if cut.wave_unit != "pixel" else "Slice"
+        label = f"Wavelength [{show_unit(cut.wave_unit)}]" if cut.wave_unit != "pixel" else "Slice"
         if self._axis.unit == "km/s" and self._axis.rest and cut.wave_unit == "um":
             wave = np.sort(velocity_of_wave(cut.wave, self._axis.rest, self._axis.convention))
             label = "Velocity [km/s]"

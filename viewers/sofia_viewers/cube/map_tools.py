@@ -36,6 +36,7 @@ from sofia_viewers.image.display import DisplayState
 from sofia_viewers.image.frames import FrameEntry
 from sofia_viewers.qt import QtCore, QtWidgets
 from sofia_viewers.spectrum.profiles import PROFILES
+from sofia_viewers.unit_names import show_unit
 
 if TYPE_CHECKING:
     from sofia_viewers.cube.viewer import CubeViewer
@@ -179,7 +180,7 @@ class MapTools(QtCore.QObject):
         """Say which range is selected."""
         chosen, windows = self.range, self.windows()
         self._kept = (chosen, windows)
-        unit = self._viewer.cube.wave_unit.replace("um", "μm") if self._viewer.cube else ""
+        unit = show_unit(self._viewer.cube.wave_unit) if self._viewer.cube else ""
         text = f"{chosen[0]:.6g} – {chosen[1]:.6g} {unit}" if chosen else "None selected"
         text += f"; continuum in {len(windows)} range{'s' * (len(windows) != 1)}" if windows else ""
         self.panel.range.setText(text)
@@ -422,7 +423,7 @@ def _name_channels(cube: Cube, line: LineRange, channels: Sequence[slice]) -> li
     step = min((abs(after - before) for before, after in pairwise(middles)), default=1.0) or 1.0
     digits = max(0, 1 - math.floor(math.log10(step)))
     sign = "+" if unit[0] == "km/s" else ""
-    return [f"{round(middle, digits) + 0.0:{sign}.{digits}f} {unit[0].replace('um', 'μm')}" for middle in middles]
+    return [f"{round(middle, digits) + 0.0:{sign}.{digits}f} {show_unit(unit[0])}" for middle in middles]
 
 
 def _share_limits(entries: dict[str, FrameEntry]) -> dict[str, FrameEntry]:

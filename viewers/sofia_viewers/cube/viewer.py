@@ -35,6 +35,7 @@ from sofia_viewers.shell import ViewerShell
 from sofia_viewers.spectrum.units import WaveAxis, velocity_of_wave
 from sofia_viewers.spectrum.viewer import SpectrumViewer
 from sofia_viewers.theme import theme_events
+from sofia_viewers.unit_names import show_unit
 
 __all__ = ["CubeViewer"]
 
@@ -216,7 +217,7 @@ class CubeViewer(ViewerShell):
             self.choose_wave(wave)
             if self.cube is not None and not self.cube.covers(wave):
                 low, high = self.cube.limits
-                unit = self.cube.wave_unit.replace("um", "μm")
+                unit = show_unit(self.cube.wave_unit)
                 self._problems.append(
                     f"{wave:g} is not in the cube, which reaches from {low:.6g} to {high:.6g} {unit}."
                 )
@@ -444,7 +445,7 @@ class CubeViewer(ViewerShell):
         text = f"{number + 1} of {cube.shape[0]}"
         if cube.wave_unit == "pixel":
             return text
-        text += f"   {cube.wave[number]:.6g} {cube.wave_unit.replace('um', 'μm')}"
+        text += f"   {cube.wave[number]:.6g} {show_unit(cube.wave_unit)}"
         pane = self.spectra.session.pane
         if pane.rest and cube.is_near(pane.rest):
             text += f"   {velocity_of_wave(cube.wave[number], pane.rest, pane.convention):+.1f} km/s"

@@ -13,6 +13,7 @@ from sofia_viewers.image.frame import ALL_IN_CUBE, SIGNAL_TO_NOISE
 from sofia_viewers.image.frames import FrameEntry
 from sofia_viewers.image.histogram import LimitsHistogram
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
+from sofia_viewers.unit_names import show_unit
 
 __all__ = ["DisplayPanel"]
 
@@ -247,7 +248,7 @@ def _describe_slice(entry: FrameEntry) -> str:
     frame = entry.frame
     text = f"{frame.slice_number + 1} of {frame.plane.n_slices}"
     axis = frame.wavelengths
-    return text if axis is None else f"{text}   {axis[0][frame.slice_number]:.5g} {axis[1]}"
+    return text if axis is None else f"{text}   {axis[0][frame.slice_number]:.5g} {show_unit(axis[1])}"
 
 
 def _map_icon(name: str) -> QtGui.QIcon:

@@ -13,7 +13,8 @@ from sofia_viewers.spectrum.curves import SIGNAL_TO_NOISE
 from sofia_viewers.spectrum.sections import LimitEdit, Section, make_button, make_combo, set_combo
 from sofia_viewers.spectrum.session import SpectrumSession
 from sofia_viewers.spectrum.spectrum import label_field
-from sofia_viewers.spectrum.units import VELOCITY, show_unit
+from sofia_viewers.spectrum.units import VELOCITY
+from sofia_viewers.unit_names import show_unit
 
 __all__ = ["AxisPanel", "PlotPanel"]
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from sofia_engine.errors import ParameterError
 from sofia_viewers.spectrum.expression import evaluate, list_names
 from sofia_viewers.spectrum.spectrum import Spectrum, SpectrumFile, error_field_of, label_field
-from sofia_viewers.spectrum.units import PIXEL, WaveAxis, can_convert_flux, convert_wave, find_flux_factor, show_unit
+from sofia_viewers.spectrum.units import PIXEL, WaveAxis, can_convert_flux, convert_wave, find_flux_factor
+from sofia_viewers.unit_names import show_unit
 
 __all__ = ["SIGNAL_TO_NOISE", "Curve", "CurveRequest", "make_curve", "make_label", "native_unit", "wavelengths_of"]
 

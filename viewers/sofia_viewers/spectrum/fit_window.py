@@ -25,8 +25,9 @@ from sofia_viewers.spectrum.fitting import Line, evaluate
 from sofia_viewers.spectrum.profiles import PROFILES
 from sofia_viewers.spectrum.sections import make_button
 from sofia_viewers.spectrum.ties import parse_tie
-from sofia_viewers.spectrum.units import WaveAxis, show_unit
+from sofia_viewers.spectrum.units import WaveAxis
 from sofia_viewers.theme import current_theme, style_plot
+from sofia_viewers.unit_names import show_unit
 
 __all__ = ["FitWindow"]
 

@@ -19,7 +19,8 @@ from sofia_viewers.spectrum.pane import AxisState, PaneFile, PaneState, PlotStyl
 from sofia_viewers.spectrum.pane_rows import Direction, Rows, lay_out_panes, move_pane
 from sofia_viewers.spectrum.selection import parse_numbers
 from sofia_viewers.spectrum.spectrum import SpectrumFile
-from sofia_viewers.spectrum.units import PIXEL, list_flux_units, list_wave_units, show_unit
+from sofia_viewers.spectrum.units import PIXEL, list_flux_units, list_wave_units
+from sofia_viewers.unit_names import show_unit
 
 __all__ = ["PaneContent", "SpectrumSession", "shorten_names"]
 

@@ -13,7 +13,7 @@ from sofia_viewers.qt import Qt, QtWidgets, Signal
 from sofia_viewers.spectrum.curves import Curve
 from sofia_viewers.spectrum.operations import Statistics
 from sofia_viewers.spectrum.sections import make_button
-from sofia_viewers.spectrum.units import show_unit
+from sofia_viewers.unit_names import show_unit
 
 __all__ = ["StatisticsWindow", "list_statistics"]
 

@@ -6,7 +6,6 @@ the solid angle of a pixel is known.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sofia_engine.errors import ParameterError
+from sofia_viewers.unit_names import plain_unit
 
 __all__ = [
     "FLUX_UNITS",
@@ -29,7 +29,6 @@ __all__ = [
     "list_flux_units",
     "list_wave_units",
     "parse_unit",
-    "show_unit",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -44,16 +43,8 @@ FLUX_UNITS = (
 )  # fmt: skip
 POSITION_UNITS = ("arcsec", "arcmin", "deg", PIXEL)
 
-_POWER = re.compile(r"(?<=[A-Za-z)])-?\d+(?![\w.])")
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LIGHT_SPEED = 299792.458
 _LIGHT_CM = 2.99792458e10
-_NAMES = {
-    "micron": "um", "microns": "um", "micrometer": "um", "angstrom": "Angstrom", "a": "Angstrom", "å": "Angstrom",
-    "pixels": PIXEL, "pix": PIXEL, "cm^-1": "cm-1", "1/cm": "cm-1", "1 / cm": "cm-1", "cm**-1": "cm-1", "µm": "um",
-    "μm": "um", "km / s": VELOCITY, "km s-1": VELOCITY, "none": "", "unknown": "", "w/m2/um": "W / (m2 um)",
-    "degree": "deg", "me/sec": "Me/s",
-}  # fmt: skip
 
 
 @lru_cache(maxsize=256)
@@ -67,8 +58,7 @@ def parse_unit(text: str) -> Any:
     """
     from astropy import units as u
 
-    clean = text.strip()
-    clean = _NAMES.get(clean.lower(), clean)
+    clean = plain_unit(text)
     if not clean:
         return u.dimensionless_unscaled
     own = {"Me": u.def_unit("Me", 1e6 * u.electron), "adu": u.adu, "ct": u.ct}
@@ -95,13 +85,6 @@ def _try_unit(text: str) -> Any:
     return None
 
 
-def show_unit(text: str) -> str:
-    """Return a unit as users read it: μm, cm⁻¹, Å, W / (m² μm)."""
-    clean = _NAMES.get(text.strip().lower(), text.strip())
-    shown = _POWER.sub(lambda power: power[0].translate(_RAISED), clean)
-    return re.sub(r"\bum\b", "μm", shown.replace("Angstrom", "Å"))
-
-
 @dataclass(frozen=True)
 class WaveAxis:
     """How a spectral axis is shown.
@@ -123,7 +106,7 @@ class WaveAxis:
 
 def list_wave_units(native: str) -> tuple[str, ...]:
     """Return the units an axis can be shown in: wavelengths and the like, or angles; only its own if it is neither."""
-    own = _canonical(native)
+    own = plain_unit(native)
     if own in (PIXEL, ""):
         return (PIXEL,)
     if own in POSITION_UNITS:
@@ -135,7 +118,7 @@ def list_wave_units(native: str) -> tuple[str, ...]:
 
 def can_convert_wave(native: str, unit: str) -> bool:
     """Tell whether a spectral axis can be shown in a unit."""
-    return _canonical(unit) in list_wave_units(native)
+    return plain_unit(unit) in list_wave_units(native)
 
 
 def convert_wave(values: FloatArray, native: str, axis: WaveAxis) -> FloatArray:
@@ -160,7 +143,7 @@ def convert_wave(values: FloatArray, native: str, axis: WaveAxis) -> FloatArray:
     ParameterError
         If the units are incompatible, or a velocity is asked for without a line.
     """
-    own, wanted = _canonical(native), _canonical(axis.unit)
+    own, wanted = plain_unit(native), plain_unit(axis.unit)
     if wanted == PIXEL:
         return np.arange(len(values), dtype=float)
     if wanted == own:
@@ -200,7 +183,7 @@ def _convert_velocity(values: FloatArray, own: str, axis: WaveAxis) -> FloatArra
     if axis.rest is None or not axis.rest > 0:
         raise ParameterError("Velocities need a rest wavelength: choose a line, or type its wavelength in μm.")
     if own == VELOCITY:
-        return _convert_spectral(_wave_of_velocity(values, axis), "um", _canonical(axis.unit))
+        return _convert_spectral(_wave_of_velocity(values, axis), "um", plain_unit(axis.unit))
     return np.asarray(velocity_of_wave(_convert_spectral(values, own, "um"), axis.rest, axis.convention))
 
 
@@ -350,11 +333,6 @@ def _equivalencies(wave: Any, pixel_area: float | None) -> list[Any]:
             (per_pixel, per_micron, lambda x: x / solid * hertz_per_micron, lambda x: x / hertz_per_micron * solid)
         )
     return rules
-
-
-def _canonical(text: str) -> str:
-    clean = text.strip()
-    return _NAMES.get(clean.lower(), clean)
 
 
 @lru_cache(maxsize=128)
