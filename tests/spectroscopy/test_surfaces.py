@@ -9,6 +9,7 @@ from sofia_engine.spectroscopy.surfaces import (
     fit_slit_correction,
     fit_slit_correction_by_column,
     fit_surface,
+    fit_surface_near,
     list_surface_cards,
     normalize_by_middle,
 )
@@ -46,6 +47,20 @@ def test_that_errors_weight_the_points():
     values = np.where(y < 4, 0.0, 1.0)
     surface = fit_surface(x, y, values, (0, 0), error=np.where(y < 4, 1.0, 2.0))
     assert surface.coefficients[0] == pytest.approx(0.2)
+
+
+def test_that_few_lines_keep_the_course_of_what_is_expected():
+    x, y = (part.ravel() for part in np.meshgrid([185.0, 248.0], np.arange(8.0, 256.0, 16.0)))
+    truth = wavelength(x, y)
+    columns = np.arange(256.0)
+    expected = wavelength(columns, 128.0) + 0.05
+    noisy = truth + np.where(x == 185.0, 0.002, -0.002)
+    kept = fit_surface_near((x, y, noisy), expected, (2, 2), 0)
+    assert kept.orders == (2, 2)
+    assert np.abs(kept.polynomial(columns, 128.0) - wavelength(columns, 128.0)).max() < 0.01
+    np.testing.assert_allclose(kept.residual, noisy - kept.polynomial(x, y), atol=1e-12)
+    plain = fit_surface_near((x, y, truth), expected, (1, 2), 1)
+    np.testing.assert_allclose(plain.coefficients, fit_surface(x, y, truth, (1, 2)).coefficients)
 
 
 def test_that_missing_lines_do_not_take_part():

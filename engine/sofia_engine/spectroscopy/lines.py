@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,18 +12,25 @@ from sofia_engine.errors import ParameterError, ReferenceDataError, StepError
 from sofia_engine.numerics.gaussian_rows import fit_gaussian_rows
 from sofia_engine.numerics.polynomials import fit_polynomial, fit_polynomial_robustly
 from sofia_engine.numerics.statistics import median_ignoring_nan
+from sofia_engine.spectroscopy.line_matching import (
+    LineMatch,
+    find_extremes,
+    find_supported_degree,
+    match_lines,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from sofia_engine.numerics.arrays import BoolArray, FloatArray
-    from sofia_engine.numerics.polynomials import Polynomial
 
 __all__ = [
     "LineFits",
     "LineKind",
     "LineList",
     "LineSearch",
+    "expect_from_pairs",
+    "find_lines",
     "fit_dispersion",
     "guess_from_map",
     "guess_from_pairs",
@@ -37,6 +44,9 @@ __all__ = [
 
 LineKind = Literal["emission", "absorption", "either"]
 
+_NOISY = 0.1
+"""Columns: maxima that noise moves farther are replaced by fitted Gaussians, if those agree."""
+_HIGHEST_DEGREE = 2
 MOST_MISSING = 0.1
 """Spectra with a larger share of missing columns are not searched for lines."""
 
@@ -129,6 +139,13 @@ def guess_from_pairs(lines: ArrayLike, wavelengths: Sequence[float], positions: 
             "at least two."
         )
     return fit_polynomial(wavelengths, positions, 1 if len(wavelengths) == 2 else 2)(np.asarray(lines))
+
+
+def expect_from_pairs(wavelengths: Sequence[float], positions: Sequence[float], width: int) -> FloatArray:
+    """Wavelengths (width,) of the columns from lines that the user identified; as `guess_from_pairs`."""
+    guess_from_pairs(wavelengths, wavelengths, positions)
+    degree = 1 if len(wavelengths) == 2 else 2
+    return fit_polynomial(positions, wavelengths, degree)(np.arange(width, dtype=np.float64))
 
 
 @dataclass(frozen=True)
@@ -224,19 +241,52 @@ def _find_extremes(columns: FloatArray, values: FloatArray, kind: LineKind, defa
     return np.where(any_value, np.take_along_axis(columns, best[:, np.newaxis], axis=1)[:, 0], default)
 
 
+def find_lines(flux: ArrayLike, error: ArrayLike, guesses: ArrayLike, search: LineSearch) -> LineMatch:
+    """Find the lines of a list in a spectrum as one pattern.
+
+    Parameters
+    ----------
+    flux, error : (nw,) array_like
+        NaN is missing.
+    guesses : (n,) array_like
+        Expected columns; NaN for lines that are not in the spectrum.
+    search : LineSearch
+        Kind; window, half of which guesses may be off; width.
+
+    Returns
+    -------
+    LineMatch
+        Columns are those of the maxima, which neighbours hardly move; where noise moves them by more than 0.1 columns,
+        those of fitted Gaussians, unless blended lines draw these away.
+    """
+    data, noise = np.asarray(flux, dtype=np.float64), np.asarray(error, dtype=np.float64)
+    extremes = find_extremes(data, float(np.nan_to_num(median_ignoring_nan(noise))), search.kind)
+    match = match_lines(guesses, extremes, search.window / 2, data.size)
+    noisy = match.found & (match.error > _NOISY)
+    if not noisy.any():
+        return match
+    fitted = measure_lines(data, np.where(noisy, match.position, np.nan), search).position
+    with np.errstate(invalid="ignore"):
+        agree = noisy & (np.abs(fitted - match.position) < 3 * match.error)
+    return replace(match, position=np.where(agree, fitted, match.position))
+
+
 def remeasure_lines(
-    flux: ArrayLike, error: ArrayLike, positions: ArrayLike, search: LineSearch
+    flux: ArrayLike, error: ArrayLike, positions: ArrayLike, search: LineSearch, start: int = 0
 ) -> tuple[FloatArray, FloatArray]:
-    """Measure known lines in several spectra.
+    """Measure known lines in several spectra along a slit.
 
     Parameters
     ----------
     flux, error : (n_ap, nw) array_like
-        NaN is missing.
+        NaN is missing; rising along the slit.
     positions : (n_line,) array_like
         Where the lines are in another spectrum.
     search : LineSearch
         Kind, window, width, least signal-to-noise ratio.
+    start : int
+        Spectrum that is nearest to that one. From it lines are followed up and down, so that they may be inclined by
+        more than the window.
 
     Returns
     -------
@@ -244,14 +294,18 @@ def remeasure_lines(
         Positions and heights; NaN where a line was not found.
     """
     data, noise = np.asarray(flux, dtype=np.float64), np.asarray(error, dtype=np.float64)
-    places, heights = [], []
-    for spectrum, spread in zip(data, noise, strict=True):
-        fits = measure_lines(
-            spectrum, _drop_weak(spectrum, spread, np.asarray(positions, dtype=np.float64), search), search
-        )
-        places.append(fits.position)
-        heights.append(fits.height)
-    return np.stack(places), np.stack(heights)
+    known = np.asarray(positions, dtype=np.float64)
+    places, heights = (np.full((len(data), known.size), np.nan) for _ in range(2))
+    for way in (range(start, len(data)), range(start, -1, -1)):
+        expected = known
+        for index in way:
+            match = find_lines(
+                data[index], noise[index], _drop_weak(data[index], noise[index], expected, search), search
+            )
+            places[index], heights[index] = match.position, match.height
+            if match.found.any():
+                expected = expected + median_ignoring_nan(match.position - expected)
+    return places, heights
 
 
 def _drop_weak(flux: FloatArray, error: FloatArray, positions: FloatArray, search: LineSearch) -> FloatArray:
@@ -269,21 +323,36 @@ def _drop_weak(flux: FloatArray, error: FloatArray, positions: FloatArray, searc
     return kept
 
 
-def fit_dispersion(positions: ArrayLike, wavelengths: ArrayLike) -> Polynomial:
-    """Wavelength as a function of column: a parabola through more than two lines, else a straight line.
+def fit_dispersion(positions: ArrayLike, wavelengths: ArrayLike, expected: ArrayLike) -> FloatArray:
+    """Correct expected wavelengths along a spectrum by lines.
+
+    Parameters
+    ----------
+    positions, wavelengths : (n,) array_like
+        Lines; NaN is missing.
+    expected : (nw,) array_like
+        Wavelengths of the columns before; a parabola stands for those that are missing.
+
+    Returns
+    -------
+    (nw,) ndarray
+        The expected wavelengths and a polynomial of the degree that the lines can bear, at most 2
+        (`line_matching.find_supported_degree`): few lines shift the expectation, and leave its shape.
 
     Raises
     ------
     StepError
-        If fewer than two lines were found.
+        If no line was found.
     """
     places, waves = np.asarray(positions, dtype=np.float64), np.asarray(wavelengths, dtype=np.float64)
-    count = np.count_nonzero(np.isfinite(places))
-    if count == 0:
+    if not np.isfinite(places).any():
         raise StepError("No lines found. Check the line list, the guesses, and whether the lines are in emission.")
-    if count == 1:
-        raise StepError("Only one line was found, at least two are needed; add lines or better guesses.")
-    return fit_polynomial(places, waves, 2 if count > 2 else 1)
+    row = np.asarray(expected, dtype=np.float64)
+    columns = np.arange(row.size, dtype=np.float64)
+    row = np.where(np.isfinite(row), row, fit_polynomial(columns, row, 2)(columns))
+    degree = min(find_supported_degree(places, row.size), _HIGHEST_DEGREE)
+    corrected: FloatArray = row + fit_polynomial(places, waves - np.interp(places, columns, row), degree)(columns)
+    return corrected
 
 
 def remove_trend(flux: ArrayLike, degree: int) -> FloatArray:
@@ -307,7 +376,8 @@ def sum_rows(
     Parameters
     ----------
     image, variance : (ny, nx) array_like
-        NaN is missing and adds nothing.
+        Missing pixels (NaN) take the value of a straight line between their neighbours in the column: did they add
+        nothing, columns with bad pixels would look like lines on the light of the sky.
     centers : (n,) array_like
         Rows.
     radius : float
@@ -322,9 +392,22 @@ def sum_rows(
     """
     data, spread = np.asarray(image, dtype=np.float64), np.asarray(variance, dtype=np.float64)
     rows = np.arange(len(data))
-    chosen = (np.abs(rows - np.asarray(centers, dtype=np.float64)[:, np.newaxis]) <= radius).astype(float)
+    chosen = np.abs(rows - np.asarray(centers, dtype=np.float64)[:, np.newaxis]) <= radius
     good = np.isfinite(data)
-    empty = chosen @ good.astype(float) == 0
-    flux = np.where(empty, np.nan, chosen @ np.where(good, data, 0.0))
-    error = np.where(empty, np.nan, np.sqrt(chosen @ np.where(good & np.isfinite(spread), spread, 0.0)))
-    return flux, error, empty.mean(axis=1) < MOST_MISSING
+    count = chosen.astype(float) @ good.astype(float)
+    empty = count == 0
+    flux = np.stack([_fill_columns(data[rows_in]).sum(axis=0) for rows_in in chosen])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = chosen.sum(axis=1)[:, np.newaxis] / count
+        error = np.sqrt(chosen.astype(float) @ np.where(good & np.isfinite(spread), spread, 0.0)) * scale
+    return flux, np.where(empty, np.nan, error), empty.mean(axis=1) < MOST_MISSING
+
+
+def _fill_columns(part: FloatArray) -> FloatArray:
+    """Interpolate missing values along columns; NaN in columns without any."""
+    filled, good = part.copy(), np.isfinite(part)
+    rows = np.arange(len(part))
+    for column in np.flatnonzero(good.any(axis=0) & ~good.all(axis=0)):
+        known = good[:, column]
+        filled[:, column] = np.interp(rows, rows[known], part[known, column])
+    return filled

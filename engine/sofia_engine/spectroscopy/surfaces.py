@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sofia_engine.errors import StepError
-from sofia_engine.numerics.polynomials import fit_polynomial_robustly, list_products
+from sofia_engine.numerics.polynomials import fit_polynomial, fit_polynomial_robustly, list_products
 from sofia_engine.numerics.row_polynomials import fit_rows
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = [
     "fit_slit_correction",
     "fit_slit_correction_by_column",
     "fit_surface",
+    "fit_surface_near",
     "list_surface_cards",
     "normalize_by_middle",
 ]
@@ -95,6 +96,45 @@ def fit_surface(
     except ValueError as problem:
         raise StepError(f"The calibration surface cannot be fitted: {problem}; lower the fit orders.") from None
     return Surface(fit.polynomial, orders, fit.used, data - fit.polynomial(*points))
+
+
+def fit_surface_near(
+    points: tuple[ArrayLike, ArrayLike, ArrayLike],
+    expected: ArrayLike,
+    orders: tuple[int, int],
+    degree: int,
+    error: ArrayLike | None = None,
+) -> Surface:
+    """Robust fit of a surface whose course along the columns is known but for a polynomial of lower degree.
+
+    Parameters
+    ----------
+    points : ((n,), (n,), (n,)) of array_like
+        Columns, rows and values; NaN is missing.
+    expected : (nx,) array_like
+        Values expected in the columns.
+    orders : (int, int)
+        Highest powers of x and y of the result.
+    degree : int
+        Highest power of x of what is added to the expectation; the powers of y are all fitted.
+    error : (n,) array_like, optional
+        As in `fit_surface`.
+
+    Raises
+    ------
+    StepError
+        If there are too few points.
+    """
+    x, y, values = (np.ravel(np.asarray(part, dtype=np.float64)) for part in points)
+    if degree >= orders[0]:
+        return fit_surface(x, y, values, orders, error)
+    columns = np.arange(np.size(expected), dtype=np.float64)
+    base = fit_polynomial(columns, expected, orders[0])
+    part = fit_surface(x, y, values - base(x), (degree, orders[1]), error)
+    # the sum is a polynomial of these orders; a fit to its values gives the coefficients
+    grid = np.stack([axis.ravel() for axis in np.meshgrid(columns, np.linspace(np.nanmin(y), np.nanmax(y), 9))])
+    total = fit_polynomial(grid, base(grid[0]) + part.polynomial(*grid), 0, exponents=list_products(orders))
+    return Surface(total, orders, part.used, values - total(x, y))
 
 
 def list_surface_cards(surface: Surface, kind: str) -> list[Card]:

@@ -29,13 +29,15 @@ from sofia_engine.spectroscopy.apertures import (
     place_apertures,
     space_apertures,
 )
+from sofia_engine.spectroscopy.line_matching import LineMatch
 from sofia_engine.spectroscopy.lines import (
     LineList,
     LineSearch,
+    expect_from_pairs,
+    find_lines,
     fit_dispersion,
     guess_from_map,
     guess_from_pairs,
-    measure_lines,
     read_line_list,
     remeasure_lines,
     remove_trend,
@@ -54,6 +56,8 @@ __all__ = [
 ]
 
 _LINE_KINDS: Mapping[str, Literal["absorption", "either"]] = {"absorption": "absorption", "either": "either"}
+_FEWEST_LINES = 4
+"""Fewer lines cannot be told from chance."""
 FWHM = 5.0
 """Pixels: where the search for sources begins."""
 
@@ -75,7 +79,7 @@ def _fit_window() -> Any:
         unit="pix",
         gt=2,
         le=256,
-        help="Width of the part of the spectrum in which a line is fitted.",
+        help="Lines are looked for up to half of this from where they are expected, and fitted in parts as wide.",
     )
 
 
@@ -271,23 +275,20 @@ def identify_lines(image: Product, p: IdentificationParameters, run: Run) -> Pro
     require_planes(image, "SPECTRAL_FLUX", "SPECTRAL_ERROR")
     lines = _read_lines(run)
     flux = image["SPECTRAL_FLUX"][0]
-    guesses = _guess(lines.fitted, image, p, run)
-    fits_of_lines = measure_lines(flux, guesses, LineSearch(p.line_type, p.window, p.sigma))
-    found = fits_of_lines.found
-    dispersion = fit_dispersion(fits_of_lines.position, lines.fitted)
-    for wavelength, position in zip(lines.fitted[found], fits_of_lines.position[found], strict=True):
-        run.log(f"Line {wavelength:.4f} um at column {position:.2f}")
-    run.quality["lines"] = float(np.count_nonzero(found))
-    shown = _guess(lines.shown, image, p, run) if lines.shown.size else np.empty(0)
+    expected = _expect_wavelengths(image, flux.size, p, run)
+    match = find_lines(flux, image["SPECTRAL_ERROR"][0], _guess(lines.fitted, expected, p), _describe_search(p))
+    found = match.found
+    wavelength = fit_dispersion(match.position, lines.fitted, expected)
+    _report_lines(lines.fitted, match, run)
+    shown = _guess(lines.shown, expected, p) if lines.shown.size else np.empty(0)
     cards: list[Card] = [
         ("LINEWAV", _join(lines.fitted[found]), "Wavelengths of the lines [um]"),
-        ("LINEPOS", _join(fits_of_lines.position[found]), "Columns of the lines"),
+        ("LINEPOS", _join(match.position[found]), "Columns of the lines"),
         ("LINETYPE", p.line_type, "Type of the lines"),
         ("LINEWID", p.sigma, "Expected width of the lines [pixel]"),
         ("DISPWAV", _join(lines.shown[np.isfinite(shown)]), "Wavelengths of lines to be shown [um]"),
         ("DISPPOS", _join(shown[np.isfinite(shown)]), "Columns of lines to be shown"),
     ]
-    wavelength = dispersion(np.arange(flux.size, dtype=np.float64))
     return image.with_cards(*cards).replace(WAVEPOS=Plane.of(wavelength, "um"))
 
 
@@ -304,11 +305,40 @@ def _read_lines(run: Run) -> LineList:
     return read_line_list(text, f"The line list {used.name}")
 
 
-def _guess(wavelengths: FloatArray, image: Product, p: IdentificationParameters, run: Run) -> FloatArray:
+def _describe_search(p: IdentificationParameters) -> LineSearch:
+    return LineSearch(p.line_type, p.window, p.sigma)
+
+
+def _report_lines(wavelengths: FloatArray, match: LineMatch, run: Run) -> None:
+    """Say which lines were found where, and which were left out and why."""
+    for wavelength, position in zip(wavelengths[match.found], match.position[match.found], strict=True):
+        run.log(f"Line {wavelength:.4f} um at column {position:.2f}")
+    for index in np.flatnonzero(~match.found):
+        reason = "does not fit the other lines" if match.rejected[index] else "not found"
+        run.log(f"Line {wavelengths[index]:.4f} um left out: {reason}")
+    count = int(np.count_nonzero(match.found))
+    run.quality["lines"] = float(count)
+    run.history(f"Identify: {count} of {wavelengths.size} lines")
+    if count < _FEWEST_LINES or 2 * count < wavelengths.size:
+        run.warn(
+            f"Only {count} of {wavelengths.size} lines were identified; compare their columns in the log with the "
+            "spectrum, and give guess_lines and guess_positions, or another line list, if they are wrong."
+        )
+
+
+def _expect_wavelengths(image: Product, width: int, p: IdentificationParameters, run: Run) -> FloatArray:
+    """Wavelengths of the columns before lines are known; those of a map in its middle row."""
+    if p.guess_lines or p.guess_positions:
+        return expect_from_pairs(p.guess_lines, p.guess_positions, width)
+    maps = load_maps(run, image.header, 0)
+    row: FloatArray = maps.wavelength[len(maps.wavelength) // 2]
+    return row
+
+
+def _guess(wavelengths: FloatArray, expected: FloatArray, p: IdentificationParameters) -> FloatArray:
     if p.guess_lines or p.guess_positions:
         return guess_from_pairs(wavelengths, p.guess_lines, p.guess_positions)
-    maps = load_maps(run, image.header, 0)
-    return guess_from_map(wavelengths, maps.wavelength[len(maps.wavelength) // 2])
+    return guess_from_map(wavelengths, expected)
 
 
 @step(
@@ -327,10 +357,11 @@ def reidentify_lines(image: Product, p: ReidentificationParameters, run: Run) ->
     kind = str(image.header.get("LINETYPE", "emission")).strip()
     line_kind: Literal["emission", "absorption", "either"] = _LINE_KINDS.get(kind, "emission")
     search = LineSearch(line_kind, p.window, float(image.header.get("LINEWID", 3.0)), p.signal_to_noise)
-    table, heights = remeasure_lines(product["SPECTRAL_FLUX"], product["SPECTRAL_ERROR"], positions, search)
+    rows = read_numbers(product.header, "APPOSO01")
+    start = int(np.argmin(np.abs(rows - read_numbers(image.header, "APPOSO01")[0])))
+    table, heights = remeasure_lines(product["SPECTRAL_FLUX"], product["SPECTRAL_ERROR"], positions, search, start)
     run.log(f"{np.count_nonzero(np.isfinite(table))} of {table.size} lines found in {len(table)} spectra")
     run.quality["lines"] = float(np.count_nonzero(np.isfinite(table)))
-    rows = read_numbers(product.header, "APPOSO01")
     regions = join_regions(format_points(table, np.broadcast_to(rows[:, np.newaxis], table.shape)))
     run.attach(name_auxiliary(image, "LRD", ".reg"), regions)
     if p.save_1d:

@@ -20,9 +20,16 @@ from sofia_engine.plots import Curve, CurvePlot, render_plot
 from sofia_engine.product import Plane, Product
 from sofia_engine.spectroscopy.aperture_keywords import read_apertures
 from sofia_engine.spectroscopy.calibration_maps import CalibrationMaps, pack_maps, simulate_slit_map
+from sofia_engine.spectroscopy.line_matching import find_supported_degree
 from sofia_engine.spectroscopy.orders import OrderSet
 from sofia_engine.spectroscopy.region_files import format_fit_lines, format_points, join_regions
-from sofia_engine.spectroscopy.surfaces import Surface, expect_slit_positions, fit_surface, list_surface_cards
+from sofia_engine.spectroscopy.surfaces import (
+    Surface,
+    expect_slit_positions,
+    fit_surface,
+    fit_surface_near,
+    list_surface_cards,
+)
 
 __all__ = ["LineSurfaceParameters", "TraceSurfaceParameters", "fit_lines", "fit_traces"]
 
@@ -104,10 +111,11 @@ def _want_for_traces(header: fits.Header, p: TraceSurfaceParameters) -> Mapping[
 def fit_lines(images: Sequence[Product], p: LineSurfaceParameters, run: Run) -> tuple[Product, ...]:
     """Fit wavelength as a surface over the detector to the lines of all files, and write the calibration file."""
     x, y, wavelength, height = (np.concatenate(part) for part in zip(*map(_list_lines, images), strict=True))
-    with np.errstate(divide="ignore"):
-        error = 1.0 / np.abs(height) if p.weighted else None
-    surface = fit_surface(x, y, wavelength, (p.x_fit_order, p.y_fit_order), error)
+    error = _weigh(height) if p.weighted else None
     shape = images[0]["FLUX"].shape
+    expected = np.mean([image["WAVEPOS"] for image in images], axis=0)
+    degree = _choose_degree(x, wavelength, shape[1], p.x_fit_order, run)
+    surface = fit_surface_near((x, y, wavelength), expected, (p.x_fit_order, p.y_fit_order), degree, error)
     orders = load_orders(run, images[0].header)
     slit = _find_slit_map(images[0], orders, shape, run)
     maps = CalibrationMaps(np.where(np.isfinite(slit), surface.on_pixels(shape), np.nan), slit)
@@ -124,11 +132,31 @@ def fit_lines(images: Sequence[Product], p: LineSurfaceParameters, run: Run) -> 
 
 def _list_lines(image: Product) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Column, row, wavelength and height of all lines of a file."""
-    require_planes(image, "LINE_TABLE", "LINE_HEIGHT")
+    require_planes(image, "LINE_TABLE", "LINE_HEIGHT", "WAVEPOS")
     table = image["LINE_TABLE"]
     rows, waves = read_numbers(image.header, "APPOSO01"), read_numbers(image.header, "LINEWAV")
     y, wavelength = (np.broadcast_to(part, table.shape).ravel() for part in (rows[:, np.newaxis], waves))
     return table.ravel(), y, wavelength, image["LINE_HEIGHT"].ravel()
+
+
+def _weigh(height: FloatArray) -> FloatArray:
+    """Relative errors of lines; blends make them equal for bright lines, which else outvoted all others."""
+    typical = float(np.nanmedian(np.abs(height)))
+    with np.errstate(divide="ignore"):
+        return np.hypot(1.0 / np.abs(height), 1.0 / typical)
+
+
+def _choose_degree(x: FloatArray, wavelength: FloatArray, width: int, wanted: int, run: Run) -> int:
+    """Degree along the columns that the lines can bear; beyond it the shape of the identification is kept."""
+    found = np.isfinite(x)
+    lines = [float(np.median(x[found & (wavelength == line)])) for line in np.unique(wavelength[found])]
+    degree = min(find_supported_degree(lines, width), wanted)
+    if degree < wanted:
+        run.warn(
+            f"{len(lines)} lines do not bear a fit of order {wanted} along the columns: the shape of the wavelengths "
+            f"from which lines were guessed is kept, and corrected to order {degree} only."
+        )
+    return degree
 
 
 def _find_slit_map(image: Product, orders: OrderSet, shape: tuple[int, ...], run: Run) -> FloatArray:
