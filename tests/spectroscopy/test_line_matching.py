@@ -89,3 +89,15 @@ def test_that_few_lines_are_only_sought_near_their_guesses():
     match = match_lines([64.0, 184.2, 248.2], extremes, 5.0, WIDTH)
     np.testing.assert_array_equal(match.found, [False, True, True])
     assert not match_lines([np.nan, 400.0], extremes, 5.0, WIDTH).found.any()
+
+
+def test_that_noise_has_no_lines():
+    rng = np.random.default_rng(5)
+    found = [find_extremes(rng.normal(0, 1.0, WIDTH), 1.0).position.size for _ in range(50)]
+    assert np.mean(found) < 0.5
+
+
+def test_that_a_bright_maximum_does_not_outvote_the_only_faint_line():
+    extremes = find_extremes(draw(np.array([47.0, 53.7, 196.9]), np.array([80.0, 40.0, 2.0])), 0.01)
+    match = match_lines([51.0, 196.8, np.nan], extremes, 5.0, WIDTH)
+    np.testing.assert_array_equal(match.found, [False, True, False])

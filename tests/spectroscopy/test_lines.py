@@ -93,12 +93,14 @@ def test_that_lines_correct_the_expected_dispersion_as_far_as_they_can_bear():
     places = np.array([20.0, 60, 90, 130, 180, 200, 240])
     np.testing.assert_allclose(fit_dispersion(places, true[places.astype(int)], wrong), true, atol=1e-4)
     shifted = true + 0.03
-    for few in (places[:1], places[:3]):
+    for few in (places[:2], places[:3]):
         np.testing.assert_allclose(fit_dispersion(few, true[few.astype(int)], shifted), true, atol=1e-9)
     holes = np.where((X < 30) | (X > 220), np.nan, shifted)
     np.testing.assert_allclose(fit_dispersion(places[:3], true[[20, 60, 90]], holes), true, atol=1e-4)
     with pytest.raises(StepError, match="No lines found"):
         fit_dispersion([np.nan], [5.0], true)
+    with pytest.raises(StepError, match="Only one line"):
+        fit_dispersion([3.0, np.nan], [5.0, 6.0], true)
 
 
 def test_that_pairs_give_the_expected_dispersion():

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Extremes", "LineMatch", "find_extremes", "find_supported_degree", "match_lines"]
 
-_LEAST_PROMINENCE = 5.0
-"""Times the noise: what stands out less is not taken for a line."""
+_LEAST_PROMINENCE = 7.0
+"""Times the noise: what stands out less is not taken for a line. Maxima of noise alone reach 5."""
 _GRID_STEP = 0.25
 _VOTE_REACH = 1.0
 _ASSIGN_REACH = 1.5
@@ -211,7 +211,8 @@ def _vote(places: FloatArray, extremes: Extremes, reach: float, width: int) -> _
     offsets = np.arange(-reach, reach + _GRID_STEP / 2, _GRID_STEP)
     stretches = np.arange(-widest, widest + _GRID_STEP / 2, _GRID_STEP)
     shift = offsets[:, np.newaxis, np.newaxis] + stretches[:, np.newaxis] * (2 * places / width - 1)
-    weight = (np.abs(extremes.height) / np.abs(extremes.height).max()) ** _WEIGHT_POWER
+    # a bright maximum is not to outvote the one faint line of a short list
+    weight = (np.abs(extremes.height) / np.abs(extremes.height).max()) ** (_WEIGHT_POWER if many else 0.0)
     votes = np.zeros((offsets.size, stretches.size))
     for index, place in enumerate(places):
         away = (place + shift[..., index, np.newaxis] - extremes.position) / _VOTE_REACH

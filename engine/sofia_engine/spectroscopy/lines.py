@@ -342,11 +342,14 @@ def fit_dispersion(positions: ArrayLike, wavelengths: ArrayLike, expected: Array
     Raises
     ------
     StepError
-        If no line was found.
+        If fewer than two lines were found.
     """
     places, waves = np.asarray(positions, dtype=np.float64), np.asarray(wavelengths, dtype=np.float64)
-    if not np.isfinite(places).any():
+    count = np.count_nonzero(np.isfinite(places))
+    if count == 0:
         raise StepError("No lines found. Check the line list, the guesses, and whether the lines are in emission.")
+    if count == 1:  # which maximum it is nothing else tells
+        raise StepError("Only one line was found, at least two are needed; add lines or better guesses.")
     row = np.asarray(expected, dtype=np.float64)
     columns = np.arange(row.size, dtype=np.float64)
     row = np.where(np.isfinite(row), row, fit_polynomial(columns, row, 2)(columns))
