@@ -72,7 +72,7 @@ def test(rest: list[str]) -> int:
     alone = any(word.startswith(("-n", "-p", "--pdb")) for word in rest)
     workers = [] if alone else ["-n", str(min(os.cpu_count() or 1, 4))]
     # some tests measure times, or drive real windows: one that fails is run once more, and is reported as such
-    again = ["--reruns", "1"]
+    again = ["--reruns", "1", "-rfER"]
     return run(BIN / "python", "-m", "pytest", "-m", "not slow", *again, *workers, *rest, limit=TEST_LIMIT)
 
 

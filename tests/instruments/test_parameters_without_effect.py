@@ -21,6 +21,7 @@ from sofia_engine.simulate import simulate
 TEXTS = {
     "center": "60,60", "size": "20,20", "contour_color": "white", "extension": "UNCORRECTED_FLUX", "signs": "-1",
     "regions": "2-4", "shifted_images": "1", "offsets": "1,0", "override_slice": "20", "override_point": "15,15",
+    "scan_options": "clip=7",
 }  # fmt: skip
 """Other values of parameters that are texts; a number for the rest."""
 DEMANDING = {"fix to input"}
