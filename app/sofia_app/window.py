@@ -317,7 +317,7 @@ class MainWindow(QtWidgets.QMainWindow):
         """Hide the tabs of special viewers that have nothing to show, and never had."""
         for page in self.pages:
             if page.kind in VIEWERS and not isinstance(page, ImageArea):
-                suits = any(page.kind.suits(product) for product in opened.products)
+                suits = any(map(page.kind.suits, opened.shown_in(page.kind.suits).products))
                 self.tabs.set_wanted(page, suits or page.viewer is not None)
 
     def _bring_up_suitable(self, opened: OpenedState) -> None:

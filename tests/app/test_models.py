@@ -26,6 +26,7 @@ from sofia_app.models.parameter_export import make_settings, write_snapshot_para
 from sofia_app.models.parameters import ParameterForm, format_value
 from sofia_app.models.preferences import OpenSessions, Preferences, choose_output
 from sofia_app.models.products import list_cards, open_state, search_cards
+from sofia_app.models.viewer_kinds import has_cube, has_image
 from sofia_app.models.quality import collect_columns, collect_quality, collect_series, format_quality
 from sofia_app.models.reduction import Progression, ReductionModel
 from sofia_app.worker.description import describe_reduction
@@ -498,6 +499,17 @@ class TestProducts:
         assert np.array_equal(opened.products[0]["FLUX"], reduction.products[0]["FLUX"], equal_nan=True)
         root = open_state(session, "lab-imaging", reduction.root.key, inputs)
         assert (root.label, len(root.products)) == ("Inputs", 2)
+
+    def test_that_products_beside_those_of_a_step_are_opened_for_viewers_that_they_alone_suit(
+        self, reduction: Reduction
+    ) -> None:
+        reduction.set("sum", cube=True)
+        reduction.run_to(SUM)
+        opened = open_state(str(reduction.session.folder), "lab-imaging", reduction.current.key, ())
+        (cube,) = opened.shown_in(has_cube).products
+        assert cube.header["PRODTYPE"] == "cube"
+        assert cube["FLUX"].shape == (2, *opened.products[0]["FLUX"].shape)
+        assert opened.shown_in(has_image) is opened
 
     def test_that_cards_are_found_by_keyword_value_and_comment(self) -> None:
         header = fits.Header([("OBJECT", "Mars", "the target"), ("ALTI_STA", 41000.0, "altitude"), ("FLAG", True)])

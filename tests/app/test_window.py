@@ -1042,6 +1042,21 @@ class TestViews:
         driver.wait(lambda: viewer.is_ready() and not viewer.regions.items())
         assert not window.pictures.paths
 
+    def test_that_a_cube_beside_images_is_shown_in_its_own_tab(self, driver: Driver) -> None:
+        window = driver.window
+        driver.run("do_step")
+        (cubes,) = (page for page in window.pages if page.kind.name == "cube")
+        group = window.tabs.groups[0]
+        assert not group.isTabVisible(group.indexOf(cubes))
+        image = window.shown.products[0]
+        cube = Product.of(image.header, {"FLUX": np.stack([image["FLUX"]] * 9)})
+        cube = cube.with_cards(("CTYPE3", "WAVE", ""), ("CUNIT3", "um", ""), ("CRVAL3", 157.7, ""), ("CDELT3", 0.1, ""))
+        window.show_state(OpenedState("", "Map", (image,), companions=(cube,)))
+        assert group.isTabVisible(group.indexOf(cubes))
+        assert window.page_in_front is window.image
+        driver.wait(lambda: cubes.viewer is not None and cubes.is_ready and cubes.viewer.cube is not None)
+        assert cubes.viewer.cube.shape == cube["FLUX"].shape
+
     def test_that_the_side_panel_of_images_is_hidden_at_first_and_comes_with_its_key(self, driver: Driver) -> None:
         driver.run("do_step")
         viewer = driver.window.image.viewer

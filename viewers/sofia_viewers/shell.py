@@ -41,6 +41,10 @@ class ViewerShell(QtWidgets.QWidget):
         """Return what could not be shown, one sentence each."""
         return list(self._problems)
 
+    def can_export(self) -> bool:
+        """Tell whether there is something to write."""
+        raise NotImplementedError
+
     def say(self, text: str, role: str = "") -> None:
         """Show a sentence in the status line.
 

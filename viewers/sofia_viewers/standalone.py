@@ -30,6 +30,10 @@ class Exportable(Protocol):
         """What could not be shown, one sentence each."""
         ...
 
+    def can_export(self) -> bool:
+        """Whether there is something to write."""
+        ...
+
     def export(self, path: Path, size: tuple[int, int]) -> Path:
         """Write the view to a file."""
         ...
@@ -61,7 +65,8 @@ def run_viewer(
     Returns
     -------
     int
-        0, or 1 if nothing could be shown or the picture could not be written; why is said on standard error.
+        0, or 1 if a file could not be shown or the picture could not be written; why is said on standard error. The
+        picture shows what could be, if anything could.
     """
     application = start_application(offscreen=export is not None)
     apply_theme(application, "light" if export is not None and theme == "system" else theme)
@@ -96,14 +101,14 @@ def _export(widget: QtWidgets.QWidget, path: Path, size: tuple[int, int]) -> int
     widget.setAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen)
     widget.show()
     ready = wait_until_ready(widget)
-    problems: list[str] = widget.problems()  # type: ignore[attr-defined]
+    problems: list[str] = list(widget.problems())  # type: ignore[attr-defined]
     if not ready:
-        problems = [*problems, f"{path} was not written: the view was not ready within {_LONGEST_WAIT:.0f} s."]
-    if ready and not problems:
+        problems.append(f"{path} was not written: the view was not ready within {_LONGEST_WAIT:.0f} s.")
+    elif not problems or widget.can_export():  # type: ignore[attr-defined]
         try:
             widget.export(path, size)  # type: ignore[attr-defined]
         except SofiaDeskError as error:
-            problems = [str(error)]
+            problems.append(str(error))
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
     return 1 if problems else 0

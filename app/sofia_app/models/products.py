@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,6 +33,15 @@ class OpenedState:
     """Pictures that the step has made."""
     regions: tuple[Path, ...] = ()
     """DS9 region files that the step has made."""
+    companions: tuple[Product, ...] = ()
+    """Products that the step has made beside its own, such as the cube of a scan map."""
+
+    def shown_in(self, suits: Callable[[Product], bool]) -> OpenedState:
+        """Return what a viewer shows of it: its products, or its companions if only those suit the viewer."""
+        suiting = tuple(filter(suits, self.companions))
+        if not suiting or any(map(suits, self.products)):
+            return self
+        return replace(self, products=suiting, names=())
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,7 @@ def open_state(session: str, recipe: str, key: str, inputs: Sequence[str], label
         kind,
         pictures=tuple(path for path in files if path.suffix == ".png"),
         regions=tuple(path for path in files if path.suffix == ".reg"),
+        companions=tuple(Product.read(path) for path in files if path.suffix == ".fits"),
     )
 
 

@@ -102,7 +102,8 @@ class ViewerPage(QtWidgets.QStackedWidget):
             return
         self.shown = opened
         self._regions = opened.regions
-        self.show_products(opened.products, opened.label, opened.names)
+        shown = opened.shown_in(self.kind.suits)
+        self.show_products(shown.products, shown.label, shown.names)
 
     def show_products(self, products: Sequence[Product], title: str = "", names: Sequence[str] = ()) -> None:
         """Show those products that suit the viewer, by their own names or by others."""

@@ -133,6 +133,17 @@ def test_that_too_few_lines_are_no_calibration(tmp_path, reference_store, make_h
         reduce("forcast-wavecal", [path], identify_lines={"linefile": str(lines)})
 
 
+def test_that_lines_in_too_few_rows_say_how_there_would_be_more(tmp_path, reference_store, make_header, reduce):
+    wavelength, _ = SlitData(reference_store).maps()
+    image = sum(np.exp(-0.5 * ((np.nan_to_num(wavelength) - line) / 0.025) ** 2) for line in LINES) * 0.1
+    image[:119] = image[121:] = 0.0
+    lines = tmp_path / "lines.txt"
+    lines.write_text("\n".join(f"{line}" for line in LINES))
+    path = write(tmp_path, make_header(), image)
+    with pytest.raises(StepError, match=r"FORG063.* lower the fit orders.* set stack\.add_frames"):
+        reduce("forcast-wavecal", [path], identify_lines={"linefile": str(lines)})
+
+
 @pytest.mark.parametrize(("shift", "warned"), [(0.0, False), (0.05, True)])
 def test_that_mistaken_lines_are_warned_of(shift, warned):
     columns = np.arange(20.0, 240.0, 30.0)

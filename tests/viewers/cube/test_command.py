@@ -43,12 +43,19 @@ def test_that_a_large_picture_has_no_panels_either(call, galaxy_path, tmp_path):
 def test_that_a_wavelength_beyond_the_cube_is_told(call, galaxy_path, tmp_path, capsys):
     assert call(galaxy_path, "--export", tmp_path / "cube.png", "--wave", "300") == 1
     assert "300 is not in the cube, which reaches from 157.346 to 158.136 μm" in capsys.readouterr().err
+    assert not (tmp_path / "cube.png").exists()
 
 
 def test_that_a_missing_file_is_named_and_nothing_written(call, tmp_path, capsys):
     assert call(tmp_path / "absent.fits", "--export", tmp_path / "a.png") == 1
     assert "absent.fits does not exist" in capsys.readouterr().err
     assert not (tmp_path / "a.png").exists()
+
+
+def test_that_good_cubes_are_drawn_beside_one_that_is_missing(call, galaxy_path, tmp_path, capsys):
+    assert call(galaxy_path, tmp_path / "absent.fits", "--export", tmp_path / "a.png") == 1
+    assert "absent.fits does not exist" in capsys.readouterr().err
+    assert QtGui.QImage(str(tmp_path / "a.png")).width() > 0
 
 
 def test_that_an_export_needs_a_file(call, tmp_path, capsys):

@@ -89,6 +89,15 @@ def test_that_a_file_that_cannot_be_shown_ends_with_one(call, tmp_path, capsys):
     assert not (tmp_path / "a.png").exists()
 
 
+def test_that_good_files_are_drawn_beside_one_that_is_damaged(call, write_image, tmp_path, capsys):
+    (tmp_path / "bad.fits").write_text("x")
+    size = ("--width", 550, "--height", 450)
+    assert call(write_image(), tmp_path / "bad.fits", "--export", tmp_path / "both.png", *size) == 1
+    assert "bad.fits cannot be read: it is not a FITS file" in capsys.readouterr().err
+    image = QtGui.QImage(str(tmp_path / "both.png"))
+    assert len({image.pixel(x, y) for x in range(50, 500, 9) for y in range(50, 400, 9)}) > 50
+
+
 def test_that_export_needs_a_file(call, tmp_path):
     with pytest.raises(InputError, match="name at least one"):
         call("--export", tmp_path / "a.png")

@@ -780,6 +780,9 @@ def test_that_the_command_exports_and_explains_what_it_cannot(qapp, tmp_path, ca
     assert run_command(tmp_path / "none.fits", "--export", tmp_path / "c.png") == 1
     assert "none.fits does not exist" in capsys.readouterr().err
     assert not (tmp_path / "c.png").exists()
+    assert run_command(tmp_path / "none.fits", tmp_path / "b.txt", "--export", tmp_path / "c.png") == 1
+    assert "none.fits does not exist" in capsys.readouterr().err
+    assert QtGui.QImage(str(tmp_path / "c.png")).width() > 0, "what could be opened is drawn"
     assert run_command(tmp_path / "b.txt", "--export", tmp_path / "b.gif") == 1
 
 

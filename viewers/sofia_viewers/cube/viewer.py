@@ -81,6 +81,7 @@ class CubeViewer(ViewerShell):
         self.pinned = False
         self.cubes: dict[str, Cube] = {}
         self._jobs = 0
+        self._is_off = False
         self._saved_view: dict[str, Any] = {}
         self._was_shown = False
         self.images = ImageViewer(self, store)
@@ -138,6 +139,10 @@ class CubeViewer(ViewerShell):
     def problems(self) -> list[str]:
         """What could not be opened or done, one sentence each; the spectra say themselves what is not drawn."""
         return [*self._problems, *self.images.problems()]
+
+    def can_export(self) -> bool:
+        """Tell whether there is something to write: not another slice than the one that was asked for."""
+        return self.cube is not None and not self._is_off
 
     def export(self, path: str | Path, size: tuple[int, int] | None = None) -> Path:
         """Write images and spectra as they are shown to a PNG, PDF or SVG file.
@@ -216,6 +221,7 @@ class CubeViewer(ViewerShell):
         if wave is not None:
             self.choose_wave(wave)
             if self.cube is not None and not self.cube.covers(wave):
+                self._is_off = True
                 low, high = self.cube.limits
                 unit = show_unit(self.cube.wave_unit)
                 self._problems.append(

@@ -202,6 +202,10 @@ class ImageViewer(ViewerShell):
         """Tell whether all that was asked for is drawn."""
         return self.tasks.is_idle and all(view.is_drawn or not view.isVisible() for view in self.area.views.values())
 
+    def can_export(self) -> bool:
+        """Tell whether there is something to write."""
+        return bool(self.frames.entries)
+
     def export(self, path: str | Path, size: tuple[int, int] | None = None) -> Path:
         """Write the frames as they are shown to a PNG, PDF or SVG file.
 

@@ -196,6 +196,10 @@ class QualityViewer(ViewerShell):
         working = self.measurement.is_running or self.plot.is_due
         return self.tasks.is_idle and not working and viewers_ready
 
+    def can_export(self) -> bool:
+        """Tell whether there is something to write."""
+        return bool(self.rows)
+
     def export(self, path: str | Path, size: tuple[int, int] | None = None) -> Path:
         """Write table and plot as PNG, PDF or SVG, the table as CSV, ECSV or VOTable, or the report as HTML.
 

@@ -166,6 +166,10 @@ class SpectrumViewer(ViewerShell):
         ]
         return [*self._problems, *shown]
 
+    def can_export(self) -> bool:
+        """Tell whether there is something to write."""
+        return any(pane.files for pane in self.session.panes)
+
     def export(self, path: Path, size: tuple[int, int] | None = None) -> Path:
         """Write the panes to a file: PNG, PDF or SVG.
 

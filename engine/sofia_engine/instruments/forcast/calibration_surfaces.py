@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from astropy.io import fits
 
-from sofia_engine.errors import ReferenceDataError
+from sofia_engine.errors import ReferenceDataError, StepError
 from sofia_engine.header.cards import Card, is_wcs
 from sofia_engine.instruments.forcast.calibration_spectra import read_numbers
 from sofia_engine.instruments.forcast.grism_files import load_maps, load_orders, request_grism_file
@@ -115,7 +115,7 @@ def fit_lines(images: Sequence[Product], p: LineSurfaceParameters, run: Run) -> 
     shape = images[0]["FLUX"].shape
     expected = np.mean([image["WAVEPOS"] for image in images], axis=0)
     degree = _choose_degree(x, wavelength, shape[1], p.x_fit_order, run)
-    surface = fit_surface_near((x, y, wavelength), expected, (p.x_fit_order, p.y_fit_order), degree, error)
+    surface = _fit_near((x, y, wavelength), images[0], expected, degree, error, p)
     orders = load_orders(run, images[0].header)
     slit = _find_slit_map(images[0], orders, shape, run)
     maps = CalibrationMaps(np.where(np.isfinite(slit), surface.on_pixels(shape), np.nan), slit)
@@ -137,6 +137,24 @@ def _list_lines(image: Product) -> tuple[FloatArray, FloatArray, FloatArray, Flo
     rows, waves = read_numbers(image.header, "APPOSO01"), read_numbers(image.header, "LINEWAV")
     y, wavelength = (np.broadcast_to(part, table.shape).ravel() for part in (rows[:, np.newaxis], waves))
     return table.ravel(), y, wavelength, image["LINE_HEIGHT"].ravel()
+
+
+def _fit_near(
+    points: tuple[FloatArray, FloatArray, FloatArray],
+    image: Product,
+    expected: FloatArray,
+    degree: int,
+    error: FloatArray | None,
+    p: LineSurfaceParameters,
+) -> Surface:
+    try:
+        return fit_surface_near(points, expected, (p.x_fit_order, p.y_fit_order), degree, error)
+    except StepError as problem:
+        places = int(np.count_nonzero(np.isfinite(points[0])))
+        raise StepError(
+            f"{image.name}: {problem} Lines were found at {places} places. Lines of the sky are in the image only if "
+            "planes are added instead of subtracted: set stack.add_frames for them."
+        ) from None
 
 
 def _weigh(height: FloatArray) -> FloatArray:

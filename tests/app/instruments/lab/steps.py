@@ -10,7 +10,7 @@ from sofia_engine.errors import StepError
 from sofia_engine.pipeline.cutout import Cutout
 from sofia_engine.pipeline.parameters import Parameters, SavedOutput, parameter
 from sofia_engine.pipeline.recipe import Recipe
-from sofia_engine.pipeline.run import Run
+from sofia_engine.pipeline.run import Companion, Run
 from sofia_engine.pipeline.step import step
 from sofia_engine.product import Product
 
@@ -41,6 +41,7 @@ class WorkParameters(SavedOutput):
 class SumParameters(SavedOutput):
     weight: float = parameter(1.0, label="Weight", help="All is multiplied with it.")
     fail: Literal["no", "error", "bug", "warn"] = parameter("no", label="Fail", help="What goes wrong.")
+    cube: bool = parameter(False, label="Cube", help="Writes the images as channels, too.", level="hidden")
 
 
 @step("check", label="Check Headers")
@@ -103,7 +104,14 @@ def combine(images: Sequence[Product], p: SumParameters, run: Run) -> Product:
         raise ZeroDivisionError("a mistake of the program")
     if p.fail == "warn":
         run.warn("one frame looks strange")
+    if p.cube:
+        run.accompany(Companion(_make_cube(images), "CUB", "cube"))
     return images[0].replace(FLUX=np.mean([image["FLUX"] for image in images], axis=0) * p.weight)
+
+
+def _make_cube(images: Sequence[Product]) -> Product:
+    cube = Product.of(images[0].header, {"FLUX": np.stack([image["FLUX"] for image in images])})
+    return cube.with_cards(("CTYPE3", "WAVE", "Axis"), ("CUNIT3", "um", ""), ("CRVAL3", 157.7, ""), ("CDELT3", 0.1, ""))
 
 
 def load(path):
