@@ -26,9 +26,9 @@ from sofia_app.models.parameter_export import make_settings, write_snapshot_para
 from sofia_app.models.parameters import ParameterForm, format_value
 from sofia_app.models.preferences import OpenSessions, Preferences, choose_output
 from sofia_app.models.products import list_cards, open_state, search_cards
-from sofia_app.models.viewer_kinds import has_cube, has_image
 from sofia_app.models.quality import collect_columns, collect_quality, collect_series, format_quality
 from sofia_app.models.reduction import Progression, ReductionModel
+from sofia_app.models.viewer_kinds import has_cube, has_image
 from sofia_app.worker.description import describe_reduction
 from sofia_app.worker.protocol import StateRecord, StepRecord
 from sofia_engine.errors import InputError, ParameterError
