@@ -1,18 +1,23 @@
 """Cubes made of cubes, and how they and maps are written."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.io import fits
 
 from sofia_engine.errors import InputError, ParameterError, StepError
+from sofia_viewers.cube.apertures import find_aperture
 from sofia_viewers.cube.atmosphere import correct_again
 from sofia_viewers.cube.collapse import collapse_range, split_channels
 from sofia_viewers.cube.cube import open_cube
-from sofia_viewers.cube.derived import combine_cubes, crop_cube, mask_cube, subtract_continuum
+from sofia_viewers.cube.derived import combine_cubes, crop_cube, mask_cube, scale_slices, subtract_continuum
+from sofia_viewers.cube.extraction import extract_spectrum
 from sofia_viewers.cube.moments import LineRange, compute_moment_maps
 from sofia_viewers.cube.point_source import expected_fwhm, measure_width
 from sofia_viewers.cube.position_velocity import cut_along
 from sofia_viewers.cube.saving import make_cut_table, make_map_table, save_cube, save_cut, save_maps, save_table
+from sofia_viewers.image.regions import Region
 
 from .conftest import REST, make_header, make_truth, write_cube
 
@@ -71,6 +76,24 @@ def test_that_cubes_without_anything_in_common_are_refused(galaxy, tmp_path):
         combine_cubes(galaxy, other, "+", "d", "x")
     with pytest.raises(ParameterError, match="operator"):
         combine_cubes(galaxy, galaxy, "%", "d", "x")
+
+
+def test_that_spectra_and_moments_of_made_cubes_are_those_of_their_own_numbers(galaxy):
+    keep = np.ones(galaxy.shape[1:], dtype=bool)
+    keep[9:12, 10:13] = False
+    made = mask_cube(scale_slices(galaxy, np.linspace(1.0, 3.0, 80), "d", "scaled"), keep, "e", "masked")
+    aperture = find_aperture(Region("circle", ((12.0, 11.0),), (4.0,)), galaxy.shape[1:])
+    pixels = made.samples()[:][:, aperture.rows, aperture.columns][:, aperture.mask]
+    for statistic, combine in (("sum", np.nansum), ("mean", np.nanmean), ("median", np.nanmedian)):
+        values, spread = extract_spectrum(made.samples(), aperture, statistic, made.samples("ERROR"))
+        np.testing.assert_allclose(values, combine(pixels.astype(float), axis=1), rtol=1e-6)
+        assert spread[-1] == pytest.approx(3.0 * spread[0], rel=1e-6)
+    line = LineRange(REST - 0.25, REST + 0.25)
+    for cube in (made, subtract_continuum(galaxy, line, "f", "line"), combine_cubes(galaxy, made, "+", "g", "sum")):
+        waves = cube.find_slices(line.low, line.high)
+        total = np.sum(cube.samples()[waves] / cube.wave[waves, None, None] ** 2, axis=0) * 1e-26 * 2.99792458e14 * 0.01
+        found = compute_moment_maps(cube, replace(line, degree=None))["Moment 0"].values
+        np.testing.assert_allclose(found, total, rtol=1e-4, atol=1e-22)
 
 
 def test_that_subtracting_the_continuum_leaves_the_line(galaxy, truth):

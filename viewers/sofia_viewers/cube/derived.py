@@ -59,9 +59,8 @@ class DerivedSamples(Samples):
         """Number of values."""
         return int(np.prod(self.shape))
 
-    @property
-    def words(self) -> None:
-        """None: the numbers are not stored."""
+    def _as_words(self, _kind: type[np.unsignedinteger[Any]]) -> None:
+        """Return None: the numbers are not stored; those of `raw` are other ones."""
         return
 
     def __getitem__(self, key: Any) -> NDArray[np.float32]:
