@@ -193,3 +193,35 @@ def test_that_glue_shows_the_same_data_links_and_selections_also_from_its_own_se
     }
     assert all("core" in layers for layers in shown["viewers"])
     assert show(session) == shown
+
+
+def test_that_others_stay_linked_and_selected_when_a_data_set_is_removed(tmp_path, truth):
+    data = simulate(truth)
+    linked = LinkedData()
+    for number, key in enumerate("abc"):
+        path = write_cube(tmp_path / f"{key}.fits", data, make_header(rotation=20.0 * number), WAVELENGTH=truth.wave)
+        linked.add_cube(key, open_cube(path))
+    region, wcs = Region("circle", ((13.0, 11.0),), (4.0,)), linked.data["a"].coords.celestial
+    linked.select_region("core", region, wcs)
+    linked.select_range("line", REST - 0.1, REST + 0.1)
+    before = {name: linked.count_members(name) for name in linked.selections}
+    assert set(before["core"]) == set("abc")
+    linked.remove("a")
+    assert len(linked.collection.external_links) == 3
+    for name, counts in before.items():
+        del counts["a"]
+        assert linked.count_members(name) == counts
+
+
+def test_that_slices_without_wavelengths_are_not_linked_with_wavelengths(tmp_path, truth, galaxy):
+    header = make_header()
+    for key in ("CTYPE3", "CRVAL3", "CRPIX3", "CUNIT3", "CD3_3"):
+        del header[key]
+    plain = open_cube(write_cube(tmp_path / "plain.fits", simulate(truth), header))
+    linked = LinkedData()
+    linked.add_cube("galaxy", galaxy)
+    linked.add_cube("plain", plain)
+    linked.select_range("line", REST - 0.1, REST + 0.1, "um", "galaxy")
+    assert linked.count_members("line") == {"galaxy": 20}
+    linked.select_range("line", 10.0, 20.0, "pixel", "plain")
+    assert linked.count_members("line") == {"plain": 11}

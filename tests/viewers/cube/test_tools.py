@@ -1,6 +1,7 @@
 """The tools of the explorer, through their controls: maps, fits, cuts, new cubes, links, sessions."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from astropy.io import fits
 
 from sofia_viewers.cube import glue_session, link_tools
 from sofia_viewers.cube.cube import open_cube
+from sofia_viewers.cube.links import read_description
 from sofia_viewers.cube.session import read_session, write_session
 from sofia_viewers.image.regions import Region
 from sofia_viewers.qt import Qt, QtCore, QtWidgets
@@ -372,6 +374,42 @@ def test_that_glue_gets_files_of_cubes_that_are_only_in_memory(qtbot, explorer, 
     assert not Path(plain["temporary"]).exists()
 
 
+def test_that_glue_gets_the_values_of_scaled_integers(qtbot, make_explorer, monkeypatch, tmp_path, truth):
+    started, path = [], tmp_path / "scaled.fits"
+    hdu = fits.ImageHDU(simulate(truth).astype("f4"), make_header())
+    hdu.scale("int16", bscale=0.001, bzero=1.0)
+    hdu.writeto(path)
+    monkeypatch.setattr(link_tools, "has_glue", lambda: True)
+    monkeypatch.setattr(link_tools, "start_glue", lambda plain: started.append(plain))
+    viewer = make_explorer(path)
+    viewer.link_tools.open_in_glue()
+    settle(qtbot, viewer)
+    linked = read_description(json.dumps(started[0]))
+    (data,) = linked.data.values()
+    np.testing.assert_allclose(data[data.main_components[0]], simulate(truth), atol=1e-3)
+    shutil.rmtree(started[0]["temporary"])
+
+
+def test_that_images_and_catalogues_asked_for_together_are_all_linked(qtbot, explorer, tmp_path):
+    header = make_header((60, 60), pixel=3.0)
+    for key in [k for k in header if k.endswith("3")]:
+        del header[key]
+    for number in range(3):
+        fits.PrimaryHDU(np.ones((60, 60), "f4"), header).writeto(tmp_path / f"image{number}.fits")
+        (tmp_path / f"stars{number}.csv").write_text(f"name,ra,dec\nstar,83.80{number},-5.4\n")
+    for number in range(3):
+        explorer.link_tools.add_image(tmp_path / f"image{number}.fits")
+        explorer.link_tools.add_catalog(tmp_path / f"stars{number}.csv")
+    settle(qtbot, explorer)
+    assert [key for key in keys(explorer) if key.startswith("image")] == ["image 0", "image 1", "image 2"]
+    assert list(explorer.link_tools.catalogs) == ["catalog 0", "catalog 1", "catalog 2"]
+    assert len(explorer.link_tools.linked.data) == 7
+    path = write_session(explorer, tmp_path / "session.json")
+    read_session(explorer, path)
+    settle(qtbot, explorer)
+    assert len(explorer.link_tools.linked.data) == 7
+
+
 def test_that_a_session_is_shown_again(qtbot, explorer, make_explorer, tmp_path):
     explorer.choose_slice(33)
     explorer.spectra.overlays.add_window((157.36, 157.45))
@@ -387,6 +425,87 @@ def test_that_a_session_is_shown_again(qtbot, explorer, make_explorer, tmp_path)
     assert region.name == "core"
     assert again.spectra.session.pane.rest == pytest.approx(REST)
     assert json.loads(path.read_text())["cubes"] == [str(explorer.cube.path)]
+
+
+def test_that_a_session_keeps_settings_and_the_place_of_regions_on_another_cube(
+    qtbot, explorer, make_explorer, tmp_path, truth
+):
+    other = write_cube(tmp_path / "b.fits", simulate(truth), make_header(rotation=70.0, pixel=4.0))
+    explorer.open_files([other], add=True)
+    settle(qtbot, explorer)
+    explorer.images.regions.clear()
+    explorer.images.regions.add(Region("circle", ((20.0, 4.0),), (3.0,), name="far"), "cube 1")
+    explorer.edit_tools.panel.crop.click()
+    settle(qtbot, explorer)
+    explorer.images.select("cube 1")
+    explorer.choose_slice(12)
+    panel = explorer.map_tools.panel
+    panel.degree.setCurrentIndex(3)
+    panel.least.setValue(5.5)
+    explorer.spectra_tools.choose_kernel(5)
+    path = write_session(explorer, tmp_path / "session.json")
+    again = make_explorer()
+    read_session(again, path)
+    settle(qtbot, again)
+    assert again.cube_key == "cube 1"
+    assert again.slices.slider.value() == 12
+    assert again.images.regions.on_frame("cube 1")["region 1"].center == pytest.approx((20.0, 4.0), abs=1e-6)
+    assert again.map_tools.panel.chosen_degree == 2
+    assert again.map_tools.panel.least.value() == 5.5
+    assert again.live.kernel == 5
+    explorer.images.select(explorer.images.frames.entries[-1].key)
+    assert json.loads(write_session(explorer, path).read_text())["current"] == 0
+
+
+def test_that_a_damaged_session_is_named_in_one_sentence(qtbot, explorer, tmp_path):
+    path, told = tmp_path / "session.json", []
+    plain = json.loads(write_session(explorer, path).read_text())
+    explorer.failed.connect(told.append)
+    for change, words in (
+        ({"windows": [[1]]}, "damaged"), ({"range": "wide"}, "damaged"), ({"pane": 3}, "damaged"),
+        ({"cubes": []}, "no file"), ({"current": "x"}, "damaged"), ({"maps": {"least": "many"}}, "damaged"),
+        ({"cursor": 4}, "damaged"),
+    ):  # fmt: skip
+        path.write_text(json.dumps({**plain, **change}))
+        explorer.attempt(lambda: read_session(explorer, path))
+        qtbot.waitUntil(lambda: bool(told), timeout=60_000)
+        assert len(told) == 1
+        assert words in told.pop()
+    settle(qtbot, explorer)
+    assert not told
+
+
+def test_that_a_region_outside_the_cube_is_named_by_all_tools(qtbot, explorer):
+    explorer.images.regions.add(Region("circle", ((200.0, 200.0),), (3.0,)), "cube 0")
+    settle(qtbot, explorer)
+    explorer.map_tools.panel.mask_choice.setCurrentText("Inside the region")
+    edit, maps, fits = explorer.edit_tools.panel, explorer.map_tools.panel, explorer.map_tools.fit_panel
+    for button in (edit.crop, edit.mask_button, maps.moments, fits.fit, fits.cells):
+        explorer.say("")
+        button.click()
+        assert "outside the cube" in explorer.images.status.text()
+    assert explorer.is_ready()
+    assert list(explorer.cubes) == ["cube 0"]
+
+
+def test_that_maps_of_a_cube_that_was_closed_meanwhile_are_not_shown(qtbot, explorer):
+    explorer.map_tools.panel.moments.click()
+    explorer.close_cube("cube 0")
+    settle(qtbot, explorer)
+    assert not explorer.map_tools.maps
+    assert not explorer.images.frames.entries
+    assert not explorer.jobs.is_busy
+
+
+def test_that_channel_maps_stay_while_other_work_is_done(qtbot, explorer):
+    explorer.map_tools.panel.channels.click()
+    settle(qtbot, explorer)
+    known = keys(explorer)
+    explorer.map_tools.panel.moments.click()
+    explorer.map_tools.panel.channels.click()
+    assert "Wait for the end" in explorer.images.status.text()
+    settle(qtbot, explorer)
+    assert set(known) < set(keys(explorer))
 
 
 def test_that_long_work_can_be_stopped(qtbot, explorer):

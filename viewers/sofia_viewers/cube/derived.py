@@ -59,9 +59,10 @@ class DerivedSamples(Samples):
         """Number of values."""
         return int(np.prod(self.shape))
 
-    def _as_words(self, _kind: type[np.unsignedinteger[Any]]) -> None:
-        """Return None: the numbers are not stored; those of `raw` are other ones."""
-        return
+    @property
+    def is_plain(self) -> bool:
+        """Never: the numbers are not stored, those of `raw` are other ones."""
+        return False
 
     def __getitem__(self, key: Any) -> NDArray[np.float32]:
         """Compute part of the cube."""

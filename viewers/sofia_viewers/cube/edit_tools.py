@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sofia_engine.errors import SofiaDeskError, StepError
+from sofia_engine.errors import InputError, SofiaDeskError, StepError
 from sofia_viewers.cube.apertures import find_aperture
 from sofia_viewers.cube.atmosphere import correct_again, model_transmission, read_water
 from sofia_viewers.cube.cube import Cube
@@ -95,7 +95,11 @@ class EditTools(QtCore.QObject):
         waves = cube.find_slices(*chosen) if chosen else slice(0, cube.shape[0])
         rows, columns = slice(0, cube.shape[1]), slice(0, cube.shape[2])
         if region is not None and region.has_area:
-            aperture = find_aperture(region, cube.shape[1:])
+            try:
+                aperture = find_aperture(region, cube.shape[1:])
+            except InputError as error:
+                self._viewer.say(str(error))
+                return
             rows, columns = aperture.rows, aperture.columns
         self._make("Crop", lambda c, key, _: crop_cube(c, waves, rows, columns, key, f"{c.name} · cropped"))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -123,9 +123,22 @@ def fit_line_maps(
                             Guess(starts.center[:, part], starts.fwhm[:, part]), settings)
                 for part in _split(chosen.shape[1])
             ]  # fmt: skip
-            found = np.concatenate([job.result() for job in jobs], axis=2)
+            found = np.concatenate(list(_await_parts(jobs, rows, cube.shape[1], progress)), axis=2)
             maps[:, :, rows] = found.reshape(2, len(names) + 1, -1, cube.shape[2])
     return _name_maps(cube, settings, maps, names)
+
+
+def _await_parts(
+    jobs: Sequence[Future[FloatArray]], rows: slice, n_rows: int, progress: Progress
+) -> Iterator[FloatArray]:
+    """Give the results of parts of some rows as they come; when the work is to stop, drop what has not begun."""
+    try:
+        for number, job in enumerate(jobs):
+            yield job.result()
+            progress((rows.start + (rows.stop - rows.start) * (number + 1) / len(jobs)) / n_rows)
+    finally:
+        for job in jobs:
+            job.cancel()
 
 
 def _find_range(cube: Cube, line: LineRange) -> NDArray[np.bool_]:
@@ -239,7 +252,11 @@ def _flux_factor(cube: Cube, center: FloatArray) -> tuple[FloatArray, str]:
 
 
 def fit_cells(
-    cube: Cube, settings: FitSettings, cell: float, mask: NDArray[np.bool_] | None = None
+    cube: Cube,
+    settings: FitSettings,
+    cell: float,
+    mask: NDArray[np.bool_] | None = None,
+    progress: Progress = lambda _: None,
 ) -> tuple[CellGuess, ...]:
     """Divide the field into cells, fit the mean spectrum of each, and return what was found as first values.
 
@@ -253,6 +270,8 @@ def fit_cells(
         Distance of the middles of the hexagonal cells, pixels.
     mask : (n_y, n_x) bool ndarray, optional
         Which pixels count.
+    progress : callable
+        Called with the fraction done; raises to stop.
 
     Returns
     -------
@@ -267,7 +286,7 @@ def fit_cells(
     seeds = _place_seeds(cube.shape[1:], max(cell, 1.0))
     y, x = np.mgrid[: cube.shape[1], : cube.shape[2]]
     owner = _nearest_cell([CellGuess(sx, sy, (), ()) for sx, sy in seeds], x.ravel(), y.ravel())
-    totals, variances, counts = _average_cells(cube, owner, len(seeds), mask)
+    totals, variances, counts = _average_cells(cube, owner, len(seeds), mask, progress)
     with np.errstate(divide="ignore", invalid="ignore"):
         flux, error = totals / counts, np.sqrt(variances) / counts
     use = _find_range(cube, settings.line)
@@ -293,11 +312,11 @@ def _place_seeds(shape: tuple[int, int], cell: float) -> list[tuple[float, float
 
 
 def _average_cells(
-    cube: Cube, owner: NDArray[np.intp], count: int, mask: NDArray[np.bool_] | None
+    cube: Cube, owner: NDArray[np.intp], count: int, mask: NDArray[np.bool_] | None, progress: Progress
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     totals, variances, counts = (np.zeros((cube.shape[0], count)) for _ in range(3))
     grid = owner.reshape(cube.shape[1:])
-    for rows, flux, error in read_pixels(cube, mask, lambda _: None):
+    for rows, flux, error in read_pixels(cube, mask, progress):
         cells, known = grid[rows].ravel(), np.isfinite(flux) & np.isfinite(error)
         for cell in np.unique(cells):
             own = cells == cell

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sofia_engine.errors import SofiaDeskError
-from sofia_viewers.cube.entries import MapImage
 from sofia_viewers.cube.glue_session import INSTALL_GLUE, PREFIX, TEMPORARY, GlueProcess, has_glue, start_glue
 from sofia_viewers.cube.panels import LinksPanel
-from sofia_viewers.cube.saving import save_cube, save_maps
+from sofia_viewers.cube.saving import save_cube
 from sofia_viewers.image.drawing import Drawing, Mark
 from sofia_viewers.image.frames import FrameEntry
 from sofia_viewers.image.overlays import Catalog, draw_catalog, read_catalog
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["IMAGE", "LinkTools"]
 
 IMAGE = "image "
+_CATALOG = "catalog "
 _RANGE = "wavelengths"
 _ROWS = "catalog rows"
 _DELAY_MS = 150
@@ -42,7 +43,7 @@ class _Wanted:
     images: dict[str, Any]
     catalogs: dict[str, tuple[Catalog, str]]
     regions: dict[str, tuple[Region, Any]]
-    range: tuple[float, float] | None
+    range: tuple[float, float, str, str] | None
     rows: tuple[str, tuple[int, ...]] | None
 
 
@@ -73,7 +74,9 @@ class LinkTools(QtCore.QObject):
         self.counts: dict[str, dict[str, int]] = {}
         self.members: dict[str, tuple[int, ...]] = {}
         self.processes: list[GlueProcess] = []
-        self._range: tuple[float, float] | None = None
+        self._range: tuple[float, float, str, str] | None = None
+        self._numbers = {IMAGE: count(), _CATALOG: count()}
+        self._is_running = self._is_due = self._opens_glue = False
         self._rows: tuple[str, tuple[int, ...]] | None = None
         self._timer = QtCore.QTimer(self)
         self._timer.setSingleShot(True)
@@ -95,12 +98,14 @@ class LinkTools(QtCore.QObject):
     @property
     def is_waiting(self) -> bool:
         """Whether a change has not been taken over yet."""
-        return self._timer.isActive()
+        return self._timer.isActive() or self._is_running
 
     def select_range(self, limits: tuple[float, float] | None) -> None:
-        """Take over the selected range of wavelengths."""
-        if limits != self._range:
-            self._range = limits
+        """Take over the selected range of wavelengths of the current cube."""
+        cube = self._viewer.cube
+        chosen = None if limits is None or cube is None else (*limits, cube.wave_unit, self._viewer.cube_key)
+        if chosen != self._range:
+            self._range = chosen
             self._timer.start()
 
     def select_rows(self, key: str, rows: list[int]) -> None:
@@ -121,7 +126,7 @@ class LinkTools(QtCore.QObject):
         """Show an image beside the cubes, linked on the sky."""
         from sofia_viewers.image.loading import Request, load
 
-        number = 1 + max((int(k.removeprefix(IMAGE)) for k in self._image_keys()), default=-1)
+        key = self._name_next(IMAGE)
 
         def work() -> list[FrameEntry]:
             loaded = load(Request(paths=(Path(path),)))
@@ -132,35 +137,49 @@ class LinkTools(QtCore.QObject):
             return list(loaded.entries)
 
         def done(entries: list[FrameEntry]) -> None:
-            named = {
-                f"{IMAGE}{number + i}": FrameEntry(f"{IMAGE}{number + i}", e.frame, e.display, e.sample)
-                for i, e in enumerate(entries)
-            }
-            self._viewer.show_frames(named)
+            names = [f"{key}.{number}" if number else key for number in range(len(entries))]
+            self._viewer.show_frames({name: replace(e, key=name) for name, e in zip(names, entries, strict=True)})
             self._timer.start()
 
-        self._viewer.tasks.submit(f"image {number}", work, done)
+        self._viewer.tasks.submit(key, work, done)
 
     def add_catalog(self, path: str | Path) -> None:
         """Show the positions of a table on all images, linked on the sky."""
-        number = 1 + max((int(k.removeprefix("catalog ")) for k in self.catalogs), default=-1)
-        key = f"catalog {number}"
+        key = self._name_next(_CATALOG)
 
         def done(catalog: Catalog) -> None:
             self.catalogs[key] = (catalog, str(path))
-            labels = catalog.labels or tuple(str(i + 1) for i in range(len(catalog.sky)))
-            rows = [(name, float(lon), float(lat)) for name, (lon, lat) in zip(labels, catalog.sky, strict=True)]
-            self.panel.show_catalog(key, rows)
+            self._list_rows(key)
             self.draw_catalogs()
             self._timer.start()
 
         self._viewer.tasks.submit(key, lambda: read_catalog(path), done)
 
+    def forget_catalogs(self) -> None:
+        """Remove all catalogues."""
+        for key in list(self.catalogs):
+            self.remove(key)
+
+    def _name_next(self, kind: str) -> str:
+        """Return a key that no image and no catalogue had: several may be read at a time."""
+        return f"{kind}{next(self._numbers[kind])}"
+
+    def _list_rows(self, key: str) -> None:
+        """List the rows of a catalogue; none if there is no such catalogue."""
+        catalog = self.catalogs[key][0] if key in self.catalogs else None
+        sky = catalog.sky if catalog is not None else ()
+        labels = (catalog.labels if catalog is not None else ()) or tuple(str(i + 1) for i in range(len(sky)))
+        rows = [(name, float(lon), float(lat)) for name, (lon, lat) in zip(labels, sky, strict=True)]
+        self.panel.show_catalog(key if rows else "", rows)
+
     def remove(self, key: str) -> None:
         """Remove an image or a catalogue; a cube is closed."""
         if key in self.catalogs:
             del self.catalogs[key]
-            self.panel.show_catalog("", [])
+            if self._rows is not None and self._rows[0] == key:
+                self._rows = None
+            if self.panel.catalog_key == key:
+                self._list_rows(next(reversed(self.catalogs), ""))
             self.draw_catalogs()
         elif key in self._viewer.cubes:
             self._viewer.close_cube(key)
@@ -190,20 +209,40 @@ class LinkTools(QtCore.QObject):
 
     def _update(self) -> None:
         """Bring links and selections up to date, in a thread: glue takes its time to be imported."""
+        if self._is_running:  # the data sets are changed by one thread at a time
+            self._is_due = True
+            return
         wanted = self._describe()
         if not wanted.cubes and not wanted.catalogs and self.linked is None:
+            self._end_update()
             return
-        linked = self.linked
-        self._viewer.tasks.submit("links", lambda: _bring_up_to_date(linked, wanted), self._take)
+        linked, self._is_running = self.linked, True
+        self._viewer.tasks.submit("links", lambda: _bring_up_to_date(linked, wanted), self._take, self._miss)
+
+    def _end_update(self) -> None:
+        """Take over what changed meanwhile; then open glue, if that was asked for."""
+        self._is_running = False
+        if self._is_due:
+            self._is_due = False
+            self._update()
+        elif self._opens_glue and not self._timer.isActive():
+            self._opens_glue = False
+            self._describe_for_glue()
+
+    def _miss(self, message: str) -> None:
+        self._end_update()
+        self._viewer.report(message)
 
     def _describe(self) -> _Wanted:
         viewer = self._viewer
         frames = {entry.key: entry.frame for entry in viewer.images.frames.entries}
-        regions = {}
+        regions: dict[str, tuple[Region, Any]] = {}
         for frame_key in [key for key, frame in frames.items() if frame.wcs is not None][:1]:
             for name, region in viewer.images.regions.on_frame(frame_key).items():
                 if region.has_area:
-                    regions[region.name or name] = (region, frames[frame_key].wcs)
+                    is_taken = region.name in (*regions, _RANGE, _ROWS)
+                    title = f"{region.name} ({name})" if is_taken else region.name or name
+                    regions[title] = (region, frames[frame_key].wcs)
         images = {key: frames[key] for key in self._image_keys()}
         return _Wanted(dict(viewer.cubes), images, dict(self.catalogs), regions, self._range, self._rows)
 
@@ -216,6 +255,7 @@ class LinkTools(QtCore.QObject):
         self.draw_catalogs()
         if self.panel.catalog_key in found.rows:
             self.panel.mark_rows(found.rows[self.panel.catalog_key])
+        self._end_update()
 
     # -- glue --------------------------------------------------------------------------------------------------------
 
@@ -224,29 +264,27 @@ class LinkTools(QtCore.QObject):
         if not has_glue():
             self._viewer.report(INSTALL_GLUE)
             return
-        if self.linked is None:
+        self._opens_glue = True
+        if not self._is_running:
+            self._timer.stop()
+            self._update()
+
+    def _describe_for_glue(self) -> None:
+        """Let glue begin with what is linked; numbers that no file holds are written to files first."""
+        linked = self.linked
+        if linked is None or not linked.data:
             self._viewer.say("There is nothing to open in glue: open a cube first.")
             return
-        linked = self.linked
-        missing = {key: self._viewer.cubes[key] for key, s in linked.sources.items()
-                   if s.kind == "cube" and not s.path and key in self._viewer.cubes}  # fmt: skip
-        frames = {e.key: e for e in self._viewer.images.frames.entries}
-        images = {key: frames[key] for key, s in linked.sources.items() if s.kind == "image" and not s.path
-                  and key in frames}  # fmt: skip
-        cube = self._viewer.cube
+        unsaved = {key: cube for key, cube in self._viewer.cubes.items()
+                   if key in linked.sources and not (linked.sources[key].path and cube.samples().is_plain)}  # fmt: skip
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX)) if unsaved else None
+        paths = {key: str(folder / f"cube{number}.fits") for number, key in enumerate(unsaved)} if folder else {}
+        plain = {**linked.describe(paths), **({TEMPORARY: str(folder)} if folder else {})}
 
         def work() -> dict[str, Any]:
-            if not missing and not images:
-                return linked.describe()
-            folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-            paths = {}
-            for number, (key, each) in enumerate(missing.items()):
-                paths[key] = str(save_cube(folder / f"cube{number}.fits", each))
-            for number, (key, entry) in enumerate(images.items()):
-                made = MapImage(entry.frame.plane.name, np.asarray(entry.frame.image), entry.frame.plane.unit)
-                if cube is not None:
-                    paths[key] = str(save_maps(folder / f"image{number}.fits", cube, {key: made}))
-            return {**linked.describe(paths), TEMPORARY: str(folder)}
+            for key, cube in unsaved.items():
+                save_cube(paths[key], cube)
+            return plain
 
         self._viewer.tasks.submit("glue", work, self._start)
 

@@ -1,8 +1,8 @@
 """Cubes, images and catalogues linked on the sky and in wavelength: glue data sets, links and subsets. No Qt.
 
-Every data set has world components Right Ascension and Declination (ICRS, degrees), cubes also Wavelength; those of the
-same name are linked. A selection is a subset group whose state is written in these components, so that glue finds its
-members in any of the data sets.
+Every data set has world components Right Ascension and Declination (ICRS, degrees), cubes also Wavelength, or what else
+their third axis is; those of the same name are linked, but for numbers of slices. A selection is a subset group whose
+state is written in these components, so that glue finds its members in any of the data sets.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from sofia_engine.errors import InputError
 from sofia_viewers.cube.cube import Cube, open_cube
-from sofia_viewers.cube.derived import DerivedSamples
 from sofia_viewers.image.frame import Frame
 from sofia_viewers.image.readout import find_rotation
 from sofia_viewers.image.regions import Region
@@ -33,7 +32,7 @@ from sofia_viewers.image.regions import Region
 __all__ = ["LinkedData", "SkyCoordinates", "Source", "read_description"]
 
 FloatArray = NDArray[np.float64]
-RA, DEC, WAVE = "Right Ascension", "Declination", "Wavelength"
+RA, DEC, WAVE, SLICE = "Right Ascension", "Declination", "Wavelength", "Slice"
 _DECIMALS = 10
 
 
@@ -61,7 +60,7 @@ class SkyCoordinates(Coordinates):  # type: ignore[misc]
     @property
     def world_axis_names(self) -> list[str]:
         """Names of the world axes, in the order of FITS."""
-        return [RA, DEC] if self.wave is None else [RA, DEC, WAVE]
+        return [RA, DEC] if self.wave is None else [RA, DEC, name_axis(self.unit)]
 
     @property
     def world_axis_units(self) -> tuple[str, ...]:
@@ -118,6 +117,11 @@ class SkyCoordinates(Coordinates):  # type: ignore[misc]
         return cls(WCS(Header.fromstring(rec["celestial"])), wave, rec["unit"], rec["about"])
 
 
+def name_axis(unit: str) -> str:
+    """Return the name of a third axis in a unit: only axes that mean the same may have the same name."""
+    return {"um": WAVE, "pixel": SLICE}.get(unit, f"Spectral axis [{unit}]")
+
+
 def _turn(matrix: FloatArray, lon: Any, lat: Any) -> tuple[FloatArray, FloatArray]:
     """Turn directions, degrees, by a rotation."""
     a, d = np.radians(lon), np.radians(lat)
@@ -166,10 +170,13 @@ class LinkedData:
     # -- data sets ---------------------------------------------------------------------------------------------------
 
     def add_cube(self, key: str, cube: Cube) -> None:
-        """Add a cube; its numbers stay where they are. Cubes without coordinates on the sky are linked to nothing."""
+        """Add a cube; its numbers stay where they are. Cubes without coordinates on the sky are linked to nothing.
+
+        Numbers that are scaled or computed when they are read stand as zeros: they count as elements, and for another
+        process they are written to a file, see `describe`.
+        """
         samples = cube.samples()
-        plain = not isinstance(samples, DerivedSamples) and samples.scale == 1.0 and samples.zero == 0.0
-        values = samples.raw if plain else np.broadcast_to(np.float32(0), samples.shape)
+        values = samples.raw if samples.is_plain else np.broadcast_to(np.float32(0), samples.shape)
         coords = None
         if cube.wcs is not None:
             coords = SkyCoordinates(cube.wcs, cube.wave, cube.wave_unit, self._find_about(cube.wcs, cube.shape[1:]))
@@ -208,22 +215,38 @@ class LinkedData:
         return self._about
 
     def remove(self, key: str) -> None:
-        """Remove a data set with its links."""
+        """Remove a data set; the others stay linked, and selections stay in those that they say something about."""
         data = self.data.pop(key, None)
         self.sources.pop(key, None)
-        if data is not None:
-            self.collection.remove(data)
+        if data is None:
+            return
+        self.collection.remove(data)
+        found = [self._find_links(other, others) for other, others in self._with_earlier()]
+        self.collection.set_links([link for links in found for link in links])
+        for name in list(self._groups):
+            self._set_state(name, self._shapes[name])
 
     def _add(self, key: str, data: Data, source: Source) -> None:
         self.remove(key)
         others = list(self.data.values())
         self.collection.append(data)
         self.data[key], self.sources[key] = data, source
-        for name in (RA, DEC, WAVE):
-            mine = find_component(data, name)
-            theirs = next((c for other in others if (c := find_component(other, name)) is not None), None)
-            if mine is not None and theirs is not None:
-                self.collection.add_link(LinkSame(mine, theirs))
+        for link in self._find_links(data, others):
+            self.collection.add_link(link)
+
+    def _with_earlier(self) -> list[tuple[Data, list[Data]]]:
+        known = list(self.data.values())
+        return [(data, known[:number]) for number, data in enumerate(known)]
+
+    @staticmethod
+    def _find_links(data: Data, others: Sequence[Data]) -> list[LinkSame]:
+        """Return what links a data set to the first of others that has a component of the same name."""
+        links = []
+        for mine in data.main_components if data.ndim == 1 else data.world_component_ids:
+            theirs = next((c for other in others if (c := find_component(other, mine.label)) is not None), None)
+            if theirs is not None and mine.label != SLICE:
+                links.append(LinkSame(mine, theirs))
+        return links
 
     # -- selections --------------------------------------------------------------------------------------------------
 
@@ -239,9 +262,9 @@ class LinkedData:
         lon, lat = SkyCoordinates(wcs, about=about).pixel_to_world_values(outline[:, 0], outline[:, 1])
         self._select(name, {"polygon": np.round(np.column_stack([lon, lat]), _DECIMALS).tolist()})
 
-    def select_range(self, name: str, low: float, high: float) -> None:
-        """Select a range of wavelengths, in the unit of the cubes."""
-        self._select(name, {"range": [float(low), float(high)]})
+    def select_range(self, name: str, low: float, high: float, unit: str = "um", key: str = "") -> None:
+        """Select a range of the third axis of a cube, in its unit; of the first with such an axis if none is named."""
+        self._select(name, {"range": [float(low), float(high)], "unit": unit, "of": key})
 
     def select_rows(self, name: str, key: str, rows: Sequence[int]) -> None:
         """Select rows of a catalogue."""
@@ -278,8 +301,10 @@ class LinkedData:
         return {key: int(members.sum()) for key, members in found.items() if members is not None}
 
     def _select(self, name: str, shape: Mapping[str, Any]) -> None:
-        if self._shapes.get(name) == dict(shape):
-            return
+        if self._shapes.get(name) != dict(shape):
+            self._set_state(name, shape)
+
+    def _set_state(self, name: str, shape: Mapping[str, Any]) -> None:
         state = self._make_state(shape)
         if state is None:
             self.deselect(name)
@@ -294,8 +319,10 @@ class LinkedData:
         if "rows" in shape:
             data = self.data.get(shape["of"])
             return None if data is None else ElementSubsetState(np.array(shape["rows"], dtype=int), data)
-        names = (RA, DEC) if "polygon" in shape else (WAVE,)
-        home = next((d for d in self.data.values() if all(find_component(d, n) is not None for n in names)), None)
+        names = (RA, DEC) if "polygon" in shape else (name_axis(shape.get("unit", "um")),)
+        own = self.data.get(shape.get("of", ""))
+        known = [own, *self.data.values()] if own is not None else list(self.data.values())
+        home = next((d for d in known if all(find_component(d, n) is not None for n in names)), None)
         if home is None:
             return None
         ids = [find_component(home, name) for name in names]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sofia_engine.errors import StepError
+from sofia_engine.errors import SofiaDeskError, StepError
 from sofia_viewers.cube.apertures import find_aperture
 from sofia_viewers.cube.collapse import collapse_range, split_channels
 from sofia_viewers.cube.cube import Cube
@@ -205,11 +205,7 @@ class MapTools(QtCore.QObject):
             made = MapImage(name, found.values, cube.flux.unit, found.error)
             return made, make_map_entry(cube, made, RANGE, display)
 
-        def done(result: tuple[MapImage, FrameEntry]) -> None:
-            self.maps[RANGE] = (cube, result[0])
-            self._viewer.show_frames({RANGE: result[1]})
-
-        self._viewer.tasks.submit("range", work, done)
+        self._viewer.tasks.submit("range", work, lambda made: self._accept(cube, ({RANGE: made[0]}, {RANGE: made[1]})))
 
     # -- masks -------------------------------------------------------------------------------------------------------
 
@@ -225,6 +221,8 @@ class MapTools(QtCore.QObject):
         ------
         StepError
             If no region is selected, or no level is given.
+        InputError
+            If the region lies outside the cube.
         """
         kind = kind or self.panel.mask_choice.currentText()
         cube = self._viewer.cube
@@ -276,7 +274,7 @@ class MapTools(QtCore.QObject):
             return
         try:
             line, mask = self.line_range(), self.find_mask()
-        except StepError as error:
+        except SofiaDeskError as error:
             self._viewer.say(str(error))
             return
         display = self._display()
@@ -289,6 +287,9 @@ class MapTools(QtCore.QObject):
         self._viewer.jobs.run(title, work, partial(self._accept, cube))
 
     def _accept(self, cube: Cube, result: tuple[Mapping[str, MapImage], dict[str, FrameEntry]]) -> None:
+        """Show maps in place of those with their keys; none of a cube that was closed meanwhile."""
+        if cube not in self._viewer.cubes.values():
+            return
         self.maps.update({key: (cube, made) for key, made in result[0].items()})
         self._viewer.show_frames(result[1])
 
@@ -314,8 +315,8 @@ class MapTools(QtCore.QObject):
             entries = {k: make_map_entry(cube, made, k, display) for k, made in maps.items()}
             return maps, _share_limits(entries)
 
-        self._remove([key for key in self.maps if key.startswith(f"{MAP}channel")])
-        self._viewer.jobs.run("Channel maps", work, partial(self._accept, cube))
+        if self._viewer.jobs.run("Channel maps", work, partial(self._accept, cube)):
+            self._remove([key for key in self.maps if key.startswith(f"{MAP}channel")])
 
     # -- first values ------------------------------------------------------------------------------------------------
 
@@ -324,12 +325,16 @@ class MapTools(QtCore.QObject):
         cube = self._viewer.cube
         try:
             line, mask = self.line_range(), self.find_mask()
-        except StepError as error:
+        except SofiaDeskError as error:
             self._viewer.say(str(error))
             return
         if cube is not None:
             settings = self._fit_settings(line)
-            self._viewer.jobs.run("Fit cells", lambda _: fit_cells(cube, settings, size, mask), self._take_guesses)
+
+            def work(progress: Progress) -> tuple[CellGuess, ...]:
+                return fit_cells(cube, settings, size, mask, progress)
+
+            self._viewer.jobs.run("Fit cells", work, self._take_guesses)
 
     def adopt_fit(self) -> None:
         """Take the lines of the last fit in the spectrum as first values of all pixels."""

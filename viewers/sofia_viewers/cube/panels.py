@@ -90,6 +90,10 @@ class SpectraPanel(Panel):
             self._plane_rows.addWidget(box)
         self.form.setRowVisible(self._plane_row, bool(names))
 
+    def show_kernel(self, kernel: int) -> None:
+        """Show how many pixels under the cursor are averaged."""
+        self.kernel.setCurrentIndex([value for _, value in _KERNELS].index(kernel))
+
     def _chosen(self) -> tuple[str, ...]:
         return tuple(name for name, box in self.plane_boxes.items() if box.isChecked())
 
@@ -155,6 +159,12 @@ class MapsPanel(Panel):
     def chosen_degree(self) -> int | None:
         """Degree of the continuum; None for none."""
         return _DEGREES[self.degree.currentIndex()][1]
+
+    def choose_degree(self, degree: int | None) -> None:
+        """Choose the degree of the continuum; one that is not listed changes nothing."""
+        known = [value for _, value in _DEGREES]
+        if degree in known:
+            self.degree.setCurrentIndex(known.index(degree))
 
 
 class FitPanel(Panel):

@@ -75,15 +75,19 @@ class Samples:
         return self.raw
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the numbers are those that are stored."""
+        return self.scale == 1.0 and self.zero == 0.0 and self.blank is None
+
+    @property
     def words(self) -> tuple[NDArray[np.uint32], bool] | None:
         """The cube as words of four bytes, and whether they are in the other byte order; None if not stored so."""
         found: tuple[NDArray[np.uint32], bool] | None = self._as_words(np.uint32)
         return found
 
     def _as_words(self, kind: type[np.unsignedinteger[Any]]) -> tuple[NDArray[Any], bool] | None:
-        plain = self.scale == 1.0 and self.zero == 0.0 and self.blank is None
         fits = self.raw.dtype.kind == "f" and self.raw.itemsize == np.dtype(kind).itemsize
-        if plain and fits and self.raw.flags.c_contiguous:
+        if self.is_plain and fits and self.raw.flags.c_contiguous:
             return np.asarray(self.raw).view(kind), not self.raw.dtype.isnative
         return None
 
@@ -93,7 +97,7 @@ class Samples:
         A slice of a cube in memory that needs no conversion is no copy.
         """
         part = self.raw[key]
-        if self.scale == 1.0 and self.zero == 0.0 and self.blank is None:
+        if self.is_plain:
             return np.asarray(part, dtype=np.float32)
         values = np.asarray(part, dtype=np.float64) * self.scale + self.zero
         if self.blank is not None:

@@ -79,6 +79,17 @@ class SpectraTools(QtCore.QObject):
             apart = any(high < other.limits[0] or other.limits[1] < low for other in others)
             session.change_pane(x_limits=(low, high) if apart else None)
 
+    def choose_kernel(self, kernel: int) -> None:
+        """Show the mean of so many pixels under the cursor: 1, 5 or 9; 0 for no spectrum.
+
+        Raises
+        ------
+        ValueError
+            If there is no such choice.
+        """
+        self.panel.show_kernel(kernel)
+        self._viewer.live.set_kernel(kernel)  # type: ignore[arg-type]
+
     def show_planes(self, planes: tuple[str, ...]) -> None:
         """Draw further planes with the flux; one of another unit on the right axis."""
         viewer, cube = self._viewer, self._viewer.cube
