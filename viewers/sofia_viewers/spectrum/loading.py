@@ -15,12 +15,17 @@ from numpy.typing import NDArray
 from sofia_engine.errors import InputError
 from sofia_engine.product import Plane, Product, Table
 from sofia_viewers.spectrum.columns import Column, make_spectrum
+from sofia_viewers.spectrum.cubes import take_sum_and_peak
+from sofia_viewers.spectrum.foreign import read_foreign_file
+from sofia_viewers.spectrum.recognition import is_of_sofia, is_plain
 from sofia_viewers.spectrum.spectrum import Spectrum, SpectrumFile
 from sofia_viewers.spectrum.text import read_text_columns
 
 __all__ = ["SPECTRUM_FILTER", "make_spectrum_file", "read_spectrum_file"]
 
-SPECTRUM_FILTER = "Spectra (*.fits *.fits.gz *.fit *.ecsv *.csv *.txt *.dat *.asc *.tbl *.vot *.xml);;All files (*)"
+SPECTRUM_FILTER = (
+    "Spectra (*.fits *.fits.gz *.fit *.ecsv *.csv *.txt *.dat *.asc *.tbl *.vot *.xml *.asdf);;All files (*)"
+)
 
 _FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz")
 _ASTROPY_TABLES = {".vot": "votable", ".xml": "votable", ".ecsv": "ascii.ecsv"}
@@ -51,8 +56,8 @@ def read_spectrum_file(path: str | Path) -> SpectrumFile:
     Parameters
     ----------
     path : path
-        FITS (any layout of SOFIA, FITS tables, one-dimensional and row images, cubes), ECSV, CSV, VOTable, text, and,
-        if specutils is installed, whatever it reads.
+        FITS (any layout of SOFIA, FITS tables, one-dimensional and row images, cubes), ECSV, CSV, VOTable, text, and
+        whatever specutils reads: it is asked where we cannot read a file, or would have to guess what is in it.
 
     Returns
     -------
@@ -68,13 +73,19 @@ def read_spectrum_file(path: str | Path) -> SpectrumFile:
     if not source.is_file():
         raise InputError(f"{source} does not exist, or is no file.")
     key, suffixes = str(source.absolute()), "".join(source.suffixes[-2:]).lower()
+    product = None
     try:
         if suffixes.endswith(_FITS) or _begins_as_fits(source):
-            found = make_spectrum_file(Product.read(source, layout="extensions"), key, source.name)
-        else:
-            found = _read_table(source, key)
-    except InputError as problem:
-        found = _read_with_specutils(source, key, problem)
+            product = Product.read(source, layout="extensions")
+        found = make_spectrum_file(product, key, source.name) if product is not None else _read_table(source, key)
+    except InputError:
+        foreign = None if product is not None and is_of_sofia(product) else read_foreign_file(source, key)
+        if foreign is None:
+            raise
+        found = foreign
+    else:
+        if product is not None and not is_plain(product):
+            found = read_foreign_file(source, key) or found
     spectra = tuple(_in_microns(spectrum) for spectrum in found.spectra)
     notes = (*found.notes, *_note_missing(source.name, spectra))
     return SpectrumFile(key, source.name, spectra, found.header, source, found.pixel_area, notes)
@@ -272,11 +283,7 @@ def _take_cube(product: Product) -> list[Spectrum]:
     if wave is None:
         return []
     data = cube.data.astype(float)
-    error = _cube_error(product, cube)
-    brightness = _mean(data, 0)
-    if not np.isfinite(brightness).any():
-        return []
-    row, column = divmod(int(np.nanargmax(brightness)), brightness.shape[1])
+    pair = take_sum_and_peak(data, _cube_error(product, cube))
     unit = re.sub(r"\s*/\s*pix(el)?\b", "", cube.unit)
     units = {"wavepos": wave[1], "spectral_flux": unit, "spectral_error": unit}
     extra = {
@@ -286,9 +293,7 @@ def _take_cube(product: Product) -> list[Spectrum]:
     }
     units |= {name: product.plane(name.upper()).unit for name in extra}
     spectra = []
-    for aperture, (flux, spread) in enumerate(
-        ((_sum(data), np.sqrt(_sum(error**2))), (data[:, row, column], error[:, row, column])), start=1
-    ):
+    for aperture, (flux, spread) in enumerate(pair, start=1):
         fields = {"wavepos": wave[0], "spectral_flux": flux, "spectral_error": spread, **extra}
         spectra.append(Spectrum(fields, units, 1, aperture))
     return spectra
@@ -299,12 +304,6 @@ def _cube_error(product: Product, cube: Plane) -> Array:
         if name in product.planes and product[name].shape == cube.shape:
             return product[name].astype(float)
     return np.full(cube.shape, np.nan)
-
-
-def _sum(stack: Array) -> Array:
-    """Sum over the field, NaN where nothing is known."""
-    known = np.isfinite(stack).any(axis=(1, 2))
-    return np.where(known, np.nansum(stack, axis=(1, 2)), np.nan)
 
 
 def _mean(stack: Array, axis: int) -> Array:
@@ -324,7 +323,7 @@ def _find_cube_axis(product: Product, count: int) -> tuple[Array, str] | None:
 
 def _linear_axis(header: Mapping[str, Any], axis: int, count: int) -> tuple[Array, str] | None:
     step = header.get(f"CDELT{axis}", header.get(f"CD{axis}_{axis}"))
-    if f"CRVAL{axis}" not in header or step is None:
+    if f"CRVAL{axis}" not in header or step is None or _is_on_sky(header, axis):
         return None
     values = float(header[f"CRVAL{axis}"]) + (np.arange(count) + 1 - _number(header.get(f"CRPIX{axis}"), 1.0)) * float(
         step
@@ -374,6 +373,9 @@ def _take_tables(product: Product) -> list[Spectrum]:
 
 
 def _table_columns(table: Table) -> Iterable[Column]:
+    """Yield columns of numbers: one in each row, or all in a single row; rows of arrays are more than one spectrum."""
+    if len(table.data) > 1 and any(table.data[column.name].ndim > 1 for column in table.data.columns):
+        return
     for column in table.data.columns:
         values = np.asarray(table.data[column.name])
         if values.dtype.kind not in "fiu":
@@ -489,45 +491,6 @@ def _read_text(path: Path) -> str:
         return content.decode("latin-1")
 
 
-def _read_with_specutils(path: Path, key: str, problem: InputError) -> SpectrumFile:
-    """Let specutils read what we cannot; without it, or if it cannot either, our own error stands."""
-    import importlib.util
-
-    if importlib.util.find_spec("specutils") is None:
-        raise problem
-    from specutils import Spectrum as Foreign  # type: ignore[import-not-found, unused-ignore]
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            spectrum = Foreign.read(str(path))
-            fields, units = _take_foreign(spectrum)
-    except Exception:  # noqa: BLE001 - whatever its readers raise, our message is the one that helps
-        raise problem from None
-    rows = np.atleast_2d(fields["spectral_flux"])
-    spectra = tuple(
-        Spectrum(
-            {name: np.atleast_2d(v)[min(i, len(np.atleast_2d(v)) - 1)] for name, v in fields.items()}, units, 1, i + 1
-        )
-        for i in range(len(rows))
-    )
-    meta = dict(getattr(spectrum, "meta", None) or {})
-    return SpectrumFile(key, path.name, spectra, dict(meta.get("header") or meta))
-
-
-def _take_foreign(spectrum: Any) -> tuple[dict[str, Array], dict[str, str]]:
-    fields = {"wavepos": np.asarray(spectrum.spectral_axis.value), "spectral_flux": np.asarray(spectrum.flux.value)}
-    units = {"wavepos": str(spectrum.spectral_axis.unit), "spectral_flux": str(spectrum.flux.unit)}
-    if spectrum.uncertainty is not None:
-        from astropy.nddata import StdDevUncertainty
-
-        fields["spectral_error"] = np.asarray(spectrum.uncertainty.represent_as(StdDevUncertainty).array)
-        units["spectral_error"] = units["spectral_flux"]
-    if spectrum.mask is not None:
-        fields["badmask"] = np.asarray(spectrum.mask, dtype=float)
-    return fields, units
-
-
 # -- small things ----------------------------------------------------------------------------------------------------
 
 
@@ -555,10 +518,13 @@ def _number(value: Any, default: float) -> float:
     return number if math.isfinite(number) else default
 
 
+def _is_on_sky(header: Mapping[str, Any], axis: int) -> bool:
+    return any(word in str(header.get(f"CTYPE{axis}", "")) for word in ("RA-", "DEC-", "LON", "LAT"))
+
+
 def _find_pixel_area(header: Mapping[str, Any]) -> float | None:
     """Return the solid angle of a pixel, arcsec2: from the world coordinates of the sky, else the pixel scale."""
-    on_sky = ("RA-", "DEC-", "LON", "LAT")
-    axes = [axis for axis in (1, 2) if any(word in str(header.get(f"CTYPE{axis}", "")) for word in on_sky)]
+    axes = [axis for axis in (1, 2) if _is_on_sky(header, axis)]
     steps = [abs(_number(header.get(f"CDELT{axis}"), 0.0)) * 3600.0 for axis in axes]
     if len(steps) == 2 and all(steps):
         return steps[0] * steps[1]
