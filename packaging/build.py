@@ -29,6 +29,8 @@ import licences  # noqa: E402
 WORK = ROOT / "build" / "package"
 KERNELS = ("sofia_engine.numerics.resampling", "sofia_viewers.cube", "sofia_viewers.image")
 """Packages whose sources are in the bundle, because numba finds compiled kernels by them; as in sofia-desk.spec."""
+READERS = "specutils.io.default_loaders"
+"""Package whose sources are in the bundle, because specutils lists them to find its readers; as in sofia-desk.spec."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def add_reference_files(python: Path, bundle: Bundle) -> None:
 
 def compile_sources(bundle: Bundle) -> None:
     """Compile the sources in the bundle, so that they are not compiled at each start where they cannot be written."""
-    for package in KERNELS:
+    for package in (*KERNELS, READERS):
         folder = bundle.content.joinpath(*package.split("."))
         mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
         compileall.compile_dir(folder, quiet=1, invalidation_mode=mode, force=True)

@@ -110,3 +110,32 @@ def test_that_what_glue_is_found_by_is_in_the_bundle(carry_out, platform):
     places = {Path(source).name: target for source, target in values["datas"]}
     assert places["install.md"] == str(Path("sofia_engine/_manual"))
     assert places["LICENSE"] == "."
+
+
+def test_that_what_specutils_and_asdf_are_found_by_is_in_the_bundle(carry_out):
+    calls, names = carry_out("linux")
+    ((_, values),) = calls["Analysis"]
+    targets = {target for _, target in values["datas"]}
+    parts = ("specutils", "gwcs", "ndcube", "asdf", "asdf-astropy", "asdf-standard", "asdf-transform-schemas")
+    assert {f"{part}.dist-info" for part in parts} <= targets
+    assert {part.replace("-", "_") for part in parts} <= targets & set(values["hiddenimports"])
+    assert values["module_collection_mode"]["specutils.io.default_loaders"] == "py"
+    assert names["is_used"]("asdf.extension")
+    assert not any(
+        names["is_used"](name) for name in ("specutils.tests.spectral_examples", "asdf._tests", "ndcube.conftest")
+    )
+
+
+def test_that_readers_of_specutils_are_compiled_where_they_are_listed(load, tmp_path):
+    import specutils.io.default_loaders as readers
+
+    build = load("build")
+    bundle = build.Bundle(tmp_path)
+    for package in (*build.KERNELS, build.READERS):
+        bundle.content.joinpath(*package.split(".")).mkdir(parents=True)
+    place = bundle.content.joinpath(*build.READERS.split("."))
+    (place / "apogee.py").write_text("ready = True\n")
+    build.compile_sources(bundle)
+    assert list((place / "__pycache__").glob("apogee.*.pyc"))
+    # its package must still look for them so, else the sources are in the bundle for nothing
+    assert "apogee" in readers.__all__
