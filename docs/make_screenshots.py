@@ -125,6 +125,7 @@ def shoot_views(photographer: Photographer, raw: Path) -> None:
     photographer.do("clone_view")
     photographer.settle()
     window.pages[-1].set_pinned(True)
+    window.pipeline.select_step(4)
     desk.show_state(desk.reduction.rows[4].state_key)
     photographer.settle()
     photographer.shoot("views")
@@ -179,12 +180,12 @@ def shoot_dialogs(photographer: Photographer) -> None:
     """Take the pictures of dialogs, and of an error."""
     from sofia_app.desk import ErrorReport
     from sofia_app.views.dialogs import PreferencesDialog, SessionsDialog, SweepDialog
-    from sofia_engine.pipeline.session import list_sessions
+    from sofia_app.window import RESTORE_QUESTION
 
     window, desk = photographer.window, photographer.desk
     dialogs = {
         "preferences": PreferencesDialog(window, desk.preferences),
-        "restore": SessionsDialog(window, list_sessions(), "The program ended unexpectedly. Do you want to go on?"),
+        "restore": SessionsDialog(window, [Path(desk.reduction.snapshot.session)], RESTORE_QUESTION),
         "sweep": SweepDialog(window, desk.reduction.steps, 2),
     }
     for name, dialog in dialogs.items():

@@ -42,7 +42,10 @@ from sofia_viewers.export import tell_written
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets
 from sofia_viewers.theme import apply_theme, icon, theme_events
 
-__all__ = ["MainWindow"]
+__all__ = ["RESTORE_QUESTION", "MainWindow"]
+
+RESTORE_QUESTION = "The program ended unexpectedly. Do you want to go on where it was?"
+"""What is asked at the start when sessions were open at an unexpected end."""
 
 _LAYOUT_VERSION = 1
 _SIZE = (1440, 900)
@@ -601,8 +604,7 @@ class MainWindow(QtWidgets.QMainWindow):
         sessions = self.desk.open_sessions.interrupted()
         if not sessions:
             return
-        question = "The program ended unexpectedly. Do you want to go on where it was?"
-        self.restore_dialog = SessionsDialog(self, sessions, question)
+        self.restore_dialog = SessionsDialog(self, sessions, RESTORE_QUESTION)
         self.restore_dialog.accepted.connect(lambda: self.desk.resume(self.restore_dialog.chosen))
         self.restore_dialog.open()
 

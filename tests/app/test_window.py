@@ -227,6 +227,21 @@ class TestSteps:
         driver.run("do_step")
         assert driver.desk.selection["step"] == SUM
 
+    @pytest.mark.parametrize("seconds", [0.01, 0.6])  # a slow step is seen as the next one, a fast one is not
+    def test_that_the_selection_stays_on_an_edited_step_that_is_run_again(self, driver: Driver, seconds: float) -> None:
+        driver.run("reduce_all")
+        assert driver.desk.selection["step"] == SUM
+        driver.select(WORK)
+        driver.desk.forms[WORK].edit("seconds", seconds)
+        driver.desk.run_to(SUM)
+        driver.settle()
+        assert driver.states == ["done"] * 4
+        assert driver.desk.selection["step"] == WORK
+        driver.run("undo_step")
+        driver.run("undo_step")
+        driver.run("do_step")
+        assert driver.desk.selection["step"] == SUM
+
     def test_that_products_of_the_current_state_are_shown(self, driver: Driver) -> None:
         driver.run("do_step")
         driver.run("do_step")

@@ -56,6 +56,7 @@ class PipelinePanel(QtWidgets.QWidget):
         super().__init__()
         self._desk = desk
         self._next = 0
+        self._follows = True  # the selection moves on with the steps that are done, unless it was put elsewhere
         self._longest = 0.0
         self._shown_history: HistoryNode | None = None
         self.title = QtWidgets.QLabel("No reduction")
@@ -157,12 +158,13 @@ class PipelinePanel(QtWidgets.QWidget):
         self.title.setText(reduction.title or "No reduction: open raw files to begin.")
         rows = reduction.rows
         is_new = len(rows) != len(self.step_model.rows)
-        follows = self._desk.selection["step"] == min(self._next, len(rows) - 1)
+        moved, self._next = self._next != reduction.next_index, reduction.next_index
         self.step_model.set_rows(rows)
         self._list_numbers(rows)
-        if rows and (is_new or (follows and self._next != reduction.next_index)):
-            self.select_step(min(reduction.next_index, len(rows) - 1))
-        self._next = reduction.next_index
+        if rows and (is_new or (self._follows and moved)):
+            self.select_step(min(self._next, len(rows) - 1))
+        if not self._desk.is_busy:
+            self._follows = self._is_next(self._desk.selection["step"])
         self._refresh_history()
 
     def _list_numbers(self, rows: tuple[StepRow, ...]) -> None:
@@ -223,8 +225,13 @@ class PipelinePanel(QtWidgets.QWidget):
         nodes = (self.history_model.node(index) for index in self.history.selectionModel().selectedRows())
         return tuple(node.state.key for node in nodes if node is not None)
 
+    def _is_next(self, index: int) -> bool:
+        """Tell whether a step is the one to be done next; the last one is when all are done."""
+        return index == min(self._next, len(self.step_model.rows) - 1)
+
     def _select_step(self, current: Any, _previous: Any = None) -> None:
         self._desk.select("step", current.row())
+        self._follows = self._is_next(current.row())
         self.step_selected.emit(current.row())
 
     def _show_state_of_step(self, index: Any) -> None:

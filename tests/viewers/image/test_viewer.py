@@ -1025,3 +1025,22 @@ def test_that_the_picture_is_copied_and_the_code_draws_it(qtbot, make_viewer, wr
     exec(compile(viewer.code_window.toPlainText(), "code", "exec"), {})
     assert QtGui.QImage(str(tmp_path / "image.png")).width() > 500
     importlib.import_module("matplotlib.pyplot").close("all")
+
+
+def test_that_shortened_titles_keep_the_end_of_a_name(qtbot):
+    from sofia_viewers.image.area import ElidedLabel
+
+    names = [f"F0501_FO_IMA_90000101_FORF197_{code}_0001.fits [FLUX]" for code in ("STK", "MRG")]
+    label = ElidedLabel(end=0.75)
+    qtbot.addWidget(label)
+    shown = []
+    for name in names:
+        label.setText(name)
+        metrics = label.fontMetrics()
+        assert label.shorten(metrics.horizontalAdvance(name)) == name
+        width = metrics.horizontalAdvance("F0501_FO...STK_0001.fits [FLUX]")
+        shown.append(label.shorten(width))
+        assert metrics.horizontalAdvance(shown[-1]) <= width + 2
+        assert all(len(label.shorten(width)) <= len(name) for width in range(0, 40, 3))
+    assert [text[-20:] for text in shown] == ["STK_0001.fits [FLUX]", "MRG_0001.fits [FLUX]"]
+    assert all(text.startswith("F05") for text in shown)

@@ -202,6 +202,8 @@ def test_that_the_spectrum_shows_the_plain_sum_while_an_aperture_is_elsewhere(vi
     view.show_marks(view.marks.with_aperture(0, position=16.0))
     items = view.spectrum_plot.getPlotItem().listDataItems()
     assert [item.name() for item in items] == ["extracted", "plain sum"]
+    old, new = (item.opts["pen"].color().alphaF() for item in items)
+    assert old < 0.5 < new  # the one that is out of date steps back
     assert np.nanmax(items[1].yData) < LINE.min() / 2
     view.show_marks(view.slit.marks)
     assert len(view.spectrum_plot.getPlotItem().listDataItems()) == 1

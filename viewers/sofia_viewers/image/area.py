@@ -14,10 +14,17 @@ __all__ = ["ElidedLabel", "FrameArea", "FrameTile"]
 
 
 class ElidedLabel(QtWidgets.QLabel):
-    """A line of text that is shortened in the middle where there is no room; the tool tip has all of it."""
+    """A line of text that is shortened in the middle where there is no room; the tool tip has all of it.
 
-    def __init__(self, text: str = "", parent: QtWidgets.QWidget | None = None) -> None:
+    Parameters
+    ----------
+    end : float
+        Share of the room that the end of a shortened text gets.
+    """
+
+    def __init__(self, text: str = "", parent: QtWidgets.QWidget | None = None, end: float = 0.5) -> None:
         super().__init__(text, parent)
+        self._end = end
         self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Fixed)
         self.setTextFormat(Qt.TextFormat.PlainText)
 
@@ -35,9 +42,17 @@ class ElidedLabel(QtWidgets.QLabel):
         painter = QtGui.QPainter(self)
         painter.setPen(self.palette().color(self.foregroundRole()))
         area = self.contentsRect().adjusted(4, 0, -4, 0)
-        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, area.width())
-        painter.drawText(area, self.alignment() | Qt.AlignmentFlag.AlignVCenter, shown)
+        painter.drawText(area, self.alignment() | Qt.AlignmentFlag.AlignVCenter, self.shorten(area.width()))
         painter.end()
+
+    def shorten(self, width: int) -> str:
+        """Return as much of the text as so many pixels hold."""
+        metrics, text = self.fontMetrics(), self.text()
+        if metrics.horizontalAdvance(text) <= width:
+            return text
+        end = metrics.elidedText(text, Qt.TextElideMode.ElideLeft, int(self._end * width))
+        room = width - metrics.horizontalAdvance(end[1:])
+        return metrics.elidedText(text, Qt.TextElideMode.ElideRight, room) + end[1:]
 
 
 class FrameTile(QtWidgets.QWidget):
@@ -51,7 +66,7 @@ class FrameTile(QtWidgets.QWidget):
 
     def __init__(self, tasks: Tasks, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
-        self.title = ElidedLabel()
+        self.title = ElidedLabel(end=0.75)  # names of products differ in their end
         self.view = FrameView(tasks)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -36,6 +36,8 @@ _ON_IMAGE, _LONGEST_NAME = "#ffffff", 24
 """Colour and length of names on the image, which has the same colours in light and dark."""
 _LEAST_RADIUS = 0.5
 """Rows; narrower apertures hold nothing."""
+_PALE = 0.4
+"""Opacity of spectra that are no longer those of the apertures."""
 
 
 class SlitView(QtWidgets.QWidget):
@@ -392,14 +394,18 @@ class SlitView(QtWidgets.QWidget):
         for item in list(plot.listDataItems()):
             plot.removeItem(item)
         self.legend.clear()
+        edited = bool(self._edited_marks)
         for number, (flux, color) in enumerate(zip(self.slit.flux, _colors(), strict=False)):
-            plot.plot(self.slit.wave, flux, pen=pg.mkPen(color, width=1.5), connect="finite",
+            pen = pg.mkPen(color, width=1.5)
+            if edited:
+                pen.setColor(_make_pale(pen.color()))
+            plot.plot(self.slit.wave, flux, pen=pen, connect="finite",
                       name=_name("extracted", number, len(self.slit.flux)))  # fmt: skip
-        if not len(self.slit.flux) or self._edited_marks:
+        if not len(self.slit.flux) or edited:
             sums = sum_apertures(self.slit, self.marks)
             style = Qt.PenStyle.DotLine if len(self.slit.flux) else Qt.PenStyle.SolidLine
             for number, (flux, color) in enumerate(zip(sums, _colors(), strict=False)):
-                pen = pg.mkPen(color, width=1, style=style)
+                pen = pg.mkPen(color, width=1.5, style=style)
                 plot.plot(self.slit.wave, flux, pen=pen, connect="finite", name=_name("plain sum", number, len(sums)))
 
 
@@ -420,6 +426,11 @@ def _unit(unit: str) -> str:
 
 def _name(what: str, number: int, count: int) -> str:
     return f"{what}, aperture {number + 1}" if count > 1 else what
+
+
+def _make_pale(color: Any) -> Any:
+    color.setAlphaF(_PALE)
+    return color
 
 
 def _colors() -> Iterator[str]:
