@@ -786,6 +786,22 @@ def test_that_the_command_exports_and_explains_what_it_cannot(qapp, tmp_path, ca
     assert run_command(tmp_path / "b.txt", "--export", tmp_path / "b.gif") == 1
 
 
+def test_that_pictures_of_files_that_take_long_fill_their_size(qapp, tmp_path, monkeypatch):
+    from sofia_viewers.spectrum import viewer as module
+
+    def read_slowly(path, read=module.read_spectrum_file):
+        time.sleep(0.5)
+        return read(path)
+
+    (tmp_path / "b.txt").write_text("10 1 .1\n10.5 3 .1\n11 2 .1\n")
+    pictures = []
+    for name in ("fast.png", "slow.png"):
+        assert run_command(tmp_path / "b.txt", "--export", tmp_path / name) == 0
+        pictures.append(QtGui.QImage(str(tmp_path / name)))
+        monkeypatch.setattr(module, "read_spectrum_file", read_slowly)
+    assert pictures[0] == pictures[1]
+
+
 @pytest.mark.real
 def test_that_published_spectra_are_drawn(viewer, real_products):
     names = ["F0428_FO_GRI_0500637_FORG111_CAL_0177-0196.fits", "EXES_iktau_feb2020_hilo1333_CMB.fits"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -178,11 +179,33 @@ class SpectrumViewer(ViewerShell):
         InputError
             If the file cannot be written.
         """
-        if size is not None:
-            self.area.resize(*size)
-            QtCore.QCoreApplication.processEvents()
-        with self.area.without_frame():
+        with self.area.without_frame(), self._area_of_size(size):
             return export_widget(self.area, path, size)
+
+    @contextmanager
+    def _area_of_size(self, size: tuple[int, int] | None) -> Iterator[None]:
+        """Hold the panes at a size: the layout of the window, if it has work left, would resize them again."""
+        if size is None:
+            yield
+            return
+        least, most = self.area.minimumSize(), self.area.maximumSize()
+        self.area.setFixedSize(*size)
+        self.area.resize(*size)
+        QtCore.QCoreApplication.processEvents()
+        try:
+            yield
+        finally:
+            self.area.setMinimumSize(least)
+            self.area.setMaximumSize(most)
+
+    def _shape_area(self, width: int, height: int) -> None:
+        """Give the panes the shape of a picture, and more room than that if they need it."""
+        self.area.resize(width, height)
+        QtCore.QCoreApplication.processEvents()
+        factor = max(self.area.width() / width, self.area.height() / height)
+        if factor > 1.0:
+            self.area.resize(round(factor * width), round(factor * height))
+            QtCore.QCoreApplication.processEvents()
 
     # -- parts -------------------------------------------------------------------------------------------------------
 
