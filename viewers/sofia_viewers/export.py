@@ -95,6 +95,7 @@ def export_widget(widget: QtWidgets.QWidget, path: str | Path, size: tuple[int, 
             painter.fillRect(rect, widget.backgroundBrush())
             widget.render(painter, QtCore.QRectF(rect), widget.viewport().rect())
             return
+        painter.fillRect(rect, widget.palette().window())
         factor = min(rect.width() / own[0], rect.height() / own[1])
         painter.scale(factor, factor)
         widget.render(painter, QtCore.QPoint(0, 0))

@@ -163,6 +163,25 @@ def test_that_photometry_in_a_header_is_a_point_of_a_spectral_energy_distributio
     assert spectrum.unit("spectral_flux") == "Jy"
 
 
+@pytest.mark.parametrize(
+    ("bunit", "factor", "unit", "flux"),
+    [("Me/s", 0.0, "Me/s", 160.0), ("Jy/pixel", 0.8, "Jy", 200.0), ("Jy/pixel", 0.0, "Me/s", 160.0)],
+)
+def test_that_photometry_has_its_own_unit_until_the_calibration_factor_makes_it_jansky(
+    tmp_path, bunit, factor, unit, flux
+):
+    header = fits.Header({"INSTRUME": "FORCAST", "WAVECENT": 19.7, "BUNIT": bunit})
+    header["STAPFLX"] = (160.0, "Source flux from aper phot (Me/s)")
+    header["STAPFLXE"] = (1.6, "Error in Source flux from aper phot (Me/s)")
+    if factor:
+        header["CALFCTR"] = (factor, "Calibration factor (Me/s/Jy)")
+    fits.PrimaryHDU(np.ones((8, 8)), header).writeto(tmp_path / "f.fits")
+    spectrum = read_spectrum_file(tmp_path / "f.fits").spectra[0]
+    assert spectrum.unit("spectral_flux") == spectrum.unit("spectral_error") == unit
+    assert spectrum.flux[0] == pytest.approx(flux)
+    assert spectrum.error[0] == pytest.approx(flux / 100)
+
+
 @pytest.mark.parametrize("suffix", [".fits", ".ecsv", ".csv", ".vot"])
 def test_that_saved_spectra_are_read_back_the_same(tmp_path, make_file, suffix):
     file = make_file("a", orders=2, apertures=2)

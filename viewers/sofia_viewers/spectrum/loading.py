@@ -41,6 +41,7 @@ _SPECTRAL = (
 )
 _PROFILES = ("SLITPOS", "SPATIAL_PROFILE")
 _MOST_ROWS = 6
+_BESIDE_PIXEL = re.compile(r"\s*/\s*pix\w*$", re.IGNORECASE)
 _FIFI_NAMES = {
     "FLUX": "spectral_flux", "STDDEV": "spectral_error", "ERROR": "spectral_error", "LAMBDA": "wavepos",
     "ATRAN": "transmission", "UNCORRECTED_FLUX": "uncorrected_flux", "UNCORRECTED_STDDEV": "uncorrected_error",
@@ -115,7 +116,8 @@ def make_spectrum_file(product: Product, key: str, name: str = "") -> SpectrumFi
         _take_extensions, _take_fifi, _take_tables, _take_rows, _take_cube, _take_photometry,
     )  # fmt: skip
     for reader in readers:
-        spectra = [_in_microns(spectrum) for spectrum in reader(unpacked) if len(spectrum)]
+        with np.errstate(invalid="ignore"):  # of a damaged file, NaN may be such as raise warnings when they are copied
+            spectra = [_in_microns(spectrum) for spectrum in reader(unpacked) if len(spectrum)]
         if spectra:
             header = dict(unpacked.header)
             return SpectrumFile(
@@ -340,16 +342,32 @@ def _take_photometry(product: Product) -> list[Spectrum]:
     """One point of a spectral energy distribution: the flux of the source that photometry wrote into the header."""
     header = product.header
     wave = next((v for v in (_number(header.get(k), -1.0) for k in ("LAMREF", "WAVECENT", "LAMMEAN")) if v > 0), None)
-    flux = next((v for v in (_number(header.get(k), 0.0) for k in ("SRCFLUX", "STAPFLX", "STPFLUX")) if v), None)
-    if wave is None or flux is None:
+    key = next((k for k in ("SRCFLUX", "STAPFLX", "STPFLUX") if _number(header.get(k), 0.0)), None)
+    if wave is None or key is None:
         return []
-    error = next((v for v in (_number(header.get(k), 0.0) for k in ("SRCFLUXE", "STAPFLXE", "STPFLXE")) if v), math.nan)
-    unit = str(header.get("BUNIT", "Jy")).split("/")[0].strip() or "Jy"
-    fields = {
-        name: np.array([value])
-        for name, value in (("wavepos", wave), ("spectral_flux", flux), ("spectral_error", error))
+    error_key = next((k for k in ("SRCFLUXE", "STAPFLXE", "STPFLXE") if _number(header.get(k), 0.0)), "")
+    unit, scale = _find_photometry_unit(header, key)
+    values = {
+        "wavepos": wave,
+        "spectral_flux": scale * _number(header[key], math.nan),
+        "spectral_error": scale * _number(header.get(error_key), math.nan),
     }
+    fields = {name: np.array([value]) for name, value in values.items()}
     return [Spectrum(fields, {"wavepos": "um", "spectral_flux": unit, "spectral_error": unit})]
+
+
+def _find_photometry_unit(header: Any, key: str) -> tuple[str, float]:
+    """Return the unit of a flux in a header, and what to multiply it with.
+
+    Fluxes of standards stay in the unit of the instrument, which their comment names, when the image is calibrated; the
+    calibration factor makes them Jy.
+    """
+    units = [re.search(r"\(([^()]+)\)\s*$", header.comments[k]) for k in (key, "CALFCTR") if k in header]
+    own = units[0].group(1) if units[0] else _BESIDE_PIXEL.sub("", str(header.get("BUNIT", "Jy"))).strip() or "Jy"
+    factor = _number(header.get("CALFCTR"), 0.0)
+    if factor > 0 and units[-1] and units[-1].group(1) == f"{own}/Jy":
+        return "Jy", 1.0 / factor
+    return own, 1.0
 
 
 # -- generic FITS ----------------------------------------------------------------------------------------------------

@@ -198,15 +198,6 @@ class SpectrumViewer(ViewerShell):
             self.area.setMinimumSize(least)
             self.area.setMaximumSize(most)
 
-    def _shape_area(self, width: int, height: int) -> None:
-        """Give the panes the shape of a picture, and more room than that if they need it."""
-        self.area.resize(width, height)
-        QtCore.QCoreApplication.processEvents()
-        factor = max(self.area.width() / width, self.area.height() / height)
-        if factor > 1.0:
-            self.area.resize(round(factor * width), round(factor * height))
-            QtCore.QCoreApplication.processEvents()
-
     # -- parts -------------------------------------------------------------------------------------------------------
 
     def _make_parts(self) -> None:
