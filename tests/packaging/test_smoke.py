@@ -170,6 +170,49 @@ def test_that_pictures_are_drawn_without_a_window(reduced, run, home):
         assert "Error" not in answer.stderr
 
 
+def write_apogee(path):
+    """Write a visit spectrum as APOGEE does, with wavelengths in an image of their own; only specutils reads it."""
+    wave = np.stack([np.linspace(start, start + 90, 40) for start in (15000.0, 15100.0, 15200.0)])
+    flux, error = 5 + np.sin(wave / 7), np.full(wave.shape, 0.25)
+    primary = fits.PrimaryHDU(header=fits.Header({"SURVEY": "apogee"}))
+    primary.header["HISTORY"] = "APOGEE Reduction Pipeline"
+    parts = {"Flux": flux, "Flux error": error, "mask": np.zeros(wave.shape), "Wavelength": wave}
+    planes = [fits.ImageHDU(plane, fits.Header({"BUNIT": unit})) for unit, plane in parts.items()]
+    fits.HDUList([primary, *planes]).writeto(path)
+    return wave.ravel(), flux.ravel(), error.ravel()
+
+
+def write_columns(path, *values, unit="1e-17 erg / (Angstrom s cm2)"):
+    """Write the same as a plain table, which needs no specutils."""
+    names = zip(("wave", "flux", "error"), ("Angstrom", unit, unit), values, strict=False)
+    columns = [fits.Column(name, "D", unit=unit, array=array) for name, unit, array in names]
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns)]).writeto(path)
+
+
+def write_asdf(path):
+    """Write a spectrum as specutils does."""
+    asdf, specutils = pytest.importorskip("asdf"), pytest.importorskip("specutils")
+    from astropy import units as u
+
+    wave, flux = np.linspace(5000.0, 6000.0, 49), np.arange(1.0, 50.0)
+    spectrum = specutils.Spectrum(flux=flux * u.Jy, spectral_axis=wave * u.AA)
+    asdf.AsdfFile({"spectrum": spectrum}).write_to(path)
+    return wave, flux
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "unit"),
+    [("apVisit-r13-1-2-3.fits", write_apogee, "1e-17 erg / (Angstrom s cm2)"), ("one.asdf", write_asdf, "Jy")],
+)
+def test_that_files_which_only_specutils_reads_are_drawn_as_they_are(name, write, unit, run, home):
+    for folder in ("foreign", "plain"):
+        (home / folder).mkdir(exist_ok=True)
+    write_columns(home / "plain" / name, *write(home / "foreign" / name), unit=unit)
+    for folder in ("foreign", "plain"):
+        run("spectrum", home / folder / name, "--export", home / f"{folder}.png")
+    assert (home / "foreign.png").read_bytes() == (home / "plain.png").read_bytes()
+
+
 # -- glue --------------------------------------------------------------------------------------------------------------
 
 
@@ -377,6 +420,14 @@ def test_that_each_viewer_opens_with_a_product(viewer, open_window, reduced, pic
     with open_window(viewer, find_product(reduced[kind][2], code)) as window:
         time.sleep(6)
         window.take_picture(viewer, pictures)
+
+
+def test_that_the_viewer_opens_a_file_which_only_specutils_reads(open_window, home, pictures):
+    (home / "window").mkdir()
+    write_apogee(home / "window" / "apVisit-r13-1-2-3.fits")
+    with open_window("spectrum", home / "window" / "apVisit-r13-1-2-3.fits") as window:
+        time.sleep(10)
+        window.take_picture("foreign spectrum", pictures)
 
 
 def test_that_the_cube_explorer_opens_glue_beside_itself(open_window, reduced, pictures):
