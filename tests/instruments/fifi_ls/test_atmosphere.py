@@ -167,8 +167,9 @@ def test_that_flux_is_divided_by_the_transmission(spectra, run_step, tmp_path):
     assert kept[0].min() > 90
     assert (made.header["ATRNFILE"], made.header["RESFILE"]) == ("atran.fits", "spectral_resolution.txt")
     assert "WVZ_SRC" not in made.header
-    opaque, _ = run_step(telluric_correct, spectra, atran_file=str(model), cutoff=0.9)
+    opaque, run = run_step(telluric_correct, spectra, atran_file=str(model), cutoff=0.9)
     assert np.isnan(opaque["FLUX"]).all()
+    assert any("at most 0.800 of the light" in warning for warning in run.warnings)
 
 
 def test_that_one_narrow_line_is_corrected_with_the_unsmoothed_model(spectra, run_step, tmp_path):
@@ -226,6 +227,18 @@ def test_that_a_file_that_does_not_exist_is_told_and_passed_over(spectra, run_st
     )  # fmt: skip
     assert made["ATRAN"] == pytest.approx(0.9)
     assert "/nowhere/a.fits does not exist" in run.warnings[0]
+
+
+def test_that_a_folder_of_models_that_does_not_exist_is_told(spectra, run_step, tmp_path):
+    model = tmp_path / "mine.fits"
+    write_model(model, 0.9)
+    _, quiet = run_step(telluric_correct, spectra, atran_file=str(model), atran_dir="/nowhere", use_ecmwf=False)
+    assert not any("/nowhere" in warning for warning in quiet.warnings)  # the file is taken, the folder not needed
+    write_model(tmp_path / "atran_sdc_41K_45deg_5pwv_39deg_2nlayer_40-300mum_bt.fits", 0.9)
+    _, told = run_step(
+        telluric_correct, spectra, atran_dir=str(tmp_path), ecmwf_dir="/nowhere", use_ecmwf=False, interpolated=False
+    )
+    assert "The folder /nowhere (ecmwf_dir) does not exist" in told.warnings[0]
 
 
 def test_that_older_published_models_can_be_named(spectra, run_step):

@@ -1,5 +1,7 @@
 """Grids, footprints, samples and cubes: geometry, known surfaces, flux, headers, errors of wrong input."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from sofia_engine.instruments.fifi_ls.footprints import find_footprint, find_hul
 from sofia_engine.instruments.fifi_ls.gratings import make_plane, make_product
 from sofia_engine.instruments.fifi_ls.pointing import find_astray_ramps, parse_pointing
 from sofia_engine.instruments.fifi_ls.recipe import CUBE, name_product
-from sofia_engine.instruments.fifi_ls.resample import resample
+from sofia_engine.instruments.fifi_ls.resample import ResampleParameters, resample
 from sofia_engine.instruments.fifi_ls.scans import level_spectra, sort_spectra
 from sofia_engine.instruments.fifi_ls.spectral_map import CubeMapParameters, describe_cube_map, find_peak, specmap
 
@@ -166,6 +168,52 @@ def test_that_one_position_is_interpolated(make_header, run_step):
     assert (cube["ERROR"][middle][:, inner] > 0).all()
 
 
+def test_that_errors_of_interpolated_cubes_are_their_scatter(make_header, run_step):
+    product, random = make_spectra(make_header, surface=plane_surface), np.random.default_rng(3)
+    clear, pulls = product["FLUX"], []
+    (truth,), _ = run_step(resample, [product], xy_pixel_size=6.0, skip_uncorrected=True)
+    for _ in range(40):
+        noisy = product.replace(FLUX=clear + random.normal(0, 1, clear.shape))
+        (cube,), _ = run_step(resample, [noisy], xy_pixel_size=6.0, skip_uncorrected=True)
+        pulls.append((cube["FLUX"] - truth["FLUX"]) / cube["ERROR"])
+    scatter = np.nanmean(np.std(pulls, axis=0)[4:-4], axis=0)
+    assert scatter[np.isfinite(scatter)] == pytest.approx(1, abs=0.25)
+    (earlier,), _ = run_step(resample, [product], xy_pixel_size=6.0, skip_uncorrected=True, fit_errors="reference")
+    assert np.nanmax(cube["ERROR"] / earlier["ERROR"]) > 1.3  # the corners of the field
+
+
+def test_that_small_windows_give_no_values_of_any_size(dithers, run_step):
+    (cube,), _ = run_step(resample, dithers(), xy_pixel_size=3.0, xy_window=2.0, skip_uncorrected=True)
+    factor, known = (3.0 / SIDE) ** 2, np.isfinite(cube["FLUX"])
+    assert known.mean() > 0.3
+    assert np.nanmax(np.abs(cube["FLUX"])) < 30 * factor
+    assert np.nanmax(cube["ERROR"]) <= 10.0001 * factor  # the samples have errors of 1
+
+
+@pytest.mark.parametrize(("key", "value"), [("xy_smoothing", 1e-9), ("xy_window", 0.01)])
+def test_that_cubes_of_which_nothing_is_left_are_refused(dithers, run_step, key, value):
+    with pytest.raises(StepError, match=f"none of the pixels of the cube has a value.*{key[:7]}"):
+        run_step(resample, dithers(), xy_pixel_size=6.0, **{key: value})
+
+
+SENSELESS = [
+    (key, value)
+    for key in ("xy_pixel_size", "w_pixel_size", "xy_oversample", "w_oversample", "xy_window", "w_window")
+    for value in (0.0, 1e-320, 1e-9, 1e9, 1e300, math.nan, math.inf)
+] + [
+    (key, value)
+    for key in ("xy_smoothing", "w_smoothing", "xy_edge_threshold", "w_edge_threshold")
+    for value in (-1.0, 1e9, 1e300, math.nan, math.inf)
+]
+
+
+def test_that_lengths_without_sense_are_refused_when_they_are_set():
+    defaults = ResampleParameters()
+    for key, value in SENSELESS:
+        with pytest.raises(ParameterError, match=key):
+            defaults.with_values(**{key: value})
+
+
 def test_that_each_file_can_have_a_cube_of_its_own(dithers, run_step):
     cubes, _ = run_step(resample, dithers(), xy_pixel_size=3.0, skip_coadd=True, skip_uncorrected=True)
     assert [cube.header["FILENUM"] for cube in cubes] == ["00001", "00002", "00003", "00004"]
@@ -297,7 +345,10 @@ def test_that_slice_point_and_plane_can_be_chosen(cube):
     assert np.array_equal(content.curves[0].flux, cube["UNCORRECTED_FLUX"][:, 4, 3], equal_nan=True)
 
 
-@pytest.mark.parametrize(("key", "value"), [("override_slice", "999"), ("override_point", "99,1"), ("extension", "X")])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("override_slice", "999"), ("override_point", "99,1"), ("override_point", "0,0"), ("extension", "X")],
+)
 def test_that_wishes_outside_the_cube_are_refused(cube, key, value):
     with pytest.raises(ParameterError, match=key):
         describe_cube_map(cube, CubeMapParameters(**{key: value}))

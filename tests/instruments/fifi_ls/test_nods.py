@@ -112,6 +112,13 @@ def test_that_the_off_beam_takes_the_place_of_the_source(make_nod, run_step):
     assert (made.header["DLAM_MAP"], made.header["DLAM_OFF"]) == (300.0, 0.0)
 
 
+def test_that_scans_have_no_off_beam_and_nothing_else_takes_its_place(make_nod, run_step):
+    scan = ASYMMETRIC | {"INSTMODE": "OTF_TP", "C_AMP": 0.0}
+    files = [make_nod("A", 0, np.ones((3, 16, 25)), **scan), make_nod("B", 10, 7.0, **scan)]
+    with pytest.raises(StepError, match=r"no off-beam image.*offbeam = False"):
+        run_step(combine_nods, files, offbeam=True)
+
+
 def test_that_backgrounds_are_scaled_to_the_level_of_the_source(make_nod, run_step):
     total = ASYMMETRIC | {"C_AMP": 0.0}
     source = make_nod("A", 0, 66.0, **total)

@@ -203,6 +203,16 @@ def test_that_bad_pixels_have_no_value(make_header, run_step):
     assert fitted.header["BDPXFILE"] == "badpixels_202202_r.txt"
 
 
+@pytest.mark.parametrize("values", [{"s2n": 1e9}, {"indpos_sigma": 1e-9}], ids=str)
+def test_that_files_without_any_ramp_left_are_told(make_header, run_step, values):
+    (chop, _), _ = run_step(split_grating_and_chop, make_raw(make_header()))
+    fitted, run = run_step(fit_all_ramps, chop, **values)
+    lost = [f"FLUX_G{g}" for g in range(2) if np.isnan(fitted[f"FLUX_G{g}"]).all()]
+    assert [name for name in lost for warning in run.warnings if f"no ramp of {name} is left" in warning] == lost
+    if "s2n" in values:
+        assert len(lost) == 2
+
+
 @pytest.mark.parametrize(("beam", "style", "sign"), [("A", "NMC", 1), ("B", "NMC", -1), ("B", "C2NC2", 1)])
 def test_that_the_source_is_positive_in_all_nods(make_gratings, run_step, beam, style, sign):
     chops = [make_gratings([v], 3.0 + k, CHOPNUM=k, NODBEAM=beam, NODSTYLE=style) for k, v in enumerate((5.0, 2.0))]

@@ -143,6 +143,32 @@ def test_that_degenerate_samples_give_the_least_norm_fit():
     assert result.values == pytest.approx(np.array([6.0]))
 
 
+@pytest.mark.parametrize("mode", ["reference", "sandwich"])
+def test_that_fits_that_samples_hardly_determine_can_be_left_out(mode):
+    """Samples nearly on two lines leave the curvature across them open."""
+    rng = np.random.default_rng(2)
+    p = np.array([rng.uniform(0, 10, 60), np.repeat([4.0, 6.0], 30) + rng.normal(0, 1e-5, 60)])
+    values, points = rng.normal(size=60), np.array([[5.0], [4.5]])
+    plain, limited = (
+        resample_points(p, values, points, LocalRegression(6, 2, error_mode=mode, largest_gain=limit), 1.0)
+        for limit in (0.0, 10.0)
+    )
+    assert plain.errors[0] > 1e3
+    assert np.isnan(limited.values[0])
+    assert limited.counts == plain.counts
+    assert limited.weights[0] == 0
+    spread = scattered(), np.random.default_rng(1).normal(size=400), [[10.0], [10.0]]
+    kept, same = (
+        resample_points(*spread, LocalRegression(6, 2, error_mode=mode, largest_gain=limit), 1.0)
+        for limit in (10.0, 0.0)
+    )
+    assert kept.values == same.values
+    gain = np.sqrt(kept.errors[0] ** 2 * (1 if mode == "sandwich" else 1 - 6 / kept.counts[0]))
+    for limit, left in ((0.99 * gain, False), (1.01 * gain, True)):
+        rule = LocalRegression(6, 2, error_mode=mode, largest_gain=limit)
+        assert np.isfinite(resample_points(*spread, rule, 1.0).values[0]) == left
+
+
 def test_that_points_without_a_fit_get_the_fill_value():
     result = resample_points(X, Y, [50.0, np.nan], LocalRegression(3, 1, cval=-9.0), SIGMA)
     np.testing.assert_array_equal(result.values, [-9.0, -9.0])
@@ -299,6 +325,7 @@ RULES = [
     ({"order_algorithm": "all"}, "order_algorithm must be one of"),
     ({"error_mode": "best"}, "error_mode must be one of"),
     ({"metric": 0.5}, "metric must be at least 1"),
+    ({"largest_gain": -1}, "largest_gain must not be negative"),
     ({"local_robust": -1}, "local_robust must not be negative"),
     ({"jobs": np.nan}, "jobs must be a number"),
 ]

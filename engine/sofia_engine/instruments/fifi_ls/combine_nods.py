@@ -133,6 +133,10 @@ def combine_nods(products: Sequence[Product], p: CombineNodsParameters, run: Run
     Nods that match the chop both contain the source: they are averaged. Nods on empty sky are subtracted. Without any
     nod B the files are passed on.
     """
+    if p.offbeam and any(is_otf(product.header) for product in products):
+        raise StepError(
+            "Combine Nods: scans on the fly have no off-beam image to propagate; set combine_nods.offbeam = False."
+        )
     beams = _describe_beams(products, p, run)
     sources = sorted((beam for beam in beams if beam.on_source), key=lambda beam: beam.time)
     others = sorted((beam for beam in beams if not beam.on_source), key=lambda beam: beam.time)

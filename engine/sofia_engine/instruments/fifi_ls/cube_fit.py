@@ -36,6 +36,9 @@ Progress = Callable[[int, int], None]
 
 _FEW_SAMPLES, _FEW_PIXELS = 20_000, 200_000
 """Cubes of fewer are fitted in a second, so that loading the code counts, and nobody has to see how far it is."""
+LARGEST_GAIN = 10.0
+"""A fit that makes the noise of the samples larger than this many times is no measurement: in small windows, samples
+may nearly lie on lines, and values of a cube would be millions of times what was measured."""
 LEAST_SPAXELS = 10
 """Fewer valid spaxels than this, or as many, are not interpolated."""
 
@@ -61,7 +64,7 @@ class CubeFit:
     jobs : int or None
         Threads.
     error_mode : {"sandwich", "reference"}
-        Errors of fits: as their scatter is, or as earlier reductions gave them.
+        Errors of fits and interpolations: as their scatter is, or as earlier reductions gave them.
     """
 
     window: tuple[float, float, float]
@@ -91,6 +94,7 @@ class CubeFit:
             error_weighting=self.error_weighting,
             fit_threshold=self.fit_threshold or 0.0,
             error_mode=self.error_mode,
+            largest_gain=LARGEST_GAIN,
             chi2=bool(self.fit_threshold),
             jobs=self.jobs,
         )
@@ -212,7 +216,7 @@ def interpolate_cube(
     grid : CubeGrid
         Pixels.
     fit : CubeFit
-        Window and smoothing along the spectrum are used.
+        Window and smoothing along the spectrum are used, and the mode of errors.
     footprints : sequence of (ny, nx) ndarray of bool
         Pixels that each exposure covers.
     progress : callable, optional
@@ -228,7 +232,9 @@ def interpolate_cube(
     Notes
     -----
     Spectra of single spaxels are smoothed onto the wavelengths of the cube, with the weights of `fit`; each slice is
-    interpolated between the spaxels with multiquadric radial functions.
+    interpolated between the spaxels with multiquadric radial functions. The variance of a value is that of the linear
+    combination of spaxels that it is; earlier reductions interpolated errors like values, which makes them up to three
+    times too small at the edge of the field.
     """
     total, variance = np.zeros((2, *grid.shape))
     count = np.zeros(grid.shape, dtype=np.int64)
@@ -249,12 +255,18 @@ def interpolate_cube(
             part = np.ix_(slices, np.flatnonzero(valid))
             where = (slices[:, np.newaxis], rows, columns)
             total[where] += flux[part] @ weights
-            variance[where] += np.square(error[part] @ weights)
+            variance[where] += _propagate(error[part], weights, fit.error_mode)
             count[where] += 1
         if progress is not None:
             progress(number + 1, len(footprints))
     known = np.where(count > 0, count, np.nan)
     return Cubes(total / known, np.sqrt(variance) / known), count
+
+
+def _propagate(error: FloatArray, weights: FloatArray, mode: str) -> FloatArray:
+    """Variances (n_slice, n_pixel) from the errors (n_slice, n_spaxel) of what is interpolated."""
+    made: FloatArray = np.square(error) @ np.square(weights) if mode == "sandwich" else np.square(error @ weights)
+    return made
 
 
 def _solve_multiquadric(x: FloatArray, y: FloatArray, columns: IndexArray, rows: IndexArray) -> FloatArray:

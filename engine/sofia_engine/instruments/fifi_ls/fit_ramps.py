@@ -189,6 +189,11 @@ def _fit_chop(chop: Product, p: FitRampsParameters, run: Run) -> Product:
         flux, error = _combine(slopes, outliers, path)
         if bad is not None:
             flux[..., bad] = error[..., bad] = np.nan
+        if not np.isfinite(flux).any():
+            run.warn(
+                f"{chop.name}: no ramp of FLUX_G{grating} is left, so that none of its pixels has a value; see s2n "
+                f"({p.s2n:g}), thresh ({p.thresh:g}), indpos_sigma ({p.indpos_sigma:g}) and full_ramps of fit_ramps."
+            )
         cards = _describe(chop, grating, flux, error, path)
         planes[f"FLUX_G{grating}"] = make_plane(flux, "adu/s", cards)
         planes[f"STDDEV_G{grating}"] = make_plane(error, "adu/s", cards)

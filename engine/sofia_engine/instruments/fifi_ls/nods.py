@@ -15,7 +15,6 @@ from sofia_engine.instruments.fifi_ls.mode import (
     channel_letter,
     find_channel,
     is_nod_a,
-    is_otf,
     is_symmetric,
     read_number,
     read_text,
@@ -138,8 +137,6 @@ def describe_beam(product: Product, *, offbeam: bool = False) -> NodBeam:
         raise HeaderError(f"{product.name}: DATE-OBS is {header['DATE-OBS']!r}, no date and time; nods need it.")
     if read_text(header, "NODBEAM") not in ("A", "B"):
         raise HeaderError(f"{product.name}: NODBEAM is {header['NODBEAM']!r}, must be A or B.")
-    if offbeam and is_otf(header):
-        raise HeaderError(f"{product.name}: the off-beam image of a scan on the fly cannot be propagated.")
     return NodBeam(product, is_nod_a(header) != offbeam, time.timestamp())
 
 

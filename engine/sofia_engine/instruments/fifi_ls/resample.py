@@ -96,12 +96,11 @@ class ResampleParameters(SavedOutput):
     )
     fit_errors: Literal["scatter", "reference"] = parameter(
         "scatter",
-        label="Errors of fits",
+        label="Errors of pixels",
         level="expert",
         group=GENERAL,
-        help="Errors of pixels that are their scatter (scatter), or as earlier reductions gave them, about a third "
-        "larger (reference).",
-        applies_when=_FITTED,
+        help="Errors of pixels that are their scatter (scatter), or as earlier reductions gave them (reference): about "
+        "a third larger in fits; in interpolations too small at the edge of the field.",
     )
     fitthresh: float = parameter(
         -1.0,
@@ -170,7 +169,8 @@ class ResampleParameters(SavedOutput):
         5.0,
         label="Spatial oversample",
         unit="pixels per FWHM",
-        gt=0,
+        ge=0.01,
+        le=1000,
         group=SPATIAL,
         help="Pixels per width of the point spread function, where no pixel size is given.",
         applies_when={"xy_pixel_size": False},
@@ -179,7 +179,8 @@ class ResampleParameters(SavedOutput):
         None,
         label="Output spatial pixel size",
         unit="arcsec",
-        gt=0,
+        ge=0.001,
+        le=1000,
         group=SPATIAL,
         help="Size of the pixels of the map; 1.5 in the blue, 3 in the red channel.",
     )
@@ -196,7 +197,8 @@ class ResampleParameters(SavedOutput):
         3.0,
         label="Spatial fit window",
         unit="FWHM",
-        gt=0,
+        ge=0.01,
+        le=1000,
         group=SPATIAL,
         help="Samples within so many widths of the point spread function are fitted.",
         applies_when=_FITTED,
@@ -206,6 +208,7 @@ class ResampleParameters(SavedOutput):
         label="Spatial smoothing radius",
         unit="FWHM",
         ge=0,
+        le=1000,
         group=SPATIAL,
         help="Standard deviation of the distance weights, in widths of the point spread function; 0 weights all "
         "samples in the window alike. With an adaptive algorithm it is that of the point spread function.",
@@ -215,6 +218,7 @@ class ResampleParameters(SavedOutput):
         0.7,
         label="Spatial edge threshold",
         ge=0,
+        le=100,
         group=SPATIAL,
         help="The higher, the more of the edge of the map is cut off.",
         applies_when=_FITTED,
@@ -230,13 +234,20 @@ class ResampleParameters(SavedOutput):
         8.0,
         label="Spectral oversample",
         unit="pixels per FWHM",
-        gt=0,
+        ge=0.01,
+        le=1e5,
         group=SPECTRAL,
         help="Pixels per spectral resolution element, where no pixel size is given.",
         applies_when={"w_pixel_size": False},
     )
     w_pixel_size: float | None = parameter(
-        None, label="Output spectral pixel size", unit="um", gt=0, group=SPECTRAL, help="Size of the spectral pixels."
+        None,
+        label="Output spectral pixel size",
+        unit="um",
+        ge=1e-4,
+        le=100,
+        group=SPECTRAL,
+        help="Size of the spectral pixels.",
     )
     w_order: int = parameter(
         2,
@@ -251,7 +262,8 @@ class ResampleParameters(SavedOutput):
         0.5,
         label="Spectral fit window",
         unit="FWHM",
-        gt=0,
+        ge=0.01,
+        le=1000,
         group=SPECTRAL,
         help="Samples within so many resolution elements are fitted.",
     )
@@ -260,6 +272,7 @@ class ResampleParameters(SavedOutput):
         label="Spectral smoothing radius",
         unit="FWHM",
         ge=0,
+        le=1000,
         group=SPECTRAL,
         help="Standard deviation of the distance weights, in resolution elements; 0 weights all samples alike.",
     )
@@ -267,6 +280,7 @@ class ResampleParameters(SavedOutput):
         0.5,
         label="Spectral edge threshold",
         ge=0,
+        le=100,
         group=SPECTRAL,
         help="The higher, the more of the ends of the spectrum is cut off.",
         applies_when=_FITTED,
@@ -338,6 +352,11 @@ def make_cube(products: Sequence[Product], p: ResampleParameters, run: Run) -> P
     kinds: tuple[Kind, ...] = ("corrected", "uncorrected") if with_uncorrected else ("corrected",)
     made = [_make_one(job, kind, number / len(kinds), len(kinds), run) for number, kind in enumerate(kinds)]
     cubes = dict(zip(kinds, (cube for cube, _ in made), strict=True))
+    if not np.isfinite(cubes["corrected"].flux).any():
+        raise StepError(
+            f"{products[0].name}: none of the pixels of the cube has a value; choose larger windows and smoothing "
+            "(xy_window, w_window, xy_smoothing, w_smoothing), lower edge thresholds or lower orders in resample."
+        )
     exposure = made[0][1]
     if any(is_symmetric(product.header) for product in products):
         exposure = exposure * 2

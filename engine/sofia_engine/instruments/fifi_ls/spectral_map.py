@@ -117,7 +117,7 @@ def describe_cube_map(cube: Product, p: CubeMapParameters) -> SpectralMap:
     plane = _read_plane(cube)
     peak = find_peak(flux, error, p.ignore_outer)
     number = _choose_slice(cube, flux, wave, peak, p)
-    x, y = _choose_point(cube, flux[number], plane, peak, p)
+    x, y = _choose_point(cube, flux, number, plane, peak, p)
     unit = cube.plane(f"{p.prefix}FLUX").unit
     through = cube["TRANSMISSION"] if "TRANSMISSION" in cube.planes else None
     return SpectralMap(
@@ -235,8 +235,14 @@ def _choose_slice(
 
 
 def _choose_point(
-    cube: Product, image: FloatArray, plane: TangentPlane | None, peak: tuple[int, int, int], p: CubeMapParameters
+    cube: Product,
+    spectra: FloatArray,
+    number: int,
+    plane: TangentPlane | None,
+    peak: tuple[int, int, int],
+    p: CubeMapParameters,
 ) -> tuple[int, int]:
+    image = spectra[number]
     rows, columns = image.shape
     given = parse_point(p.override_point)
     if given is not None:
@@ -244,6 +250,8 @@ def _choose_point(
             raise ParameterError(
                 f"specmap.override_point = {p.override_point!r} lies outside the cube of {columns} x {rows} pixels."
             )
+        if not np.isfinite(spectra[:, given[1], given[0]]).any():
+            raise ParameterError(f"specmap.override_point = {p.override_point!r}: the cube has no value there.")
         return given
     if p.point_method == "peak":
         return peak[2], peak[1]

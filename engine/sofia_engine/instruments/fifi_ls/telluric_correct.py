@@ -138,6 +138,10 @@ def telluric_correct(product: Product, p: TelluricParameters, run: Run) -> Produ
     if not p.skip_tell:
         divisor = _find_narrow(product, p, sky.transmission) if p.narrow else smooth
         flux, error = correct_absorption(product["FLUX"], product["STDDEV"], divisor, p.cutoff)
+        if np.isfinite(product["FLUX"]).any() and not np.isfinite(flux).any():
+            run.warn(
+                f"{product.name}: {_explain_loss(divisor)}, telluric_correct.cutoff is {p.cutoff:g}: no flux is left."
+            )
         planes = {
             "FLUX": make_plane(flux, product.plane("FLUX").unit),
             "STDDEV": make_plane(error, product.plane("STDDEV").unit),
@@ -171,6 +175,13 @@ def correct_absorption(
     clear = np.asarray(transmission) >= cutoff
     divisor = np.where(clear & (np.asarray(transmission) > 0), transmission, np.nan)
     return flux / divisor, error / divisor
+
+
+def _explain_loss(transmission: FloatArray | float) -> str:
+    """Why no pixel could be corrected."""
+    if not np.isfinite(transmission).any():
+        return "the model of the atmosphere does not reach the wavelengths of the data"
+    return f"at most {np.nanmax(transmission):.3f} of the light comes through"
 
 
 def _find_narrow(product: Product, p: TelluricParameters, model: Transmission) -> float:

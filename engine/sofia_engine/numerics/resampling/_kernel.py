@@ -104,6 +104,7 @@ class Fits(NamedTuple):
     chi2: bool
     rejection: float
     fit_threshold: float
+    largest_gain: float
 
 
 class Scratch(NamedTuple):
@@ -761,9 +762,9 @@ def _invert_for(weights, terms, scratch, count, algebra):  # type: ignore[no-unt
 
 
 @compiled
-def _propagate_sandwich(fits, rank, terms, scratch, algebra, count):  # type: ignore[no-untyped-def]
-    """Variance of the value as the linear combination of samples that it is."""
-    sum_of_squares, variance = 0.0, 0.0
+def _find_shares(terms, scratch, algebra, count):  # type: ignore[no-untyped-def]
+    """Shares of the samples in the value, the linear combination of them that it is; returns the sum of squares."""
+    sum_of_squares = 0.0
     product = scratch.lines[PRODUCTS]
     product[:count] = 0.0
     for a in range(terms):
@@ -771,10 +772,18 @@ def _propagate_sandwich(fits, rank, terms, scratch, algebra, count):  # type: ig
         for n in range(count):
             product[n] += factor * line[n]
     for n in range(count):
-        share = (scratch.lines[WEIGHTS, n] * product[n]) ** 2
-        sum_of_squares += share
-        variance += share / scratch.lines[PRECISIONS, n]
+        product[n] *= scratch.lines[WEIGHTS, n]
+        sum_of_squares += product[n] ** 2
+    return sum_of_squares
+
+
+@compiled
+def _propagate_sandwich(fits, rank, terms, scratch, algebra, count, sum_of_squares):  # type: ignore[no-untyped-def]
+    """Variance of the value from the shares of the samples."""
     if fits.has_errors:
+        variance = 0.0
+        for n in range(count):
+            variance += scratch.lines[PRODUCTS, n] ** 2 / scratch.lines[PRECISIONS, n]
         return variance
     scatter, freedom = 0.0, 0.0
     for n in range(count):
@@ -822,7 +831,7 @@ def _sum_samples(scratch, count):  # type: ignore[no-untyped-def]
 
 @compiled
 def _estimate_errors(fits, rank, terms, scratch, algebra, count):  # type: ignore[no-untyped-def]
-    """Weight sums, variance and reduced chi-squared of a polynomial fit."""
+    """Weight sums, variance, reduced chi-squared and square of the noise gain (if asked for) of a polynomial fit."""
     weight, closeness, scatter, inverse_sum = _sum_samples(scratch, count)
     inflation = count / (count - abs(rank)) if abs(rank) < count else 1.0
     inverse = algebra.right[0, 1]
@@ -848,9 +857,12 @@ def _estimate_errors(fits, rank, terms, scratch, algebra, count):  # type: ignor
     chi2 = observed / predicted if fits.has_errors else 1.0
     if not fits.chi2:
         chi2 = np.nan
+    gain = 0.0
+    if fits.sandwich or fits.largest_gain > 0.0:
+        gain = _find_shares(terms, scratch, algebra, count)
     if fits.sandwich:
-        predicted = _propagate_sandwich(fits, rank, terms, scratch, algebra, count)
-    return weight, closeness, predicted, chi2
+        predicted = _propagate_sandwich(fits, rank, terms, scratch, algebra, count, gain)
+    return weight, closeness, predicted, chi2, gain
 
 
 @compiled
@@ -945,8 +957,10 @@ def _store_polynomial(order, fits, scratch, algebra, count, result):  # type: ig
     """Fit a polynomial and put it into the results of the point, or the mean if the fit is rejected."""
     terms, dimensions = fits.sizes[order], fits.powers.shape[2]
     rank, count = _fit_polynomial(order, fits, scratch, algebra, count)
-    weight, closeness, variance, chi2 = _estimate_errors(fits, rank, terms, scratch, algebra, count)
+    weight, closeness, variance, chi2, gain = _estimate_errors(fits, rank, terms, scratch, algebra, count)
     result[COUNT] = count
+    if fits.largest_gain > 0.0 and not gain <= fits.largest_gain**2:
+        return
     if fits.fit_threshold != 0.0 and np.sqrt(chi2) > abs(fits.fit_threshold):
         if fits.fit_threshold > 0.0:
             _store_mean(fits, scratch, count, result)

@@ -103,6 +103,7 @@ def describe_fits(rule: LocalRegression, dimensions: int, *, has_errors: bool, a
         bool(rule.chi2),
         float(rule.local_robust),
         float(rule.fit_threshold),
+        float(rule.largest_gain),
     )
 
 

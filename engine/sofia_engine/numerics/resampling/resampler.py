@@ -162,7 +162,7 @@ class Resampler:
     def _fit_samples(self, chosen: IndexArray, sizes: KernelSizes, watch: Watch) -> Resampled:
         """First fits at the positions of some of the sorted samples."""
         lines = self._engine.index.coordinates
-        fits = self._fits._replace(fit_threshold=0.0, sandwich=False, is_variance=False, chi2=True)
+        fits = self._fits._replace(fit_threshold=0.0, largest_gain=0.0, sandwich=False, is_variance=False, chi2=True)
         checks = describe_checks(self.rule, self.dimensions, edges=False)
 
         def block(start: int, stop: int) -> FloatArray:

@@ -118,6 +118,10 @@ class LocalRegression:
     local_robust : float
         Leave out samples whose residual in a window is further than this many standard deviations (from the median
         absolute deviation) from the median, and fit again; 0: keep all.
+    largest_gain : float
+        Give no value where a polynomial makes the noise larger than this many times that of the samples (the root of
+        the sum of the squares of their shares in the value): samples that nearly lie on a line or in a plane hardly
+        determine it, and its values are anything; 0: keep all.
     chi2 : bool
         Give reduced chi-squared; without, fits of samples of unequal errors take less time. `fit_threshold` needs it.
     metric : float
@@ -149,6 +153,7 @@ class LocalRegression:
     is_covar: bool = False
     fit_threshold: float = 0.0
     local_robust: float = 0.0
+    largest_gain: float = 0.0
     chi2: bool = True
     metric: float = 2.0
     cval: float = math.nan
@@ -162,6 +167,8 @@ class LocalRegression:
             raise ValueError(f"metric must be at least 1: {self.metric}")
         if not self.local_robust >= 0:
             raise ValueError(f"local_robust must not be negative: {self.local_robust}")
+        if not self.largest_gain >= 0:
+            raise ValueError(f"largest_gain must not be negative: {self.largest_gain}")
         if self.fit_threshold and not self.chi2:
             raise ValueError("a fit_threshold needs chi2")
         count_workers(self.jobs)
