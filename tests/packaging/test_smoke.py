@@ -156,6 +156,33 @@ def test_that_no_kernel_is_compiled_on_the_machine_of_the_user(run, home):
     assert "data saved to" not in answer.stdout
 
 
+@pytest.mark.parametrize(("kind", "code"), [(IMAGING, "CAL"), (GRISM, "CMB"), (CUBE, "WXY")])
+def test_that_products_are_made_again_from_their_headers_bit_for_bit(kind, code, reduced, run, home):
+    product = find_product(reduced[kind][2], code)
+    assert "identical, bit for bit" in run("rerun", product, "-o", home / f"{kind}-rerun").stdout
+
+
+def test_that_a_reduction_that_was_killed_goes_on(reduced, run, home, surroundings, alone):
+    raw, _, folder = reduced[GRISM]
+    out = home / "killed"
+    words = [*alone, *COMMAND, "reduce", *map(str, raw), "-o", str(out)]
+    process = subprocess.Popen(words, env=surroundings, cwd=home, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        until = time.monotonic() + PATIENCE
+        while not list(out.glob("*.fits")):
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.005)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(20)
+    assert not list(out.glob("*_CMB_*.fits"))
+    (name,) = [line.split()[0] for line in run("sessions").stdout.splitlines() if GRISM.removesuffix("-nmc") in line]
+    run("sessions", "resume", name)
+    ours, theirs = (fits.getdata(find_product(place, "CMB")) for place in (out, folder))
+    assert np.array_equal(ours, theirs, equal_nan=True)
+
+
 @pytest.mark.parametrize("viewer", VIEWERS)
 def test_that_each_viewer_is_there(run, viewer):
     assert "--export" in run(viewer, "--help").stdout
