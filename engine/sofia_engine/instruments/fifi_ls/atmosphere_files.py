@@ -174,6 +174,9 @@ def find_sky(header: fits.Header, choice: AtmosphereChoice, run: Run) -> Sky:
         return Sky(read_model(used.path), [("ATRNFILE", name, "ATRAN file name")])
     if choice.file.strip():
         run.warn(f"The ATRAN file {choice.file} does not exist; the model is chosen by the conditions.")
+    for key, folder in (("atran_dir", choice.folder), ("ecmwf_dir", choice.ecmwf_folder)):
+        if folder.strip() and not Path(folder).expanduser().is_dir():
+            run.warn(f"The folder {folder} ({key}) does not exist; published files are taken.")
     water = _find_water_vapour(header, choice, run)
     points, warnings = _choose(header, water.value, choice)
     for warning in warnings:

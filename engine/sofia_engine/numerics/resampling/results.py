@@ -26,8 +26,9 @@ class Resampled:
     weights, distance_weights : ndarray
         Sums of the full weights and of the distance weights; 0 where there is no fit.
     reduced_chi2 : ndarray
-        Scatter of the samples about the fit over the scatter their errors predict; 1 where no errors were given, NaN
-        for polynomials where it was not wanted.
+        Scatter of the samples about the fit, weighted by distance alone, over the scatter their errors predict; 1 where
+        no errors were given, NaN for polynomials where it was not wanted. Unequal errors, used as weights, raise it by
+        their mean square times their mean inverse square, as in the published toolkit.
     gradients : (..., K) ndarray or None
         Gradient of the fit at the point, per unit of the coordinates. This and the following only if `details` were
         asked for; NaN where there is no fit.
