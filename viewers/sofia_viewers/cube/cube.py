@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sofia_engine.errors import InputError
 from sofia_engine.product import Product
 from sofia_viewers.cube.samples import Samples
-from sofia_viewers.image.frame import Frame, ImageFile, PlaneSource
+from sofia_viewers.image.frame import SIGNAL_TO_NOISE, Frame, ImageFile, PlaneSource
 
 __all__ = ["Cube", "Curve", "make_cube", "open_cube"]
 
@@ -115,8 +115,14 @@ class Cube:
 
     @cached_property
     def file(self) -> ImageFile:
-        """The planes as the image viewer takes them."""
-        return ImageFile(self.name, self.header, self.planes, {}, self.path, (self.wave, self.wave_unit))
+        """The planes as the image viewer takes them, with the signal-to-noise ratio if there are errors."""
+        from sofia_viewers.cube.derived import divide_planes
+
+        planes, error = dict(self.planes), self.error_of()
+        if error is not None and SIGNAL_TO_NOISE not in planes:
+            ratio: Any = divide_planes(self, error)
+            planes[SIGNAL_TO_NOISE] = PlaneSource(SIGNAL_TO_NOISE, ratio, self.flux.header, "", -1)
+        return ImageFile(self.name, self.header, planes, {}, self.path, (self.wave, self.wave_unit))
 
     @property
     def beam_pixels(self) -> float:

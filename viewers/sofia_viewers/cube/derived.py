@@ -23,6 +23,7 @@ __all__ = [
     "Operator",
     "combine_cubes",
     "crop_cube",
+    "divide_planes",
     "mask_cube",
     "scale_slices",
     "subtract_continuum",
@@ -187,6 +188,15 @@ def scale_slices(cube: Cube, factor: FloatArray, key: str, name: str, planes: tu
         for n, p in cube.planes.items()
     }
     return _rename(cube, key, name, made)
+
+
+def divide_planes(cube: Cube, divisor: str) -> DerivedSamples:
+    """Return the flux of a cube over another of its planes, slice by slice; NaN where that is zero."""
+
+    def compute(_box: Key, values: NDArray[Any], divisors: NDArray[Any]) -> NDArray[Any]:
+        return _operate(values, divisors, "/")
+
+    return _derive((cube.samples(), cube.samples(divisor)), compute)
 
 
 def combine_cubes(first: Cube, second: Cube, operator: Operator, key: str, name: str) -> Cube:

@@ -108,7 +108,10 @@ class SpectraTools(QtCore.QObject):
         """Let velocities refer to a line (rest wavelength, μm) at a redshift."""
         self._rest, self._redshift = wave, redshift
         shifted = wave * (1.0 + redshift)
-        self._viewer.spectra.session.change_pane(rest=shifted if shifted > 0 else None, x_limits=None)
+        session = self._viewer.spectra.session
+        if not shifted > 0 and session.pane.x_unit == _VELOCITY:
+            session.change_pane(x_unit="")
+        session.change_pane(rest=shifted if shifted > 0 else None, x_limits=None)
         self._viewer.refresh_slice()
 
     def show_velocity(self, on: bool) -> None:

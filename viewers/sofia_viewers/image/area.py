@@ -66,7 +66,7 @@ class FrameTile(QtWidgets.QWidget):
 
     def __init__(self, tasks: Tasks, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
-        self.title = ElidedLabel(end=0.75)  # names of products differ in their end
+        self.title = ElidedLabel(end=0.85)  # names of products differ in their end
         self.view = FrameView(tasks)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -146,6 +146,7 @@ class FrameArea(QtWidgets.QWidget):
     def _remove(self, key: str) -> None:
         tile = self._tiles.pop(key)
         tile.view.drop_requests()
+        tile.view.set_frame(None)  # so that answers that come late find that it is not theirs
         self._grid.removeWidget(tile)
         tile.setParent(None)
         tile.deleteLater()

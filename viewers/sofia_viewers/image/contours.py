@@ -68,7 +68,7 @@ def trace_contours(image: NDArray[Any], levels: FloatArray, smoothing: float = 0
     Returns
     -------
     list of (float, ndarray)
-        Level and (n, 2) pixels x, y from 0.
+        Level and (n, 2) pixels x, y from 0; none of an image with a single row or column.
     """
     import contourpy
 
@@ -77,6 +77,8 @@ def trace_contours(image: NDArray[Any], levels: FloatArray, smoothing: float = 0
     step = max(1, -(-max(image.shape) // _LARGEST))
     values = np.asarray(image, dtype=np.float32)
     values = values if step == 1 else reduce_block(values, step)
+    if min(values.shape) < 2:
+        return []
     if smoothing > 0:
         values = _smooth(values, smoothing / step)
     generator = contourpy.contour_generator(z=np.ma.masked_invalid(values), name="serial")

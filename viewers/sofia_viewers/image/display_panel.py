@@ -80,7 +80,7 @@ class DisplayPanel(QtWidgets.QWidget):
         names = list(frame.file.planes)
         if frame.file.can_compute_signal_to_noise and SIGNAL_TO_NOISE not in names:
             names.append(SIGNAL_TO_NOISE)
-        if len(frame.file.planes) > 1:
+        if len(frame.file.planes) > 1 and frame.file.slice_axis is None:
             names.append(ALL_IN_CUBE)
         if frame.plane.name not in names:
             names.append(frame.plane.name)

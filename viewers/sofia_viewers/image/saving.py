@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +43,8 @@ def save_frame(frame: Frame, regions: Sequence[Region], path: str | os.PathLike[
     image = np.asarray(frame.image)
     hdus = fits.HDUList([fits.PrimaryHDU(image.astype(image.dtype.newbyteorder("=")), _image_header(frame))])
     if regions:
-        lines = format_regions(regions).splitlines()
+        plain = format_regions(regions).encode("ascii", "xmlcharrefreplace").decode()  # FITS tables hold no more
+        lines = plain.splitlines()
         column = fits.Column("DS9", f"{max(map(len, lines))}A", array=np.array(lines))
         hdus.append(fits.BinTableHDU.from_columns([column], name=REGION_TABLE))
     try:
@@ -57,7 +59,7 @@ def read_saved_regions(file: ImageFile) -> tuple[Region, ...]:
     table = file.tables.get(REGION_TABLE)
     if table is None or "DS9" not in table.data.columns.names:
         return ()
-    return parse_regions("\n".join(str(line) for line in table.data["DS9"])).regions
+    return parse_regions(html.unescape("\n".join(str(line) for line in table.data["DS9"]))).regions
 
 
 def _image_header(frame: Frame) -> fits.Header:

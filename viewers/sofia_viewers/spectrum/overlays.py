@@ -215,8 +215,8 @@ class Overlays(QtCore.QObject):
 
     def _show_atmosphere(self, name: str, found: Atmosphere) -> None:
         layers, view = self.layers(name), self.area.views.get(name)
-        if layers is None or view is None or not view.state.transmission:
-            return
+        if layers is None or view is None or not view.state.transmission or self._wave_limits(view) is None:
+            return  # meanwhile, something else is shown
         axis = replace(view.state.axis, unit=view.content.x_unit)
         layers.atmosphere.show_curve(convert_wave(found.wavelength, "um", axis), found.transmission)
         self.said.emit(found.description)
@@ -248,10 +248,9 @@ class Overlays(QtCore.QObject):
             return
         view = self.area.views[name]
         content = view.content
-        if view.state.x_field == "wavepos" and content.x_unit not in ("pixel", ""):
-            axis = WaveAxis("um", view.state.rest, view.state.convention)
-            low, high = sorted(float(w) for w in convert_wave(np.array(limits), content.x_unit, axis))
-            self.region_changed.emit(low, high)
+        waves = convert_range(limits, self._region_axis, WaveAxis("um")) if view.state.x_field == "wavepos" else None
+        if waves is not None:  # velocities without a line have no wavelengths
+            self.region_changed.emit(*waves)
         measured = [(c, measure_region(c.x, c.y, c.error, limits)) for c in content.curves]
         known = [(curve, found) for curve, found in measured if found.count]
         self.statistics.show_statistics(known, limits, (content.x_unit, content.y_unit))
