@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 PAGE = Path(__file__).with_name("resampling.md")
@@ -76,7 +77,7 @@ def draw_adaptive(names: dict[str, Any], path: Path) -> None:
     truth = names["sky"](*np.meshgrid(axis, axis))
     axes = figure.subplots(1, 5)
     for ax, (title, plane) in zip(axes, {"sky": truth, **maps}.items(), strict=False):
-        show(ax, np.sqrt(np.maximum(plane, 0)), title, extent, vmin=0, vmax=3, cmap="inferno")
+        show(ax, plane, title, extent, norm=PowerNorm(0.5, vmin=0, vmax=10), cmap="inferno")
     row = 30
     for title, plane in {"sky": truth, **maps}.items():
         axes[4].plot(axis, plane[row], label=title, lw=1, color="gray" if title == "sky" else None)
