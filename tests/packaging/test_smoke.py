@@ -166,7 +166,8 @@ def test_that_a_reduction_that_was_killed_goes_on(reduced, run, home, surroundin
     raw, _, folder = reduced[GRISM]
     out = home / "killed"
     words = [*alone, *COMMAND, "reduce", *map(str, raw), "-o", str(out)]
-    process = subprocess.Popen(words, env=surroundings, cwd=home, stdin=subprocess.DEVNULL, start_new_session=True)
+    silent = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    process = subprocess.Popen(words, env=surroundings, cwd=home, start_new_session=True, **silent)
     try:
         until = time.monotonic() + PATIENCE
         while not list(out.glob("*.fits")):
