@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sofia_viewers.image.analysis import measure_encircled_energy
 from sofia_viewers.image.contours import trace_contours
 from sofia_viewers.image.frame import open_image
 from sofia_viewers.image.regions import Region
@@ -15,6 +16,14 @@ from .varied_cubes import make_velocities
 @pytest.mark.parametrize("shape", [(1, 40), (40, 1), (1, 1)])
 def test_that_images_of_one_row_have_no_contours(shape):
     assert trace_contours(np.ones(shape), np.array([0.5, 1.0]), 1.0) == []
+
+
+def test_that_infinite_pixels_do_not_count_in_the_encircled_energy():
+    y, x = np.mgrid[:21, :21]
+    image = np.exp(-0.5 * ((x - 10) ** 2 + (y - 10) ** 2) / 4.0)
+    expected = measure_encircled_energy(image, 10.0, 10.0, 6.0).fraction
+    image[9, 16], image[16, 9] = np.inf, -np.inf
+    np.testing.assert_allclose(measure_encircled_energy(image, 10.0, 10.0, 6.0).fraction, expected, atol=0.01)
 
 
 def test_that_signal_to_noise_of_a_cube_is_computed_slice_by_slice(galaxy):

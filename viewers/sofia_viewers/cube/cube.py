@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sofia_engine.errors import InputError
 from sofia_engine.product import Product
+from sofia_viewers.cube.axes import arrange_axes, read_spectral_axis
 from sofia_viewers.cube.samples import Samples
 from sofia_viewers.image.frame import SIGNAL_TO_NOISE, Frame, ImageFile, PlaneSource
 
@@ -28,7 +29,7 @@ _ERRORS = {
     "FLUX": ("ERROR", "STDDEV"), "UNCORRECTED_FLUX": ("UNCORRECTED_ERROR", "UNCORRECTED_STDDEV"),
     "SCI": ("ERR",), "DATA": ("STAT_ERROR", "ERROR"),
 }  # fmt: skip
-_BEGINNING = b"SIMPLE"
+_BEGINNING, _PACKED = b"SIMPLE", b"\x1f\x8b"
 _LIGHT = 299792.458
 _LONGEST_METRES = 0.01
 _MOST_REDSHIFT = 0.1
@@ -214,7 +215,7 @@ def open_cube(path: str | Path) -> Cube:
         If it cannot be read or holds no cube; says why.
     """
     target = Path(path)
-    if target.suffix.lower() in (".gz", ".fz"):
+    if target.suffix.lower() in (".gz", ".fz") or _is_packed(target):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return make_cube(Product.read(target, layout="extensions"), str(target.resolve()), target.name, target)
@@ -232,6 +233,15 @@ def open_cube(path: str | Path) -> Cube:
     return _assemble(str(target.resolve()), target.name, header, [part for part in parts if part], target)
 
 
+def _is_packed(path: Path) -> bool:
+    """Tell whether a file is compressed, whatever its name says."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(_PACKED)) == _PACKED
+    except OSError:
+        return False
+
+
 def make_cube(product: Product, key: str, name: str = "", path: Path | None = None) -> Cube:
     """Make a cube of a product; nothing is copied.
 
@@ -242,8 +252,10 @@ def make_cube(product: Product, key: str, name: str = "", path: Path | None = No
     """
     parts: list[_Part] = []
     for number, (plane_name, plane) in enumerate(product.planes.items()):
-        header = product.header if plane.inherits_wcs else plane.cards
-        parts.append(_Part(plane_name, plane.data, header, plane.unit, number))
+        data, header = plane.data, product.header if plane.inherits_wcs else plane.cards
+        if data.ndim >= 3 and data.size:
+            data, header = arrange_axes(data, header)
+        parts.append(_Part(plane_name, data, header, plane.unit, number))
     for table_name, table in product.tables.items():
         if table_name.upper() in _WAVE_NAMES:
             values = np.asarray(table.data.field(0), dtype=float).ravel()
@@ -267,30 +279,34 @@ def _map_hdu(hdu: Any, number: int, path: Path) -> _Part | None:
     if isinstance(hdu, fits.BinTableHDU) and hdu.name.upper() in _WAVE_NAMES:
         values = np.asarray(hdu.data.field(0), dtype=float).ravel()
         return _Part(hdu.name, values, hdu.header.copy(), str(hdu.columns[0].unit or "um"))
+    if isinstance(hdu, fits.CompImageHDU):
+        header = hdu.header.copy()
+        return _Part(hdu.name, *arrange_axes(hdu.data, header), str(header.get("BUNIT", "")).strip(), number)
     if not hdu.is_image or not hdu.header.get("NAXIS", 0) or 0 in hdu.shape:
         return None
     start, shape = hdu.fileinfo()["datLoc"], tuple(int(length) for length in hdu.shape)
     dtype = np.dtype(fits.BITPIX2DTYPE[hdu.header["BITPIX"]])
     if start + dtype.itemsize * math.prod(shape) > path.stat().st_size:
         raise ValueError("truncated")
-    raw = np.memmap(path, dtype.newbyteorder(">"), "r", start, shape)
-    header = hdu.header.copy()
+    header, raw = hdu.header.copy(), np.memmap(path, dtype.newbyteorder(">"), "r", start, shape)
+    if raw.ndim >= 3:
+        raw, header = arrange_axes(raw, header)
     unit = str(header.get("BUNIT", "")).strip()
     scaling = (float(header.get("BSCALE", 1.0)), float(header.get("BZERO", 0.0)), header.get("BLANK"))
     array: Any = raw
     if scaling != (1.0, 0.0, None):
-        array = Samples(_as_three_axes(raw), *scaling) if raw.ndim >= 3 else raw * scaling[0] + scaling[1]
+        array = Samples(raw, *scaling) if raw.ndim == 3 else raw * scaling[0] + scaling[1]
     return _Part(hdu.name or "PRIMARY", array, header, unit, number)
 
 
 def _assemble(key: str, name: str, header: fits.Header, parts: Iterable[_Part], path: Path | None) -> Cube:
     planes: dict[str, PlaneSource] = {}
     curves: dict[str, Curve] = {}
-    shape: tuple[int, ...] = ()
-    for part in parts:
-        samples = _as_samples(part.array)
-        if samples is not None and (not shape or samples.shape == shape):
-            shape = samples.shape
+    known = [(part, _as_samples(part.array)) for part in parts]
+    shapes = [samples.shape for _, samples in known if samples is not None]
+    shape = next((each for each in shapes if each[0] > 1), shapes[0] if shapes else ())
+    for part, samples in known:
+        if samples is not None and samples.shape == shape:
             title = part.name if part.name not in planes else f"{part.name}#{len(planes)}"
             planes[title] = PlaneSource(title, samples, part.header, part.unit, part.number)  # type: ignore[arg-type]
         elif samples is None and np.ndim(part.array) == 1:
@@ -308,15 +324,7 @@ def _assemble(key: str, name: str, header: fits.Header, parts: Iterable[_Part], 
 def _as_samples(array: Any) -> Samples | None:
     if isinstance(array, Samples):
         return array
-    cube = _as_three_axes(array) if array.ndim >= 3 and array.size else None
-    return Samples(cube) if cube is not None and cube.ndim == 3 and cube.shape[0] > 1 else None
-
-
-def _as_three_axes(array: Any) -> Any:
-    """Return the array without leading axes of length one."""
-    while array.ndim > 3 and array.shape[0] == 1:
-        array = array[0]
-    return array
+    return Samples(array) if array.ndim == 3 and array.size else None
 
 
 # -- spectral axis ---------------------------------------------------------------------------------------------------
@@ -330,40 +338,24 @@ def _find_axis(
         if curve is not None and len(curve.values) == count and np.isfinite(curve.values).all():
             return _as_wavelengths(curve.values, curve.unit or "um", primary)
     for source in (header, primary):
-        found = _read_axis(source, count)
-        if found is not None:
-            return _as_wavelengths(*found, source)
+        found = read_spectral_axis(source, count)
+        if found is None:
+            continue
+        wave, unit = _as_wavelengths(*found, source)
+        if unit == "um" and str(source.get("CTYPE3", "")).strip().upper().startswith("AWAV"):
+            wave = _in_vacuum(wave)
+        if np.isfinite(wave).all() and (unit != "um" or (wave > 0).all()):
+            return wave, unit
     return np.arange(count, dtype=float), "pixel"
 
 
-def _read_axis(header: fits.Header, count: int) -> tuple[FloatArray, str] | None:
-    """Compute the third world coordinate of the slices from a header."""
-    step = _as_number(header.get("CDELT3"))
-    step = step if math.isfinite(step) else _as_number(header.get("CD3_3"))
-    if "CD3_3" in header and "CDELT3" in header and "PC3_3" not in header:
-        step = _as_number(header.get("CD3_3"))
-    start = _as_number(header.get("CRVAL3"))
-    if not (math.isfinite(step) and step and math.isfinite(start)):
-        return None
-    offset = np.arange(count) + 1.0 - (_as_number(header.get("CRPIX3"), 1.0))
-    step *= _as_number(header.get("PC3_3"), 1.0)
-    kind, unit = str(header.get("CTYPE3", "")).upper(), str(header.get("CUNIT3", "")).strip()
-    log = kind.endswith("-LOG")
-    values = np.asarray(start * np.exp(offset * step / start) if log else start + offset * step, dtype=float)
-    if not unit:
-        unit = _guess_unit(kind, float(np.abs(values).max()))
-    return values, unit
-
-
-def _guess_unit(kind: str, largest: float) -> str:
-    """Return the unit that the FITS standard prescribes, or that of SOFIA for plain ``WAVE`` in micrometres."""
-    if kind.startswith(("FREQ",)):
-        return "Hz"
-    if kind.startswith(("VELO", "VRAD", "VOPT")):
-        return "m/s"
-    if kind.startswith(("WAVE", "AWAV", "LAMBDA")):
-        return "m" if largest < 0.1 else "um"
-    return ""
+def _in_vacuum(wave: FloatArray) -> FloatArray:
+    """Return vacuum wavelengths, μm, of those in standard air (Edlen 1953; Morton 1991, ApJS 77, 119)."""
+    vacuum = wave
+    for _ in range(3):  # the index is given for vacuum wavelengths
+        waves = 1.0 / vacuum**2
+        vacuum = wave * (1.0 + 1e-6 * (64.328 + 29498.1 / (146.0 - waves) + 255.4 / (41.0 - waves)))
+    return np.asarray(vacuum)
 
 
 def _as_wavelengths(values: FloatArray, unit: str, header: Mapping[str, Any]) -> tuple[FloatArray, str]:
@@ -387,11 +379,15 @@ def _wave_of_velocity(velocity: FloatArray, header: Mapping[str, Any]) -> tuple[
     light = _LIGHT
     frequency = _as_number(header.get("RESTFRQ", header.get("RESTFREQ")))
     rest = light * 1e9 / frequency if frequency > 0 else _as_number(header.get("RESTWAV")) * 1e6
-    if not rest > 0:
+    if not (rest > 0 and math.isfinite(rest)):
         return velocity, "km/s"
-    if str(header.get("CTYPE3", "")).upper().startswith("VOPT"):
-        return rest * (1.0 + velocity / light), "um"
-    return rest / (1.0 - velocity / light), "um"
+    kind = str(header.get("CTYPE3", "")).strip().upper()
+    with np.errstate(all="ignore"):
+        if kind.startswith("VOPT"):
+            return rest * (1.0 + velocity / light), "um"
+        if kind == "VELO":  # relativistic; those of other ends (VELO-LSR) are older, and radio
+            return rest * np.sqrt((1.0 + velocity / light) / (1.0 - velocity / light)), "um"
+        return rest / (1.0 - velocity / light), "um"
 
 
 def _as_number(value: Any, default: float = math.nan) -> float:

@@ -154,8 +154,9 @@ class _CroppedSamples(DerivedSamples):
 def _shift_header(header: fits.Header, starts: list[int]) -> fits.Header:
     shifted = header.copy()
     for axis, start in enumerate(starts, start=1):
-        if f"CRPIX{axis}" in shifted:
-            shifted[f"CRPIX{axis}"] = float(shifted[f"CRPIX{axis}"]) - start
+        for keyword in {f"CRPIX{axis}", *shifted[f"CRPIX{axis}?"]}:  # those of other coordinates, too
+            if keyword in shifted or f"CTYPE{axis}" in shifted:
+                shifted[keyword] = float(shifted.get(keyword, 0.0)) - start
     return shifted
 
 

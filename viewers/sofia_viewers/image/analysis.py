@@ -273,7 +273,7 @@ def measure_encircled_energy(
     Parameters
     ----------
     image : ndarray
-        (n_y, n_x); NaN counts as background.
+        (n_y, n_x); NaN and infinities count as background.
     x, y : float
         Centre, pixels from 0.
     radius : float
@@ -284,7 +284,7 @@ def measure_encircled_energy(
     from sofia_engine.photometry.aperture import compute_circle_overlap
 
     rows, columns = cut_window((image.shape[0], image.shape[1]), x, y, 2 * math.ceil(radius) + 3)
-    part = np.nan_to_num(np.asarray(image[rows, columns], dtype=float) - background)
+    part = np.nan_to_num(np.asarray(image[rows, columns], dtype=float) - background, posinf=0.0, neginf=0.0)
     radii = np.arange(0.5, radius + 0.25, 0.5)
     center = (x - columns.start, y - rows.start)
     sums = np.array([float((part * compute_circle_overlap(part.shape, *center, float(r))).sum()) for r in radii])
