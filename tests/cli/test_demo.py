@@ -51,3 +51,18 @@ def test_that_parameters_of_the_reference_pipeline_reduce_its_raw_files(
     names = {Path(path).name for path in summary["products"]}
     expected = {path.name.removesuffix(".gz") for path in (folder / "expected").glob("*.fits.gz")}
     assert expected <= names
+
+
+def test_that_models_for_the_conditions_of_a_flight_are_asked_for_and_may_be_missing(
+    desk: Callable[..., Any], tmp_path: Path
+) -> None:
+    assert desk("simulate", "fifi-ls-symmetric", "raw", "--set", "n_dither=1").code == 0
+    (tmp_path / "raw" / "atran.fits").unlink()
+    status = desk("data", "status", "raw")
+    assert {"atran", "water vapour", "response"} <= {line[11:43].strip() for line in status.out.splitlines()}
+    answer = desk("data", "fetch", "raw")
+    assert answer.code == 0, answer.err
+    assert "files fetched" in answer.out
+    if "missing" in status.out:
+        assert "to bring them: sofia-desk data fetch raw" in status.out
+        assert "To supply it, run 'sofia-desk data fetch' with the observations" in answer.err

@@ -22,7 +22,7 @@ _COMMANDS = {
     "parameters": "write or explain the parameters of a reduction",
     "data": "show, fetch or locate the calibration files",
     "simulate": "write raw files of a simulated observation with a known truth",
-    "demo": "simulate an observation, reduce it, and compare with the truth",
+    "demo": "simulate an observation, reduce it, and tell the truth beside the result",
     "rerun": "make a product again from what its header says, and compare",
     "sessions": "list, go on with, or remove reductions that were not finished",
 }

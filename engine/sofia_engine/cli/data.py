@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterable
 
 from sofia_engine.cli.exit_codes import OK
 from sofia_engine.cli.terminal import Terminal
-from sofia_engine.errors import InputError
-from sofia_engine.pipeline.events import Progress
+from sofia_engine.errors import InputError, ReferenceDataError
+from sofia_engine.pipeline.events import Log, Progress
 from sofia_engine.reference import FileStatus, ReferenceFile, ReferenceStore
 
 __all__ = ["add_arguments", "run"]
@@ -32,19 +33,21 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "path":
         sys.stdout.write(f"{store.path}\n")
         return OK
-    files = _choose(arguments, store)
+    files, optional = _choose(arguments, store)
     if arguments.action == "fetch":
-        return _fetch(store, files)
-    rows = store.status(files)
+        return _fetch(store, files, optional)
+    rows = store.status([*files, *optional])
     if arguments.json:
         content = [{"name": r.file.name, "kind": r.file.kind, "state": r.state, "path": str(r.path)} for r in rows]
         sys.stdout.write(json.dumps(content, indent=1) + "\n")
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in _format(rows, store, each=arguments.all)))
+        command = shlex.join(["sofia-desk", "data", "fetch", *arguments.files])
+        sys.stdout.write("".join(f"{line}\n" for line in _format(rows, store, command, each=arguments.all)))
     return OK
 
 
-def _choose(arguments: argparse.Namespace, store: ReferenceStore) -> list[ReferenceFile]:
+def _choose(arguments: argparse.Namespace, store: ReferenceStore) -> tuple[list[ReferenceFile], list[ReferenceFile]]:
+    """Files that are needed, and such as are used if they can be had: models for the conditions of a flight."""
     if arguments.files:
         return _needed_by(arguments.files, store)
     rows = store.status()
@@ -53,10 +56,10 @@ def _choose(arguments: argparse.Namespace, store: ReferenceStore) -> list[Refere
     if not files:
         known = ", ".join(sorted({row.file.instrument for row in rows}))
         raise InputError(f"There are no calibration files of {arguments.instrument} (known: {known}).")
-    return files
+    return files, []
 
 
-def _needed_by(names: Iterable[str], store: ReferenceStore) -> list[ReferenceFile]:
+def _needed_by(names: Iterable[str], store: ReferenceStore) -> tuple[list[ReferenceFile], list[ReferenceFile]]:
     from sofia_engine.pipeline.detection import inspect_files
     from sofia_engine.pipeline.manifests import collect_inputs
     from sofia_engine.pipeline.references import requested_files, wanted_by
@@ -73,18 +76,27 @@ def _needed_by(names: Iterable[str], store: ReferenceStore) -> list[ReferenceFil
         for index, step in enumerate(group.recipe.steps):
             for file in group.files:
                 wanted += wanted_by(step, file.header, settings.parameters(index)).values()
-    return requested_files(wanted, store)
+    needed = requested_files(wanted, store)
+    keys = {file.key for file in needed}
+    return needed, [file for file in requested_files(wanted, store, optional=True) if file.key not in keys]
 
 
-def _fetch(store: ReferenceStore, files: list[ReferenceFile]) -> int:
+def _fetch(store: ReferenceStore, files: list[ReferenceFile], optional: list[ReferenceFile]) -> int:
+    failed = 0
     with Terminal() as terminal:
-        fetched = store.fetch(files, lambda done, total, what: terminal(Progress("fetch", done, total, what)))
-    here = len(files) - len(fetched)
+        fetched = [*store.fetch(files, lambda done, total, what: terminal(Progress("fetch", done, total, what)))]
+        for file in optional:
+            try:
+                fetched += store.fetch([file])
+            except ReferenceDataError as error:
+                failed += 1
+                terminal(Log("warning", str(error)))
+    here = len(files) + len(optional) - len(fetched) - failed
     sys.stdout.write(f"{len(fetched)} files fetched, {here} were here already, in {store.path}\n")
     return OK
 
 
-def _format(rows: list[FileStatus], store: ReferenceStore, *, each: bool) -> Iterable[str]:
+def _format(rows: list[FileStatus], store: ReferenceStore, command: str, *, each: bool) -> Iterable[str]:
     yield f"Folder: {store.path}"
     counts = Counter((row.file.instrument, row.file.kind, row.state) for row in rows)
     for (instrument, kind, state), number in sorted(counts.items()):
@@ -94,4 +106,4 @@ def _format(rows: list[FileStatus], store: ReferenceStore, *, each: bool) -> Ite
     missing = sum(row.state in ("missing", "damaged") for row in rows)
     if missing:
         size = sum(row.file.size for row in rows if row.state in ("missing", "damaged")) / 1e6
-        yield f"{missing} files ({size:.0f} MB) are not here; to bring them: sofia-desk data fetch"
+        yield f"{missing} files ({size:.0f} MB) are not here; to bring them: {command}"

@@ -70,10 +70,10 @@ def fingerprint(wanted: Mapping[str, Wanted], store: ReferenceStore) -> dict[str
     return hashes
 
 
-def requested_files(wanted: Iterable[Wanted], store: ReferenceStore) -> list[ReferenceFile]:
-    """Return the files of the catalogue among those wanted, without those a step can do without."""
+def requested_files(wanted: Iterable[Wanted], store: ReferenceStore, *, optional: bool = False) -> list[ReferenceFile]:
+    """Return the files of the catalogue among those wanted: those steps need, or those they can do without."""
     found: dict[str, ReferenceFile] = {}
-    for want in (want for want in wanted if not want.optional):
+    for want in (want for want in wanted if want.optional is optional):
         file = select(want, store)
         if file is not None and not isinstance(file, Path):
             found[file.key] = file

@@ -330,8 +330,8 @@ class ReferenceStore:
         state = "is damaged" if place.exists() else "is missing"
         return (
             f"Reference file {file.name} ({file.instrument}, {file.kind}) {state} and cannot be fetched: {reason}. "
-            "To supply it, run 'sofia-desk data fetch' where the network can be reached, name a folder that holds it "
-            f"in the environment variable SOFIA_DESK_MIRROR, or copy it to {place}."
+            "To supply it, run 'sofia-desk data fetch' with the observations where the network can be reached, name a "
+            f"folder that holds it in the environment variable SOFIA_DESK_MIRROR, or copy it to {place}."
         )
 
 
