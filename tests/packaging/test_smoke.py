@@ -134,19 +134,21 @@ def test_that_the_calibration_files_of_all_instruments_are_inside(run):
 @pytest.mark.parametrize("kind", [IMAGING, GRISM, CUBE])
 def test_that_the_first_reduction_takes_hardly_longer_than_a_later_one(kind, reduced, run, home):
     raw, options, _ = reduced[kind]
-    shutil.rmtree(home / ".cache", ignore_errors=True)  # as new
-    spent, waited, compiled = [], [], []
+    spent, waited, compiled = ([], []), ([], []), []
     for number in range(4):
+        if number % 2 == 0:
+            shutil.rmtree(home / ".cache", ignore_errors=True)  # as new
         before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
         answer = run("reduce", *raw, "-o", home / f"{kind}-again{number}", *options, NUMBA_DEBUG_CACHE="1")
-        waited.append(round(time.monotonic() - started, 2))
+        waited[number % 2].append(round(time.monotonic() - started, 2))
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent.append(round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2))
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        spent[number % 2].append(round(used, 2))
         compiled.append("data saved to" in answer.stdout + answer.stderr)
     print(f"{kind}: first and later reductions, s of processor {spent}, s {waited}; load {os.getloadavg()[0]:.1f}")
     assert not any(compiled)
-    # by the time of the processor, which other work on the machine does not lengthen much
-    assert spent[0] < 1.3 * float(np.median(spent[1:]))
+    # by the time of the processor, the least of two: other work on the machine makes some runs longer
+    assert min(spent[0]) < 1.3 * min(spent[1])
 
 
 def test_that_no_kernel_is_compiled_on_the_machine_of_the_user(run, home):
