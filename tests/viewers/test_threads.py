@@ -195,3 +195,28 @@ def test_that_viewers_are_imported_in_turns_by_the_thread_of_the_windows(tmp_pat
         [sys.executable, "-c", LOADING], env=os.environ | own, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.stdout == 2 * "loaded [] True True\n" + "made\n", done.stderr
+
+
+def test_that_headers_completed_in_many_threads_are_not_told_about():
+    program = """
+import threading, warnings
+from astropy.io import fits
+from astropy.wcs import WCS
+from sofia_viewers.qt import start_application
+
+start_application(offscreen=True)
+header = fits.Header({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "DATE-OBS": "2021-07-05T05:10:00"})
+
+def read():
+    for _ in range(30):
+        with warnings.catch_warnings():  # not for one thread alone: Python shares the list of filters
+            warnings.simplefilter("ignore")
+            WCS(header)
+        WCS(header)
+
+threads = [threading.Thread(target=read) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 Qt = QtCore.Qt
 Signal = QtCore.Signal
 Slot = QtCore.Slot
+
+_CORRECTED_HEADER = r"'\w+' made the change"
+"""What astropy says of coordinates whose dates or units it completes."""
 
 __all__ = ["Qt", "QtCore", "QtGui", "QtSvg", "QtWidgets", "Signal", "Slot", "make_types", "pg", "start_application"]
 
@@ -75,6 +79,8 @@ def start_application(*, offscreen: bool = False) -> QtWidgets.QApplication:
     application = QtWidgets.QApplication(["sofia-desk"])
     application.setApplicationName("sofia-desk")
     application.setApplicationDisplayName("SOFIA Desk")
+    # threads that read files turn such warnings off one beside the other, so that single ones pass between them
+    warnings.filterwarnings("ignore", message=_CORRECTED_HEADER)
     from sofia_viewers.garbage import search_in_window_thread
 
     search_in_window_thread(application)
