@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sofia_engine.spectroscopy.drifts import measure_drift, measure_shifts, move_columns
+from sofia_engine.spectroscopy.drifts import measure_drift, measure_shifts, move_columns, track_drift
 
 ROWS = np.arange(60.0)[:, np.newaxis]
 
@@ -49,3 +49,17 @@ def test_that_half_a_column_still_tells_its_shift_and_no_column_none():
     found = measure_shifts(change, profile)
     np.testing.assert_allclose(found[:2], 0.2, atol=0.03)
     assert np.isnan(found[2])
+
+
+@pytest.mark.parametrize("size", [3.0, 10.0, 16.0])
+def test_that_drifts_of_more_than_the_width_of_a_source_are_tracked(size):
+    drift = size * np.linspace(-1, 1, 240)
+    image = bell(30.0 + drift) * (2 + np.sin(np.arange(240) / 9))
+    image[::7, ::11] = np.nan
+    image += np.random.default_rng(0).normal(0, 0.02, image.shape)
+    image[:, 100:112] *= 1e-3  # an opaque band
+    np.testing.assert_allclose(track_drift(image), drift, atol=1.0)  # a start, which least squares make better
+
+
+def test_that_an_empty_image_has_no_drift():
+    assert not np.ptp(track_drift(np.zeros((60, 90))))

@@ -158,3 +158,15 @@ def test_that_blur_widens_a_profile():
     np.testing.assert_allclose(found, expected, atol=1e-3)
     assert np.abs(profile - expected).max() > 5e-3
     np.testing.assert_array_equal(profile, before)
+
+
+@pytest.mark.parametrize("tilt", [0.5, 5.0, 9.0, 14.0])
+def test_that_the_map_follows_traces_that_move_by_more_than_the_width_of_the_source(tilt):
+    """From 6 rows on the polynomials of the rows show the source in no place."""
+    rows, x = np.arange(120.0)[:, np.newaxis], np.linspace(5.0, 8.0, 240)
+    center = 60.0 + tilt * np.linspace(-1, 1, 240)
+    truth = np.exp(-0.5 * ((rows - center) / 2.0) ** 2)
+    image = truth * (5 + np.sin(4 * x)) + np.random.default_rng(1).normal(0, 0.01, truth.shape)
+    found = make_profiles(image, x).map
+    scale = (found * truth).sum(axis=0) / (truth**2).sum(axis=0)
+    assert np.abs(found / scale - truth).max() < 0.03

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from sofia_engine.numerics.statistics import median_ignoring_nan
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from sofia_engine.numerics.arrays import FloatArray
 
-__all__ = ["measure_drift", "measure_shifts", "move_columns"]
+__all__ = ["measure_drift", "measure_shifts", "move_columns", "track_drift"]
 
 STEPS, LARGEST_STEP, ACCURACY = 8, 1.0, 0.01
 """Of Gauss-Newton; rows."""
+BLOCK = 8
+"""Columns that are looked at together, and rows by which the source may move from one block to the next."""
+LEAST_LIKENESS = 0.5
+"""Correlation of blocks that show the same source."""
 LEAST_DETERMINANT = 0.01
 """Share below which height and place of what is left of a column cannot be told apart."""
 
@@ -70,6 +77,51 @@ def measure_drift(profile: ArrayLike) -> FloatArray:
         if np.ptp(step) < ACCURACY:
             break
     return drift
+
+
+def track_drift(image: ArrayLike) -> FloatArray:
+    """Rows by which the columns of an image lie off their mean place, for drifts of more than the width of a source.
+
+    Parameters
+    ----------
+    image : (ns, nw) array_like
+        Sources may be positive or negative; NaN is missing.
+
+    Returns
+    -------
+    (nw,) ndarray
+        Of mean 0; linear between blocks of `BLOCK` columns, each of which is compared with the last bright one.
+    """
+    data = np.asarray(image, dtype=np.float64)
+    starts = np.arange(0, data.shape[1], BLOCK)
+    blocks = [np.nan_to_num(median_ignoring_nan(data[:, start : start + BLOCK], axis=1)) for start in starts]
+    brightest = int(np.argmax([block @ block for block in blocks]))
+    places = [*_follow_blocks(blocks[brightest::-1])[:0:-1], *_follow_blocks(blocks[brightest:])]
+    drift = np.interp(np.arange(data.shape[1]), starts + (BLOCK - 1) / 2, places)
+    tracked: FloatArray = drift - drift.mean()
+    return tracked
+
+
+def _follow_blocks(blocks: Sequence[FloatArray]) -> list[float]:
+    """Rows from the first block up to each; a block that is not like the last bright one, so dark, keeps its place."""
+    places, last = [0.0], blocks[0]
+    for block in blocks[1:]:
+        offset, likeness = _find_offset(last, block)
+        places.append(places[-1] + offset if likeness > LEAST_LIKENESS else places[-1])
+        last = block if likeness > LEAST_LIKENESS else last
+    return places
+
+
+def _find_offset(first: FloatArray, second: FloatArray) -> tuple[float, float]:
+    """Rows from one column up to the next, where they are most alike, and their correlation there."""
+    rows = np.arange(-BLOCK, BLOCK + 1)
+    product = [float(first[BLOCK:-BLOCK] @ second[BLOCK + row : second.size - BLOCK + row]) for row in rows]
+    size = float(np.linalg.norm(first) * np.linalg.norm(second))
+    best = min(max(int(np.argmax(product)), 1), rows.size - 2)
+    left, middle, right = product[best - 1 : best + 2]
+    bend = left - 2 * middle + right
+    part = float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5)) if bend < 0 else 0.0
+    return float(rows[best]) + part, middle / size if size > 0 else 0.0
 
 
 def measure_shifts(change: ArrayLike, profile: ArrayLike) -> FloatArray:

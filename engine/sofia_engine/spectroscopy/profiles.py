@@ -12,7 +12,7 @@ from sofia_engine.numerics.derivatives import differentiate
 from sofia_engine.numerics.interpolation import Interpolation, interpolate_image
 from sofia_engine.numerics.row_polynomials import fit_rows
 from sofia_engine.numerics.statistics import median_ignoring_nan
-from sofia_engine.spectroscopy.drifts import measure_drift, measure_shifts, move_columns
+from sofia_engine.spectroscopy.drifts import measure_drift, measure_shifts, move_columns, track_drift
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -168,6 +168,17 @@ def _refit_moving(x: FloatArray, data: FloatArray, smooth: FloatArray, rule: Pro
     drift = measure_drift(smooth)
     if np.ptp(drift) < LEAST_DRIFT:
         return smooth
+    refit = _refit_from(x, data, smooth, drift, rule)
+    if refit is None:  # the polynomials are lost where the source moves by more than its width
+        tracked = track_drift(data)
+        refit = _refit_from(x, data, follow_trace(data, tracked), tracked, rule)
+    return smooth if refit is None else refit
+
+
+def _refit_from(
+    x: FloatArray, data: FloatArray, smooth: FloatArray, drift: FloatArray, rule: ProfileRule
+) -> FloatArray | None:
+    """The map, from a first one and its drift; None if single columns do not agree on where the source is."""
     filled = smooth
     for _ in range(ROUNDS):
         moving = _follow(data, filled, drift)
@@ -175,7 +186,7 @@ def _refit_moving(x: FloatArray, data: FloatArray, smooth: FloatArray, rule: Pro
         places = drift + measure_shifts(change, moving)
         found = fit_rows(x, places[np.newaxis], rule.degree, threshold=rule.threshold, floor=_SMALL_SHIFT)(x)[0]
         if not np.nanmedian(np.abs(places - found)) < LARGEST_SCATTER:
-            return smooth
+            return None
         if np.ptp(found - drift) < DRIFT_ACCURACY:
             break
         filled, drift = moving, found - found.mean()
