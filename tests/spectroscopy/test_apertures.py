@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sofia_engine.errors import ParameterError, StepError
+from sofia_engine.spectroscopy.aperture_mask import make_aperture_mask
 from sofia_engine.spectroscopy.apertures import (
     Aperture,
     ApertureWishes,
@@ -157,3 +158,35 @@ def test_that_cards_are_comma_lists():
     assert cards["APRADO01"] == "2.000,2.502"
     assert cards["PSFRAD01"] == "5.000,7.685"
     assert cards["BGR"] == "1.000-2.500,8.000-9.000"
+
+
+@pytest.mark.parametrize("height", [1.0, -1.0])
+def test_that_a_bright_neighbour_does_not_change_the_width_of_a_source(height):
+    """Fitted alone, the faint source would be 2.2 arcsec wide instead of 3.6."""
+    profile = bell(100, 3.6) + bell(114, 3.6, 0.17 * height) + NOISE
+    sizes = set_radii(SLIT, profile, [Aperture(100.0, 1, 3.5), Aperture(114.0, int(height), 3.5)])
+    np.testing.assert_allclose([aperture.fwhm for aperture in sizes.apertures], 3.6, rtol=5e-3)
+
+
+def test_that_apertures_that_touch_are_separated_like_those_that_overlap():
+    """Radii of 20 at a distance of 40 share a row in part; radii of 30 were put right, but these refused."""
+    given_, profile = [Aperture(80.2), Aperture(120.2)], bell(80.2, 4) + bell(120.2, 4)
+    for radius in (19.7, 20.0, 20.3, 30.0):
+        sizes = set_radii(SLIT, profile, given_, ApertureWishes(radii=[2.0], psf_radii=[radius]))
+        make_aperture_mask(SLIT, [[80.2], [120.2]], sizes.apertures)
+        assert "are reduced to" in " ".join(sizes.warnings)
+        assert "light beyond is lost" in " ".join(sizes.warnings)
+
+
+def test_that_a_sign_against_the_profile_is_warned_of():
+    sizes = set_radii(SLIT, bell(100, 4.0), [Aperture(100.0, 1, 4.0)], ApertureWishes(signs=[-1]))
+    assert sizes.apertures[0].sign == -1
+    assert any("The sign -1 given for the aperture at 100.000" in warning for warning in sizes.warnings)
+
+
+@pytest.mark.parametrize("word", ["nan", "inf", "-inf", "1e999"])
+def test_that_numbers_must_be_finite(word):
+    with pytest.raises(ParameterError, match="expected numbers"):
+        parse_lists(f"3,{word}", "step.key")
+    with pytest.raises(ParameterError, match="expected start-stop"):
+        parse_regions(f"3-{word}", "step.key")

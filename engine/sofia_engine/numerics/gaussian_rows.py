@@ -25,9 +25,9 @@ _MAXITERS = 200
 
 @dataclass(frozen=True)
 class GaussianLimits:
-    """Allowed ranges of centres and standard deviations, in units of x."""
+    """Allowed ranges of centres (of all Gaussians, or of each) and standard deviations, in units of x."""
 
-    center: tuple[float, float] = (-np.inf, np.inf)
+    center: tuple[ArrayLike, ArrayLike] = (-np.inf, np.inf)
     sigma: tuple[float, float] = (0.0, np.inf)
 
 

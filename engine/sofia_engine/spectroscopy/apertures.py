@@ -177,13 +177,23 @@ def set_radii(
     warnings: list[str] = []
     done: list[Aperture] = []
     for index, aperture in enumerate(apertures):
-        sized = _size_aperture(points, values, aperture, level, _Wish.of(wishes, index), warnings)
+        others = [*apertures[:index], *apertures[index + 1 :]]
+        wish = _Wish.of(wishes, index)
+        sized = _size_aperture(_Profile(points, values - level), aperture, others, wish, warnings)
         sized = _limit_to_slit(points, sized, warnings)
         if done:
-            done[-1], sized = _separate(points, done[-1], sized)
+            done[-1], sized = _separate(points, done[-1], sized, warnings)
         done.append(sized)
     regions = find_background_regions(points, values, done, level, noise)
     return ApertureSizes(tuple(done), regions, tuple(warnings))
+
+
+@dataclass(frozen=True, eq=False)
+class _Profile:
+    """Positions and values (ns) of a spatial profile without its level."""
+
+    slit: FloatArray
+    values: FloatArray
 
 
 @dataclass(frozen=True)
@@ -211,29 +221,44 @@ def _measure_level(profile: FloatArray) -> tuple[float, float]:
 
 
 def _size_aperture(
-    slit: FloatArray, profile: FloatArray, aperture: Aperture, level: float, wish: _Wish, warnings: list[str]
+    profile: _Profile, aperture: Aperture, others: Sequence[Aperture], wish: _Wish, warnings: list[str]
 ) -> Aperture:
     sign = aperture.sign if wish.sign is None else (1 if wish.sign > 0 else -1)
+    if sign != aperture.sign:
+        warnings.append(
+            f"The sign {sign} given for the aperture at {aperture.position:.3f} is not that of the profile there."
+        )
     fwhm = aperture.fwhm
     if wish.refit and (wish.radius is None or wish.psf_radius is None):
-        fwhm = _refit_width(slit, profile - level, aperture, warnings)
+        fwhm = _refit_width(profile, aperture, others, warnings)
     radius = APERTURE_FACTOR * fwhm if wish.radius is None else wish.radius
     psf_radius = PSF_FACTOR * fwhm if wish.psf_radius is None else wish.psf_radius
     return replace(aperture, sign=sign, fwhm=fwhm, radius=radius, psf_radius=psf_radius)
 
 
-def _refit_width(slit: FloatArray, profile: FloatArray, aperture: Aperture, warnings: list[str]) -> float:
-    near = np.abs(slit - aperture.position) <= 8 * aperture.fwhm
-    step, widest = float(np.mean(np.diff(slit))), 8 * aperture.fwhm * FWHM_TO_SIGMA
-    limits = GaussianLimits((aperture.position - step, aperture.position + step), (FWHM_TO_SIGMA, widest))
-    fit = fit_gaussian_rows(slit[near], profile[near][np.newaxis], aperture.position, aperture.fwhm * FWHM_TO_SIGMA,
-                            limits=limits)  # fmt: skip
-    if fit.converged[0]:
-        return float(fit.sigma[0, 0] / FWHM_TO_SIGMA)
+def _refit_width(profile: _Profile, aperture: Aperture, others: Sequence[Aperture], warnings: list[str]) -> float:
+    """Width of a source, fitted together with its neighbours: their wings would make it too narrow or too wide."""
+    reach = 8 * aperture.fwhm
+    neighbours = [other for other in others if abs(other.position - aperture.position) <= reach]
+    for together in ([aperture, *neighbours], [aperture]) if neighbours else ([aperture],):
+        width = _fit_width(profile, together, reach)
+        if width is not None:
+            return width
     warnings.append(
         f"The width of the aperture at {aperture.position:.3f} could not be fitted; {aperture.fwhm:.3f} is used."
     )
     return aperture.fwhm
+
+
+def _fit_width(profile: _Profile, sources: Sequence[Aperture], reach: float) -> float | None:
+    """Width of the first of some sources; None if the fit fails."""
+    near = np.abs(profile.slit - sources[0].position) <= reach
+    step = float(np.mean(np.diff(profile.slit)))
+    centers = np.array([source.position for source in sources])
+    limits = GaussianLimits((centers - step, centers + step), (FWHM_TO_SIGMA, reach * FWHM_TO_SIGMA))
+    fit = fit_gaussian_rows(profile.slit[near], profile.values[near][np.newaxis], centers,
+                            [source.fwhm * FWHM_TO_SIGMA for source in sources], limits=limits)  # fmt: skip
+    return float(fit.sigma[0, 0] / FWHM_TO_SIGMA) if fit.converged[0] else None
 
 
 def _limit_to_slit(slit: FloatArray, aperture: Aperture, warnings: list[str]) -> Aperture:
@@ -257,17 +282,23 @@ def _psf_mask(slit: FloatArray, aperture: Aperture) -> BoolArray:
     return inside
 
 
-def _separate(slit: FloatArray, first: Aperture, second: Aperture) -> tuple[Aperture, Aperture]:
-    """Reduce the radii of two neighbours until they no longer overlap."""
+def _separate(slit: FloatArray, first: Aperture, second: Aperture, warnings: list[str]) -> tuple[Aperture, Aperture]:
+    """Reduce the radii of two neighbours until they have no row in common, not even in part."""
+    step = float(np.mean(np.diff(slit)))
     common = np.count_nonzero(_psf_mask(slit, first) & _psf_mask(slit, second))
-    if common == 0:
+    gap = (second.position - second.psf_radius) - (first.position + first.psf_radius)
+    if common == 0 and gap >= step:
         return first, second
-    cut = (math.ceil(common / 2) + 1.5) * float(np.mean(np.diff(slit)))
+    cut = (math.ceil(common / 2) + 1.5) * step
     pair = [
         replace(a, psf_radius=a.psf_radius - cut, radius=min(a.radius, a.psf_radius - cut)) for a in (first, second)
     ]
     if min(a.psf_radius for a in pair) <= 0 or (_psf_mask(slit, pair[0]) & _psf_mask(slit, pair[1])).any():
         raise StepError("The extraction apertures overlap. Please lower the aperture radii.")
+    warnings.append(
+        f"The PSF radii of the apertures at {first.position:.3f} and {second.position:.3f} are reduced to "
+        f"{pair[0].psf_radius:.3f} and {pair[1].psf_radius:.3f}, for they overlap; light beyond is lost."
+    )
     return pair[0], pair[1]
 
 
@@ -315,14 +346,21 @@ def parse_lists(text: str, name: str, count: int = 1) -> tuple[tuple[float, ...]
     Raises
     ------
     ParameterError
-        If a word is no number, or the number of lists is neither 1 nor `count`.
+        If a word is no finite number, or the number of lists is neither 1 nor `count`.
     """
     syntax = "numbers separated by commas, files by semicolons, such as 3,8;2,7"
     try:
-        lists = [tuple(float(word) for word in part.split(",") if word.strip()) for part in text.split(";")]
+        lists = [tuple(_parse_number(word) for word in part.split(",") if word.strip()) for part in text.split(";")]
     except ValueError:
         raise ParameterError(f"{name} is '{text}'; expected {syntax}.") from None
     return _repeat(lists, name, text, count)
+
+
+def _parse_number(word: str) -> float:
+    number = float(word)
+    if not math.isfinite(number):
+        raise ValueError(word)
+    return number
 
 
 def parse_regions(text: str, name: str, count: int = 1) -> tuple[tuple[tuple[float, float], ...], ...]:
@@ -341,7 +379,7 @@ def parse_regions(text: str, name: str, count: int = 1) -> tuple[tuple[tuple[flo
 
 
 def _parse_region(word: str) -> tuple[float, float]:
-    start, stop = (float(number) for number in word.split("-"))
+    start, stop = (_parse_number(number) for number in word.split("-"))
     if stop < start:
         raise ValueError(word)
     return start, stop
