@@ -13,6 +13,7 @@ from sofia_engine.spectroscopy.extraction import (
     ExtractionTask,
     extract_medians,
     extract_spectra,
+    find_missing_shares,
 )
 
 SLIT = 0.768 * np.arange(100)
@@ -248,3 +249,39 @@ def test_that_light_that_is_inferred_is_known_no_better_than_the_profile(method)
     assert added[30] == pytest.approx(expected + 0.02 * outside / 2, rel=0.1)
     assert added[10] == pytest.approx(0.02 * outside, abs=2e-5, rel=0.02)
     np.testing.assert_array_equal(sure.flux, unsure.flux)
+
+
+@pytest.mark.parametrize("degree", [0, 2, 4])
+def test_that_bad_pixels_are_replaced_whatever_the_degree_of_the_background(degree):
+    """Far from its regions a background polynomial has any value and error: no part of what the profile tells."""
+    rng = np.random.default_rng(2)
+    flux = profile() * 10 * FLUX + rng.normal(0, 1, profile().shape)
+    variance = np.ones(flux.shape) + profile() * 0.1 * FLUX
+    row = round(40.0 / 0.768)
+    flux[row, ::6] = np.nan
+    regions = (np.abs(SLIT - 40) > 8.5) & (np.abs(SLIT - 40) < 16)
+    fit = fit_background(flux, variance, SLIT, np.repeat(regions[:, None], COLUMNS, axis=1), degree)
+    task = make_task(
+        flux - fit.flux, variance + fit.variance, background=BackgroundErrors(fit.fits, SLIT), bad=np.isnan(flux)
+    )
+    spectra = extract_spectra(task, ExtractionRule("standard"))
+    assert spectra.fixed[row, ::6].all()
+    pull = (spectra.flux[0] - 10 * FLUX) / spectra.error[0]
+    assert np.abs(pull).max() < 5
+
+
+def test_that_pixels_that_deviate_from_the_profile_are_outliers():
+    flux = profile() * 100
+    flux[50, 7] += 500
+    bad = np.zeros(flux.shape, dtype=bool)
+    bad[52, 8] = True
+    spectra = extract_spectra(make_task(flux, bad=bad), ExtractionRule(fix_bad=False))
+    assert np.argwhere(spectra.outliers).tolist() == [[50, 7]]
+
+
+def test_that_the_share_of_light_on_missing_pixels_is_that_of_the_profile():
+    flux = profile() * 100
+    flux[52, 8] = np.nan
+    (shares,) = find_missing_shares(make_task(flux))
+    assert shares[8] == pytest.approx(profile()[52, 8], rel=1e-3)
+    assert np.count_nonzero(shares) == 1

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from sofia_engine.numerics.arrays import BoolArray, FloatArray
 
-__all__ = ["BackgroundErrors", "ExtractionRule", "ExtractionTask", "Spectra", "extract_medians", "extract_spectra"]
+__all__ = ["BackgroundErrors", "ExtractionRule", "ExtractionTask", "Spectra", "extract_medians", "extract_spectra",
+           "find_missing_shares"]  # fmt: skip
 
 PROFILE_ACCURACY = 0.03
 """Deviations up to this share of the source's peak are no outliers but the limits of the profile: else the cores of
@@ -66,15 +67,21 @@ class BackgroundErrors:
 
     def add(self, coefficients: FloatArray) -> FloatArray:
         """Variance (nw,) of sums with coefficients (ns, nw) beyond what the variances of single pixels hold already."""
-        powers = ((self.slit - self.fits.offset) / self.fits.scale)[:, np.newaxis] ** np.arange(
-            self.fits.covariance.shape[1]
-        )
-        covariance = np.nan_to_num(self.fits.covariance)
-        sums = coefficients.T @ powers
-        total = np.einsum("wt,wtu,wu->w", sums, covariance, sums)
-        single = np.einsum("st,wtu,su->ws", powers, covariance, powers)
-        extra: FloatArray = total - (coefficients.T**2 * single).sum(axis=1)
+        sums = coefficients.T @ self._powers()
+        total = np.einsum("wt,wtu,wu->w", sums, np.nan_to_num(self.fits.covariance), sums)
+        extra: FloatArray = total - (coefficients**2 * self.of_pixels()).sum(axis=0)
         return extra
+
+    def of_pixels(self) -> FloatArray:
+        """Variance (ns, nw) that the background has added to each pixel."""
+        powers, covariance = self._powers(), np.nan_to_num(self.fits.covariance)
+        single: FloatArray = np.einsum("st,wtu,su->sw", powers, covariance, powers)
+        return single
+
+    def _powers(self) -> FloatArray:
+        points = (self.slit - self.fits.offset) / self.fits.scale
+        powers: FloatArray = points[:, np.newaxis] ** np.arange(self.fits.covariance.shape[1])
+        return powers
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +129,8 @@ class Spectra:
         Pixels that are bad or were replaced.
     fixed : (ns, nw) ndarray of bool
         Pixels that were replaced.
+    outliers : (ns, nw) ndarray of bool
+        Good pixels that deviate from the scaled profile.
     """
 
     flux: FloatArray
@@ -131,6 +140,7 @@ class Spectra:
     image_error: FloatArray
     bad: BoolArray
     fixed: BoolArray
+    outliers: BoolArray
 
 
 def extract_spectra(task: ExtractionTask, rule: ExtractionRule | None = None) -> Spectra:
@@ -162,9 +172,10 @@ def extract_spectra(task: ExtractionTask, rule: ExtractionRule | None = None) ->
     if len({a.shape for a in (task.flux, task.variance, task.bad, task.profile, task.mask)}) != 1:
         raise InputError("Image, error, bad pixel mask, spatial map and aperture mask differ in shape.")
     flux, variance = np.array(task.flux, dtype=np.float64), np.array(task.variance, dtype=np.float64)
-    good, fixed = np.isfinite(flux) & ~task.bad, np.zeros(flux.shape, dtype=bool)
+    offered = np.isfinite(flux) & ~task.bad
+    good, fixed = offered, np.zeros(flux.shape, dtype=bool)
     if rule.fix_bad or rule.method == "optimal":
-        model, noise, good = _model_columns(flux, variance, good, task.profile, rule.threshold)
+        model, noise, good = _model_columns(task, flux, variance, good, rule.threshold)
         if rule.fix_bad:
             fixed = ~good & np.isfinite(model) & np.isfinite(noise)
             flux, variance = np.where(fixed, model, flux), np.where(fixed, noise, variance)
@@ -178,20 +189,29 @@ def extract_spectra(task: ExtractionTask, rule: ExtractionRule | None = None) ->
     for k, sign in enumerate(task.signs, start=1):
         flux = np.where(read_aperture(task.mask, k).psf > 0, sign * flux, flux)
     values, noise, failed = (np.stack(part) for part in zip(*spectra, strict=True))
-    return Spectra(values, np.sqrt(noise), failed, flux, np.sqrt(variance), task.bad | fixed, fixed)
+    return Spectra(values, np.sqrt(noise), failed, flux, np.sqrt(variance), task.bad | fixed, fixed, offered & ~good)
 
 
 def _model_columns(
-    flux: FloatArray, variance: FloatArray, good: BoolArray, profile: FloatArray, threshold: float
+    task: ExtractionTask, flux: FloatArray, variance: FloatArray, good: BoolArray, threshold: float
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Flux and variance expected from the profile, and the pixels that agree with it."""
+    """Flux and variance expected from the profile, and the pixels that agree with it.
+
+    Far from its regions a background polynomial is extrapolated, and its variance grows without limit: such rows have
+    little weight, and the variance of the background is no part of what is compared with the profile.
+    """
+    profile = task.profile
     floor = PROFILE_ACCURACY * _estimate_peaks(flux, good, profile)
-    signal = fit_rows(profile.T, flux.T, 1, threshold=threshold, mask=good.T, floor=floor)
-    weight = np.abs(profile)
-    noise = fit_rows(weight.T, variance.T, 1, threshold=threshold, mask=good.T)
-    level = np.nan_to_num(profile)
-    expected = noise(np.abs(level).T).T
-    return signal(level.T).T, np.where(expected > 0, expected, np.nan), signal.used.T
+    added = np.zeros(flux.shape) if task.background is None else task.background.of_pixels()
+    own = variance - added
+    level = median_ignoring_nan(np.where(good & (own > 0), own, np.nan), axis=0)
+    weights = np.where(level > 0, level, 1.0) / (np.where(level > 0, level, 1.0) + added)
+    signal = fit_rows(profile.T, flux.T, 1, threshold=threshold, weights=weights.T, mask=good.T, floor=floor)
+    noise = fit_rows(np.abs(profile).T, own.T, 1, threshold=threshold, mask=good.T)
+    place = np.nan_to_num(profile)
+    expected = noise(np.abs(place).T).T
+    expected = np.where(expected > 0, expected, level)
+    return signal(place.T).T, np.where(expected > 0, expected + added, np.nan), signal.used.T
 
 
 def _estimate_peaks(flux: FloatArray, good: BoolArray, profile: FloatArray) -> FloatArray:
@@ -233,6 +253,13 @@ def _find_share(chosen: BoolArray, profile: FloatArray, aperture: ApertureWeight
     total = light.sum(axis=0)
     share: FloatArray = np.where(chosen, light, 0.0).sum(axis=0) / np.where(total > 0, total, np.inf)
     return share
+
+
+def find_missing_shares(task: ExtractionTask) -> FloatArray:
+    """Share (n, nw) of the light of each aperture that falls on pixels without a value, by the spatial profile."""
+    missing = ~np.isfinite(task.flux)
+    return np.stack([_find_share(missing, task.profile, read_aperture(task.mask, number), sign)
+                     for number, sign in enumerate(task.signs, start=1)])  # fmt: skip
 
 
 def _weigh(
