@@ -20,6 +20,8 @@ __all__ = ["CubeGrid", "CubeRule", "SlitImage", "SpectralCube", "add_exposures",
 
 WAVE_WINDOW, WAVE_SMOOTHING = 2.0, 1.0
 """Window and smoothing along the wavelength, columns."""
+LARGEST_WAVE_ORDER = 1
+"""In the window lie a column and its neighbours, too few for a curve."""
 COLUMNS_PER_BLOCK = 16
 LARGEST_ERROR = 10.0
 """Polynomials that multiply the largest error of the samples by more are extrapolated from samples nearly in line."""
@@ -64,7 +66,7 @@ class CubeRule:
     Attributes
     ----------
     order : int
-        Degree of the local polynomials.
+        Degree of the local polynomials in space; in wavelength they are straight at most.
     window, smoothing : float
         Radius of the spatial window and standard deviation of the spatial distance weights, pixels.
     edge_threshold : float
@@ -94,7 +96,7 @@ class CubeRule:
         smoothing = None if self.adaptive == "none" else AdaptiveSmoothing(self.adaptive, (1.0, 1.0, 0.0), True)
         return LocalRegression(
             window=(self.window, self.window, WAVE_WINDOW),
-            order=self.order,
+            order=self.order if self.order <= LARGEST_WAVE_ORDER else (self.order, self.order, LARGEST_WAVE_ORDER),
             smoothing=(self.smoothing, self.smoothing, WAVE_SMOOTHING),
             adaptive=smoothing,
             edge_threshold=(self.edge_threshold, self.edge_threshold, 0.0),
