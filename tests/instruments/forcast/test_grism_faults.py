@@ -7,13 +7,16 @@ import pytest
 from astropy.io import fits
 from tests.instruments.forcast.grism_data import SlitData
 
-from sofia_engine.errors import ParameterError, ReferenceDataError, SofiaDeskError
+from sofia_engine.errors import ParameterError, ReferenceDataError, SofiaDeskError, StepError
 from sofia_engine.instruments.forcast.combine_spectra import combine_spectra
+from sofia_engine.instruments.forcast.extract_spectra import extract
 from sofia_engine.instruments.forcast.flux_calibrate import flux_calibrate
 from sofia_engine.instruments.forcast.locate_apertures import locate_apertures
 from sofia_engine.instruments.forcast.make_profiles import make_spatial_profiles
 from sofia_engine.instruments.forcast.set_apertures import set_apertures
+from sofia_engine.instruments.forcast.stack_dithers import stack_dithers
 from sofia_engine.instruments.forcast.standard_models import choose_model, find_model
+from sofia_engine.instruments.forcast.trace_continuum import trace_continuum
 from sofia_engine.pipeline.reduction import Reduction
 
 
@@ -112,13 +115,135 @@ def test_that_a_slit_correction_of_another_shape_is_refused_with_both(tmp_path, 
     ("step", "values", "words"),
     [
         (locate_apertures, {"method": "fix to input"}, "input_position is empty"),
-        (locate_apertures, {"input_position": "a,b"}, "numbers separated by commas"),
         (locate_apertures, {"input_position": "1;2;3"}, "3 lists for 1 files"),
     ],
 )
 def test_that_positions_are_checked(rectified, drive, step, values, words):
     with pytest.raises(ParameterError, match=words):
         drive(step, rectified, values)
+
+
+@pytest.mark.parametrize(
+    ("step", "key", "text", "words"),
+    [
+        ("locate_apertures", "input_position", "a,b", "numbers separated by commas"),
+        ("locate_apertures", "input_position", "nan", "numbers separated by commas"),
+        ("locate_apertures", "input_position", "97,97", "two apertures at the same place are one"),
+        ("set_apertures", "aprad", "-1", "numbers above 0"),
+        ("set_apertures", "aprad", "3;0", "numbers above 0"),
+        ("set_apertures", "psfrad", "inf", "numbers above 0"),
+        ("set_apertures", "apsign", "0", "1 or -1"),
+        ("set_apertures", "apsign", "1,2", "1 or -1"),
+        ("set_apertures", "bgr", "nan-5", "start-stop pairs"),
+        ("set_apertures", "bgr", "10-5", "start-stop pairs"),
+    ],
+)
+def test_that_nonsense_is_refused_when_it_is_set(tmp_path, make_header, reference_store, step, key, text, words):
+    path = SlitData(reference_store).write(tmp_path, make_header(), [(97.0, 1.0)])
+    with (
+        Reduction.open([path], session=tmp_path / "session", references=reference_store) as reduction,
+        pytest.raises(ParameterError, match=f"{step}.{key} = .* is not allowed: it must be .*{words}"),
+    ):
+        reduction.set(step, **{key: text})
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"method": "fix to input", "input_position": "300"}, "300 lies outside the slit.*reaches from 4.5 to 195"),
+        ({"method": "auto", "input_position": "-5"}, "-5 lies outside the slit"),
+        ({"num_aps": 1000}, "num_aps = 1000 is too many for a slit of 249 rows; give 49 or less"),
+    ],
+)
+def test_that_positions_must_lie_in_the_slit(rectified, drive, values, words):
+    with pytest.raises(ParameterError, match=words):
+        drive(locate_apertures, rectified, values)
+
+
+@pytest.fixture
+def reduce_source(tmp_path, reference_store, make_header):
+    """Reduce images of sources, with parameters by step, up to a step."""
+    opened = []
+
+    def make(to, sources=((97.0, 1.0),), **settings):
+        path = SlitData(reference_store).write(tmp_path, make_header(), sources)
+        reduction = Reduction.open([path], session=tmp_path / "session", references=reference_store)
+        opened.append(reduction)
+        for step, values in settings.items():
+            reduction.set(step, **values)
+        reduction.run_to(to)
+        return reduction.products[0]
+
+    yield make
+    for reduction in opened:
+        reduction.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"set_apertures": {"apsign": "-1"}}, r"aperture 1 at 9\d.* no usable pixel where the profile has the sign -1"),
+        ({"set_apertures": {"aprad": "0.0001"}}, "radius of 0 holds no usable pixel"),
+        ({"set_apertures": {"bgr": "500-600"}}, "500-600 .*lies outside the slit"),
+        ({"make_profiles": {"simwavecal": True}}, "wavelengths are pixel numbers.*simwavecal"),
+        ({"flux_calibrate": {"resolution": 1e6}}, "sampled too coarsely for a resolution of 1e.06"),
+        ({"flux_calibrate": {"resolution": 0.01}}, "0.01 is no resolving power; give 1 or more"),
+    ],
+)
+def test_that_what_cannot_be_done_is_said_in_one_sentence(reduce_source, settings, words):
+    with pytest.raises(SofiaDeskError, match=words) as caught:
+        reduce_source("flux_calibrate", **settings)
+    assert "nobody foresaw" not in str(caught.value)
+
+
+def test_that_the_full_slit_takes_the_place_of_several_apertures(reduce_source):
+    """Cards of two positions beside one sign could not be read by the next step."""
+    located = {"method": "fix to input", "input_position": "60,130"}
+    settings = {"locate_apertures": located, "set_apertures": {"full_slit": True}}
+    product = reduce_source("flux_calibrate", [(60.0, 1.0), (130.0, 0.5)], **settings)
+    assert [product.header[f"{key}01"].count(",") for key in ("APPOSO", "APSGNO", "APFWHM", "APRADO")] == [0] * 4
+    assert product["SPECTRAL_FLUX"].shape == product["WAVEPOS"].shape
+
+
+def test_that_sums_of_images_are_warned_of(reference_store, make_header, drive):
+    images = [SlitData(reference_store).stacked(make_header(), [(97.0, 1.0)])] * 2
+    (summed,), run = drive(stack_dithers, images, {"skip_stack": False, "method": "sum", "weighted": False})
+    assert np.nanmax(summed["FLUX"]) == pytest.approx(2 * np.nanmax(images[0]["FLUX"]))
+    assert any("2 images are summed, not averaged" in warning for warning in run.warnings)
+
+
+def test_that_nothing_left_by_rejection_is_no_result(reference_store, make_header, drive):
+    images = [SlitData(reference_store).stacked(make_header(), [(97.0, 1.0)], DTHINDEX=number) for number in (1, 2)]
+    settings = {"skip_stack": False, "ignore_dither": True, "threshold": 1e-9}
+    with pytest.raises(StepError, match=r"all values were rejected as outliers; raise stack_dithers.threshold"):
+        drive(stack_dithers, images, settings)
+
+
+def test_that_plain_sums_without_bad_pixels_are_warned_of(rectified, reference_store, drive):
+    """A bad pixel on the source took 17 per cent of the light of its column, in silence."""
+    bad = rectified["BADMASK"].copy()
+    row = int(np.argmin(np.abs(rectified["SLITPOS"] - 97.0)))
+    bad[row, 100:110] = 1
+    holed = rectified.replace(BADMASK=bad, FLUX=np.where(bad > 0, np.nan, rectified["FLUX"]))
+    located, _ = drive(locate_apertures, holed)
+    traced, _ = drive(trace_continuum, located)
+    sized, _ = drive(set_apertures, traced)
+    for fix_bad in (False, True):
+        _, run = drive(extract, sized, {"method": "standard", "fix_bad": fix_bad}, store=reference_store)
+        warned = [warning for warning in run.warnings if "in 10 columns" in warning]
+        assert bool(warned) is not fix_bad
+
+
+def test_that_a_profile_that_is_not_that_of_the_source_is_warned_of(rectified, reference_store, drive):
+    located, _ = drive(locate_apertures, rectified)
+    traced, _ = drive(trace_continuum, located)
+    sized, _ = drive(set_apertures, traced)
+    _, good = drive(extract, sized, store=reference_store)
+    moved = sized.replace(SPATIAL_MAP=np.roll(sized["SPATIAL_MAP"], 1, axis=0))
+    _, run = drive(extract, moved, store=reference_store)
+    assert not any("deviate from the spatial profile" in warning for warning in good.warnings)
+    assert any("deviate from the spatial profile" in warning for warning in run.warnings)
+    assert good.quality["outliers"] < 0.01 < 0.1 < run.quality["outliers"]
 
 
 def test_that_a_step_names_the_planes_it_lacks(rectified, drive):

@@ -11,6 +11,7 @@ from sofia_engine.instruments.forcast.rejection import (
     merge_product_headers,
     rejection_rounds,
     rejection_threshold,
+    require_values,
     robust_switch,
 )
 from sofia_engine.layouts import unpack
@@ -128,4 +129,5 @@ def _combine(curves: Sequence[Product], p: ResponseCombination, run: Run) -> tup
     run.log(f"Scale factors: {', '.join(f'{scale:.4f}' for scale in scales)}")
     run.history(f"Response: scaled by {', '.join(f'{scale:.5f}' for scale in scales)} ({p.scale_method})")
     combined = combine_spectra(values, errors, find_combination(p), scales)
+    require_values(combined.flux, curves[0].name, "combine_response")
     return combined.flux, combined.error

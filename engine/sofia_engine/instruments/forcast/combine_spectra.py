@@ -13,6 +13,7 @@ from sofia_engine.instruments.forcast.rejection import (
     merge_product_headers,
     rejection_rounds,
     rejection_threshold,
+    require_values,
     robust_switch,
 )
 from sofia_engine.instruments.forcast.slit_spectra import (
@@ -181,6 +182,7 @@ def _combine_one_dimensional(
     if len(flux) > 1:
         noises = [separate_response_error(values, errors, share) for values, errors in zip(flux, error, strict=True)]
         combined = combine_flux(flux, noises, find_combination(p))
+        require_values(combined.flux, images[0].name, "combine_spectra")
         spectrum, noise = combined.flux, add_response_error(combined.flux, combined.error, share)
     unit = images[0].plane("SPECTRAL_FLUX").unit
     planes = {

@@ -17,7 +17,12 @@ from sofia_engine.instruments.forcast.grism_files import (
     want_atmosphere,
     want_water_vapour_series,
 )
-from sofia_engine.instruments.forcast.grism_frame import accompany_spectrum, make_spectral_plane, require_planes
+from sofia_engine.instruments.forcast.grism_frame import (
+    accompany_spectrum,
+    has_pixel_wavelengths,
+    make_spectral_plane,
+    require_planes,
+)
 from sofia_engine.instruments.forcast.grism_grid import find_grid, want_grid
 from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
@@ -206,6 +211,11 @@ def flux_calibrate(image: Product, p: CalibrationParameters, run: Run) -> Produc
         run.log("The data are passed on uncalibrated.")
         return image
     require_planes(image, "WAVEPOS", "SPECTRAL_FLUX", "SPECTRAL_ERROR")
+    if has_pixel_wavelengths(image):
+        raise StepError(
+            f"{image.name}: wavelengths are pixel numbers, so it cannot be calibrated; switch make_profiles.simwavecal "
+            "off, or set flux_calibrate.skip_cal."
+        )
     curve = _read_response(image, p, run)
     response = _interpolate(curve, image["WAVEPOS"])
     resolution = require_resolution(p.resolution, image.header)

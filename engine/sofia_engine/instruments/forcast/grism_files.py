@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from astropy.io import fits
 
-from sofia_engine.errors import HeaderError, ReferenceDataError
+from sofia_engine.errors import HeaderError, ParameterError, ReferenceDataError
 from sofia_engine.header.cards import quiet_fits
 from sofia_engine.instruments.forcast.mode import find_date, find_mode, find_spectral_element, read_text
 from sofia_engine.numerics.arrays import FloatArray
@@ -276,8 +276,23 @@ def _list_models(folder: str) -> list[str]:
 
 
 def read_atmosphere(used: ReferenceUse, resolution: float, wavelength: FloatArray) -> FloatArray:
-    """Return the transmission of the atmosphere at the wavelengths of a spectrum, smoothed to its resolution."""
-    return locked(_smooth_atmosphere)(used.path, used.sha256, resolution, wavelength.tobytes())
+    """Return the transmission of the atmosphere at the wavelengths of a spectrum, smoothed to its resolution.
+
+    Raises
+    ------
+    ParameterError
+        If the model has not enough samples for the resolution.
+    """
+    smooth = locked(_smooth_atmosphere)
+    transmission: FloatArray = smooth(used.path, used.sha256, resolution, wavelength.tobytes())
+    if resolution > 0 and np.isnan(transmission).any():
+        covered = np.isfinite(smooth(used.path, used.sha256, 0.0, wavelength.tobytes()))
+        if (covered & np.isnan(transmission)).any():
+            raise ParameterError(
+                f"The model of the atmosphere {used.name} is sampled too coarsely for a resolution of {resolution:g}; "
+                "lower flux_calibrate.resolution."
+            )
+    return transmission
 
 
 @lru_cache(maxsize=64)
@@ -305,6 +320,8 @@ def require_resolution(resolution: float | None, header: fits.Header) -> float:
     ------
     HeaderError
         If neither parameter nor table gives one.
+    ParameterError
+        If it is positive and below 1.
     """
     value = find_resolution(header) if resolution is None else resolution
     if value is None or value < 0:
@@ -312,5 +329,9 @@ def require_resolution(resolution: float | None, header: fits.Header) -> float:
             f"{header.get('FILENAME', 'unnamed.fits')}: Missing spectral resolution for the grism "
             f"{find_spectral_element(header)} with the slit {read_text(header, 'SLIT') or '(none)'}; "
             "give flux_calibrate.resolution."
+        )
+    if 0 < value < 1:
+        raise ParameterError(
+            f"flux_calibrate.resolution = {value:g} is no resolving power; give 1 or more, or 0 for no smoothing."
         )
     return value

@@ -20,6 +20,7 @@ from sofia_engine.product import Plane, Product
 __all__ = [
     "CORRELATION",
     "accompany_spectrum",
+    "has_pixel_wavelengths",
     "is_extended",
     "is_scan",
     "is_standard",
@@ -103,6 +104,11 @@ def require_planes(product: Product, *names: str) -> None:
         raise InputError(
             f"{product.name}: {', '.join(missing)} missing; reduce it from an earlier product, or from the raw file."
         )
+
+
+def has_pixel_wavelengths(product: Product) -> bool:
+    """Tell whether a product was left on the grid of the detector, where wavelengths are pixel numbers."""
+    return product.plane("WAVEPOS").unit == "pixel"
 
 
 def square_error(product: Product) -> FloatArray:

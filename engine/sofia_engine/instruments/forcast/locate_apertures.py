@@ -1,8 +1,10 @@
 """Locate Apertures: where on the slit the sources are."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from sofia_engine.errors import ParameterError
+from sofia_engine.instruments.forcast.aperture_texts import Positions
 from sofia_engine.instruments.forcast.grism_frame import require_planes
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run
@@ -19,6 +21,8 @@ from sofia_engine.spectroscopy.apertures import (
 
 __all__ = ["LocationParameters", "SteppedLocationParameters", "locate_apertures"]
 
+LEAST_ROWS = 5
+"""Of a source that is to be told from its neighbours."""
 Method = Literal["auto", "fix to input", "fix to center", "step up slit"]
 _METHOD_HELP = "Find the brightest sources in the spatial profile, take the positions given, or the middle of the slit."
 
@@ -37,7 +41,7 @@ class LocationParameters(SavedOutput):
         help="Sources to be found, or apertures to be placed, if their positions are not given.",
         applies_when={"method": "auto"},
     )
-    input_position: str = parameter(
+    input_position: Positions = parameter(
         "",
         label="Aperture position",
         unit="arcsec",
@@ -89,10 +93,32 @@ def locate_apertures(image: Product, p: LocationParameters, run: Run) -> Product
 def _locate(image: Product, p: LocationParameters, run: Run) -> tuple[Aperture, ...]:
     slit, profile, method = image["SLITPOS"], image["SPATIAL_PROFILE"], str(p.method)
     given = parse_lists(p.input_position, "locate_apertures.input_position", run.count)[run.position]
+    if method != "fix to center":
+        _require_in_slit(image, given)
     if method == "fix to input":
         if not given:
             raise ParameterError("locate_apertures.input_position is empty; give positions, or choose another method.")
         return place_apertures(slit, profile, given, p.fwhm)
     if method == "auto":
+        _require_room(image, max(p.num_aps, len(given)))
         return find_apertures(slit, profile, max(p.num_aps, len(given)), p.fwhm, given)
     return space_apertures(slit, profile, p.num_aps if method == "step up slit" else 1, p.fwhm)
+
+
+def _require_in_slit(image: Product, positions: Sequence[float]) -> None:
+    first, last = float(image["SLITPOS"][0]), float(image["SLITPOS"][-1])
+    outside = [f"{position:g}" for position in positions if not first <= position <= last]
+    if outside:
+        raise ParameterError(
+            f"locate_apertures.input_position: {', '.join(outside)} lies outside the slit of {image.name}, which "
+            f"reaches from {first:.1f} to {last:.1f} arcsec; give other positions."
+        )
+
+
+def _require_room(image: Product, count: int) -> None:
+    rows = image["SLITPOS"].size
+    if count * LEAST_ROWS > rows:
+        raise ParameterError(
+            f"locate_apertures.num_aps = {count} is too many for a slit of {rows} rows; give {rows // LEAST_ROWS} or "
+            "less."
+        )

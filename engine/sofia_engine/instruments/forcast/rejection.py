@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
+import numpy as np
 from astropy.io import fits
 
+from sofia_engine.errors import StepError
 from sofia_engine.header.merging import merge_headers
 from sofia_engine.instruments.forcast.configuration import merging_rules
+from sofia_engine.numerics.arrays import FloatArray
 from sofia_engine.numerics.coadd import CombinationRule
 from sofia_engine.pipeline.parameters import Condition, parameter
 from sofia_engine.pipeline.run import Run
 from sofia_engine.product import Product
 
 __all__ = ["Combination", "find_combination", "merge_product_headers", "rejection_rounds", "rejection_threshold",
-           "robust_switch"]  # fmt: skip
+           "require_values", "robust_switch"]  # fmt: skip
 
 
 def robust_switch(group: str = "", applies_when: Condition | Sequence[Condition] = ()) -> Any:
@@ -86,6 +89,27 @@ def find_combination(p: Combination) -> CombinationRule:
         "median" if p.method == "median" else "sum" if p.method == "sum" else "mean"
     )
     return CombinationRule(method, p.weighted, p.robust, p.threshold, p.maxiters)
+
+
+def require_values(flux: FloatArray, name: str, step: str) -> None:
+    """Make sure that rejection has left something.
+
+    Parameters
+    ----------
+    flux : ndarray
+        What was combined.
+    name, step : str
+        First file and key of the step, for the message.
+
+    Raises
+    ------
+    StepError
+        If there is no value.
+    """
+    if not np.isfinite(flux).any():
+        raise StepError(
+            f"{name}: all values were rejected as outliers; raise {step}.threshold, or switch {step}.robust off."
+        )
 
 
 def merge_product_headers(images: Sequence[Product], run: Run) -> fits.Header:

@@ -1,8 +1,11 @@
 """Set Apertures: how far the sources reach along the slit, and where the background is."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from sofia_engine.errors import ParameterError
+from sofia_engine.instruments.forcast.aperture_texts import Radii, Regions, Signs
 from sofia_engine.instruments.forcast.grism_frame import require_planes
 from sofia_engine.pipeline.parameters import SavedOutput, parameter
 from sofia_engine.pipeline.run import Run
@@ -13,6 +16,7 @@ from sofia_engine.spectroscopy.aperture_mask import make_aperture_mask
 from sofia_engine.spectroscopy.apertures import (
     ApertureSizes,
     ApertureWishes,
+    list_aperture_cards,
     list_size_cards,
     make_full_slit_aperture,
     parse_lists,
@@ -39,7 +43,7 @@ class ApertureParameters(SavedOutput):
         help="Fit the width of the sources again; otherwise that of Locate Apertures is taken.",
         applies_when=_OWN,
     )
-    signs: str = parameter(
+    signs: Signs = parameter(
         "",
         key="apsign",
         label="Aperture sign",
@@ -48,7 +52,7 @@ class ApertureParameters(SavedOutput):
         help=f"1 for positive, -1 for negative sources; {_LISTS}",
         applies_when=_OWN,
     )
-    radii: str = parameter(
+    radii: Radii = parameter(
         "",
         key="aprad",
         label="Aperture radius",
@@ -58,7 +62,7 @@ class ApertureParameters(SavedOutput):
         help=f"Half width of the part of a source that optimal extraction uses; {_LISTS}",
         applies_when=_OWN,
     )
-    psf_radii: str = parameter(
+    psf_radii: Radii = parameter(
         "",
         key="psfrad",
         label="PSF radius",
@@ -68,7 +72,7 @@ class ApertureParameters(SavedOutput):
         help=f"Half width of all of a source; {_LISTS}",
         applies_when=_OWN,
     )
-    regions: str = parameter(
+    regions: Regions = parameter(
         "",
         key="bgr",
         label="Background regions",
@@ -104,7 +108,9 @@ def set_apertures(image: Product, p: ApertureParameters, run: Run) -> Product:
     run.log(f"Background regions: {regions}")
     traces = image["APERTURE_TRACE"][: len(sizes.apertures)]
     mask = make_aperture_mask(image["SLITPOS"], traces, sizes.apertures, sizes.background, edges=p.edge_rule)
-    return image.with_cards(*list_size_cards(sizes)).replace(
+    # of several apertures the full slit keeps one: their cards must agree
+    cards = [*list_aperture_cards(sizes.apertures), *list_size_cards(sizes)] if p.full_slit else list_size_cards(sizes)
+    return image.with_cards(*cards).replace(
         APERTURE_MASK=mask, APERTURE_TRACE=_keep_traces(image, len(sizes.apertures))
     )
 
@@ -128,4 +134,15 @@ def _size(image: Product, p: ApertureParameters, run: Run) -> ApertureSizes:
     if not p.regions.strip():
         return sizes
     regions = parse_regions(p.regions, "set_apertures.bgr", run.count)[run.position]
+    _require_in_slit(image, regions)
     return replace(sizes, background=regions)
+
+
+def _require_in_slit(image: Product, regions: Sequence[tuple[float, float]]) -> None:
+    first, last = float(image["SLITPOS"][0]), float(image["SLITPOS"][-1])
+    outside = [f"{start:g}-{stop:g}" for start, stop in regions if start > last or stop < first]
+    if outside:
+        raise ParameterError(
+            f"set_apertures.bgr: {', '.join(outside)} of {image.name} lies outside the slit, which reaches from "
+            f"{first:.1f} to {last:.1f} arcsec; give other regions."
+        )

@@ -1,6 +1,7 @@
 """Spectra of several files: where their slits are on the sky, what errors they share, their curves combined."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -99,8 +100,9 @@ def place_slits(images: Sequence[Product], registration: Registration, share: Fl
         offsets = found or offsets
     elif registration == "Use header offsets":
         dithers = [read_dither(image, north_up=False) for image in images]
+        # from the place of the first alone: coordinates that follow the dithers would count them twice
         planes = [
-            move_plane(plane, dithers[0][0] - x, dithers[0][1] - y)
+            move_plane(replace(plane, pixel=planes[0].pixel, sky=planes[0].sky), dithers[0][0] - x, dithers[0][1] - y)
             for plane, (x, y) in zip(planes, dithers, strict=True)
         ]
     return [

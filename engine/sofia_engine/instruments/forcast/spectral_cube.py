@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 from astropy.io import fits
 
 from sofia_engine.errors import InputError, ParameterError
@@ -61,6 +62,11 @@ def make_cube(images: Sequence[Product], header: fits.Header, p: "CombinationPar
         cube = resample_cube(slits, grid, rule, tell)
     except ValueError as error:
         raise InputError(f"{images[0].name}: the cube cannot be resampled: {error}.") from None
+    if not np.isfinite(cube.flux).any():
+        raise InputError(
+            f"{images[0].name}: the cube has no value: {len(images)} slit positions are too few for the parameters; "
+            "widen combine_spectra.fit_window, or lower combine_spectra.fit_order or edge_threshold."
+        )
     exposure = add_exposures(slits, grid)
     _describe_cube(header, grid)
     header["EXPTIME"] = float(exposure.max(initial=0.0))

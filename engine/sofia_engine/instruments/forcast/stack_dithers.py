@@ -12,6 +12,7 @@ from sofia_engine.instruments.forcast.rejection import (
     merge_product_headers,
     rejection_rounds,
     rejection_threshold,
+    require_values,
     robust_switch,
 )
 from sofia_engine.numerics.coadd import combine_stack
@@ -81,7 +82,13 @@ def _combine(images: Sequence[Product], p: DitherParameters, run: Run) -> Produc
         raise InputError(f"{images[0].name}: the images to be combined differ in shape: {sorted(shapes)}.")
     variances = [square_error(image) for image in images]
     combined = combine_stack([image["FLUX"] for image in images], variances, find_combination(p))
+    require_values(combined.flux, images[0].name, "stack_dithers")
     header = merge_product_headers(images, run)
+    if p.method == "sum":
+        run.warn(
+            f"{images[0].name}: {len(images)} images are summed, not averaged: fluxes are that many times those of the "
+            "source, in calibrated spectra, too."
+        )
     run.log(f"Stacked {len(images)} images of dither position {images[0].header.get('DTHINDEX', 0)}")
     run.history(f"Stack dithers: {p.method} of {', '.join(image.name for image in images)}")
     return images[0].replace(header=header, FLUX=combined.flux, ERROR=np.sqrt(combined.variance))
