@@ -5,6 +5,7 @@ import pytest
 
 from sofia_viewers.image.analysis import measure_encircled_energy
 from sofia_viewers.image.contours import trace_contours
+from sofia_viewers.image.display import compute_histogram
 from sofia_viewers.image.frame import open_image
 from sofia_viewers.image.regions import Region
 from sofia_viewers.image.saving import read_saved_regions, save_frame
@@ -16,6 +17,20 @@ from .varied_cubes import make_velocities
 @pytest.mark.parametrize("shape", [(1, 40), (40, 1), (1, 1)])
 def test_that_images_of_one_row_have_no_contours(shape):
     assert trace_contours(np.ones(shape), np.array([0.5, 1.0]), 1.0) == []
+
+
+def test_that_photometry_of_a_frame_that_was_closed_meanwhile_is_dropped(qtbot, make_explorer, galaxy_path):
+    viewer = make_explorer(galaxy_path)
+    viewer.images.commands.by_name["photometry"].trigger()
+    viewer.close_cube("cube 0")
+    settle(qtbot, viewer)
+    assert not viewer.images.frames.entries
+
+
+def test_that_histograms_reach_beyond_single_precision():
+    counts, edges = compute_histogram(np.array([-3e38, 0.0, 3e38] * 9, dtype=np.float32))
+    assert counts.sum() == 27
+    assert edges[0] < -3e38
 
 
 def test_that_infinite_pixels_do_not_count_in_the_encircled_energy():

@@ -111,7 +111,7 @@ def find_brightest_slice(samples: Samples) -> int:
         values = image[np.isfinite(image)]
         if values.size < 0.25 * image.size and values.size < 10:
             continue
-        score = float(np.sort(values)[-max(1, values.size // 10) :].mean())
+        score = float(np.sort(values)[-max(1, values.size // 10) :].mean(dtype=float))
         if score > best:
             best, where = score, wave
     samples.release()

@@ -30,6 +30,11 @@ _ERRORS = {
     "SCI": ("ERR",), "DATA": ("STAT_ERROR", "ERROR"),
 }  # fmt: skip
 _BEGINNING, _PACKED = b"SIMPLE", b"\x1f\x8b"
+_DAMAGE = (
+    OSError, fits.VerifyError, ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError,
+    UserWarning,
+)  # fmt: skip
+"""What reading a file may raise whose headers are damaged."""
 _LIGHT = 299792.458
 _LONGEST_METRES = 0.01
 _MOST_REDSHIFT = 0.1
@@ -228,7 +233,7 @@ def open_cube(path: str | Path) -> Cube:
                 header = hdus[0].header.copy()
     except FileNotFoundError:
         raise InputError(f"{target} does not exist.") from None
-    except (OSError, fits.VerifyError, ValueError, TypeError, KeyError, UserWarning) as error:
+    except _DAMAGE as error:
         raise InputError(f"{target} cannot be read: {_explain(target, error)}") from error
     return _assemble(str(target.resolve()), target.name, header, [part for part in parts if part], target)
 

@@ -97,12 +97,13 @@ class Samples:
         A slice of a cube in memory that needs no conversion is no copy.
         """
         part = self.raw[key]
-        if self.is_plain:
-            return np.asarray(part, dtype=np.float32)
-        values = np.asarray(part, dtype=np.float64) * self.scale + self.zero
-        if self.blank is not None:
-            values[part == self.blank] = np.nan
-        return values.astype(np.float32)
+        with np.errstate(over="ignore", under="ignore"):  # beyond single precision they are infinite, which is bad
+            if self.is_plain:
+                return np.asarray(part, dtype=np.float32)
+            values = np.asarray(part, dtype=np.float64) * self.scale + self.zero
+            if self.blank is not None:
+                values[part == self.blank] = np.nan
+            return values.astype(np.float32)
 
     def find_words(self, waves: slice, rows: slice, columns: slice, *, wide: bool = False) -> Words:
         """Return words that hold a part: all of the cube if it is stored so, else a copy of the part.

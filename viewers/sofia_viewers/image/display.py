@@ -270,7 +270,8 @@ def compute_histogram(sample: NDArray[np.float32], n_bins: int = 256) -> tuple[F
     low, high = (float(v) for v in np.percentile(sample, [0.1, 99.9]))
     low, high = _open_limits(low, high)
     margin = 0.1 * (high - low)
-    counts, edges = np.histogram(sample, bins=n_bins, range=(low - margin, high + margin))
+    plain = sample.astype(float)  # edges may lie beyond what float32 holds
+    counts, edges = np.histogram(plain, bins=n_bins, range=(low - margin, high + margin))
     return counts.astype(float), edges.astype(float)
 
 

@@ -150,6 +150,8 @@ class Examiner:
 
     def _accept_photometry(self, answer: tuple[list[tuple[FrameEntry, SourceMeasurement]], list[str]]) -> None:
         found, problems = answer
+        known = self._viewer.area.views
+        found = [(entry, source) for entry, source in found if entry.key in known]  # others were closed meanwhile
         self._viewer.say(problems[0] if problems else "")
         for entry, source in found:
             self._sources.setdefault(entry.key, []).append(source)
