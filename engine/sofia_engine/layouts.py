@@ -142,7 +142,7 @@ def _take_apart(product: Product, layout: Layout, packed: Plane) -> Product:
         array = np.take(packed.data, index, axis=layout.axis)
         if "ERROR" in name:
             array = layout.error(array)
-        extensions[name] = Plane.of(array.astype(np.int64) if name == "BADMASK" else array, units.get(name, ""))
+        extensions[name] = Plane.of(_as_mask(array) if name == "BADMASK" else array, units.get(name, ""))
     if layout.derive is not None:
         extensions |= layout.derive(product.header, packed.shape)
     header = product.header.copy()
@@ -209,6 +209,11 @@ def _is_spectrum(header: fits.Header, array: NDArray[Any]) -> bool:
 
 def _same(array: NDArray[Any]) -> NDArray[Any]:
     return array
+
+
+def _as_mask(flags: NDArray[Any]) -> NDArray[np.int64]:
+    """Return flags as integers; what is no number is bad."""
+    return np.where(np.isfinite(flags) & (np.abs(flags) < 2**31), flags, 1).astype(np.int64)
 
 
 def _root(variance: NDArray[Any]) -> NDArray[Any]:

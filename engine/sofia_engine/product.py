@@ -8,6 +8,7 @@ import os
 import re
 import threading
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,6 +46,13 @@ _STORABLE = frozenset(
 )
 _HISTORY_WIDTH = 72
 """Characters in a card of HISTORY."""
+_DAMAGED = (
+    OSError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError, MemoryError,
+    zlib.error, fits.VerifyError, UserWarning,
+)  # fmt: skip
+"""What damaged files make astropy raise."""
+_MOST_COLUMNS = 999
+"""Columns that a table of FITS can have; astropy makes room for as many as a damaged header names."""
 _PATIENCE = (0.05, 0.2, 0.8)
 """Seconds between attempts to rename a file that another program (virus scanner, viewer) holds open."""
 
@@ -566,7 +574,7 @@ def _read_extensions(cls: type[Product], path: Path) -> Product:
         raise InputError(f"{path} is a folder; name the FITS files in it.") from None
     except PermissionError:
         raise InputError(f"{path} cannot be read: permission denied.") from None
-    except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, fits.VerifyError, UserWarning) as error:
+    except _DAMAGED as error:
         raise InputError(f"{path} cannot be read: {_why_unreadable(path, error)}") from error
 
 
@@ -619,6 +627,9 @@ def _unique(name: str, taken: set[str]) -> str:
 
 
 def _read_table(hdu: Any) -> Table:
+    count = hdu.header.get("TFIELDS", 0)
+    if not isinstance(count, int) or not 0 <= count <= _MOST_COLUMNS:
+        raise ValueError(f"TFIELDS is {count}, and a table has at most {_MOST_COLUMNS} columns")
     rows = hdu.data  # reading them may change the header
     return Table(rows, freeze(hdu.header))
 

@@ -73,8 +73,8 @@ def paint_picture(
         raise InputError(f"{target} cannot be written: pictures end with {', '.join(PICTURE_SUFFIXES)}.")
     if not target.parent.is_dir():
         raise InputError(f"{target} cannot be written: the folder {target.parent} does not exist.")
-    {".png": _write_png, ".pdf": _write_pdf, ".svg": _write_svg}[suffix](target, size, paint)
-    if not target.is_file() or target.stat().st_size == 0:
+    done = {".png": _write_png, ".pdf": _write_pdf, ".svg": _write_svg}[suffix](target, size, paint)
+    if not done or not target.is_file() or target.stat().st_size == 0:
         raise InputError(f"{target} cannot be written: permission denied or no space left.")
     tell_written(target)
     return target
@@ -147,14 +147,13 @@ def write_table(table: Table, path: str | Path) -> Path:
     return target
 
 
-def _write_png(path: Path, size: tuple[int, int], paint: Callable[[QtGui.QPainter, QtCore.QRect], None]) -> None:
+def _write_png(path: Path, size: tuple[int, int], paint: Callable[[QtGui.QPainter, QtCore.QRect], None]) -> bool:
     image = QtGui.QImage(size[0], size[1], QtGui.QImage.Format.Format_ARGB32_Premultiplied)
     image.fill(Qt.GlobalColor.transparent)
-    _paint(image, size, paint)
-    image.save(str(path))
+    return _paint(image, size, paint) and image.save(str(path))
 
 
-def _write_pdf(path: Path, size: tuple[int, int], paint: Callable[[QtGui.QPainter, QtCore.QRect], None]) -> None:
+def _write_pdf(path: Path, size: tuple[int, int], paint: Callable[[QtGui.QPainter, QtCore.QRect], None]) -> bool:
     writer = QtGui.QPdfWriter(str(path))
     writer.setResolution(_DOTS_PER_INCH)
     points = QtCore.QSizeF(*size) * 72 / _DOTS_PER_INCH
@@ -163,22 +162,24 @@ def _write_pdf(path: Path, size: tuple[int, int], paint: Callable[[QtGui.QPainte
     )
     writer.setPageMargins(QtCore.QMarginsF(0, 0, 0, 0))
     writer.setCreator("SOFIA Desk")
-    _paint(writer, size, paint)
+    return _paint(writer, size, paint)
 
 
-def _write_svg(path: Path, size: tuple[int, int], paint: Callable[[QtGui.QPainter, QtCore.QRect], None]) -> None:
+def _write_svg(path: Path, size: tuple[int, int], paint: Callable[[QtGui.QPainter, QtCore.QRect], None]) -> bool:
     generator = QtSvg.QSvgGenerator()
     generator.setFileName(str(path))
     generator.setSize(QtCore.QSize(*size))
     generator.setViewBox(QtCore.QRect(0, 0, *size))
     generator.setTitle("SOFIA Desk")
-    _paint(generator, size, paint)
+    return _paint(generator, size, paint)
 
 
 def _paint(
     device: QtGui.QPaintDevice, size: tuple[int, int], paint: Callable[[QtGui.QPainter, QtCore.QRect], None]
-) -> None:
+) -> bool:
+    """Paint on a device; False if it cannot be painted on."""
     painter = QtGui.QPainter()
-    if painter.begin(device):
-        paint(painter, QtCore.QRect(0, 0, *size))
-        painter.end()
+    if not painter.begin(device):
+        return False
+    paint(painter, QtCore.QRect(0, 0, *size))
+    return painter.end()

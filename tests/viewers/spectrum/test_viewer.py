@@ -378,8 +378,8 @@ def test_that_the_cursor_is_read_out_and_popped_out(viewer):
     panel.popout.click()
     pane_of(viewer).cursor_moved.emit(pane_of(viewer).name, 10.5012, 4.0)
     viewer.overlays._read_cursor()
-    assert panel.values["X Cursor"].text() == "10.50"
-    assert panel.values["Y Value"].text() == "7.000"
+    assert panel.values["X Cursor"].text() == "10.5012"
+    assert panel.values["Y Value"].text() == "7.00000"
     assert panel.values["Column"].text() == "100.000"
     table = viewer.overlays.cursor_table
     assert (table.rowCount(), table.item(0, 0).text(), table.item(0, 10).text()) == (1, "a.fits", "100")

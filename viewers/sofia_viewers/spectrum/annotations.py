@@ -109,6 +109,8 @@ def fit_curve(
     use = _select(curve, limits)
     if not use.any():
         return None, (), "empty"
+    if choice.shape is None and choice.degree is None and not guess:
+        return None, (), "failed: choose a feature or a baseline to fit"
     x, y = curve.x[use], curve.y[use]
     error = curve.error[use] if curve.error is not None and choice.weighted else None
     if error is not None and not (np.isfinite(error) & (error > 0)).any():

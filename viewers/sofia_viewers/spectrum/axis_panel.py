@@ -18,6 +18,9 @@ from sofia_viewers.unit_names import show_unit
 
 __all__ = ["AxisPanel", "PlotPanel"]
 
+_FINE = 1e-3
+"""Part of the range shown that the numbers of limits tell apart."""
+
 
 class AxisPanel(Section):
     """Axes of the current pane.
@@ -116,10 +119,9 @@ class AxisPanel(Section):
 
     def show_limits(self, x: tuple[float, float], y: tuple[float, float]) -> None:
         """Show the limits of the plot."""
-        for edit, value in zip((self.x_low, self.x_high), x, strict=True):
-            edit.show_value(value)
-        for edit, value in zip((self.y_low, self.y_high), y, strict=True):
-            edit.show_value(value)
+        for edits, limits in (((self.x_low, self.x_high), x), ((self.y_low, self.y_high), y)):
+            for edit, value in zip(edits, limits, strict=True):
+                edit.show_value(value, abs(limits[1] - limits[0]) * _FINE)
 
     def refresh(self) -> None:
         """Show the current pane."""
@@ -167,10 +169,25 @@ class AxisPanel(Section):
         self._pane(x_unit=unit, x_limits=None)
 
     def _type_x(self) -> None:
-        self._pane(x_limits=_read_limits(self.x_low, self.x_high))
+        limits = _read_limits(self.x_low, self.x_high)
+        if self._allows(limits, self.x_scale, (self.x_low, self.x_high)):
+            self._pane(x_limits=limits)
+
+    def _allows(
+        self, limits: tuple[float, float] | None, scale: QtWidgets.QComboBox, edits: tuple[LimitEdit, LimitEdit]
+    ) -> bool:
+        """Tell whether an axis can have such limits; if not, say why."""
+        if limits is None or limits[0] > 0 or scale.currentText() != "Log":
+            return True
+        for edit in edits:
+            edit.show_again()
+        self.failed.emit("A logarithmic axis has positive limits only: type others, or make the axis linear.")
+        return False
 
     def _type_y(self) -> None:
         limits = _read_limits(self.y_low, self.y_high)
+        if not self._allows(limits, self.y_scale, (self.y_low, self.y_high)):
+            return
         for number in self.targets():
             self.session.change_axis(self.axes[0], number, limits=limits)
 
@@ -188,14 +205,9 @@ class AxisPanel(Section):
 
 
 def _read_limits(low: LimitEdit, high: LimitEdit) -> tuple[float, float] | None:
-    values = []
-    for edit in (low, high):
-        try:
-            values.append(float(edit.text().strip().replace(",", ".")))
-        except ValueError:
-            return None
-    first, last = values
-    return None if math.isclose(first, last) else (min(values), max(values))
+    """Return the limits in two boxes, the one that was not typed with all its digits; None if one is empty."""
+    values = [edit.read() for edit in (low, high)]
+    return None if not math.isfinite(sum(values)) or values[0] == values[1] else (min(values), max(values))
 
 
 class PlotPanel(Section):

@@ -89,12 +89,23 @@ class CursorPanel(QtWidgets.QFrame):
         means: Any = (math.nan,) * 3
         if found:
             means = tuple(float(np.mean(v)) for v in zip(*((r.x, r.y, r.column) for r in found), strict=True))
-        texts = [
-            "–" if x is None or y is None else f"{v:.2f}" if abs(v) < 1e6 else f"{v:.4g}" for v in (x or 0.0, y or 0.0)
-        ]
-        texts += ["–" if not math.isfinite(v) else f"{v:.3f}" if 1e-2 <= abs(v) < 1e6 else f"{v:.3g}" for v in means]
+        texts = ["–" if x is None or y is None else _write(v, 2) for v in (x or 0.0, y or 0.0)]
+        texts += ["–" if not math.isfinite(v) else _write(v, 3) for v in means[:2]]
+        texts.append(f"{means[2]:.3f}" if math.isfinite(means[2]) else "–")
         for label, text in zip(self.values.values(), texts, strict=True):
             label.setText(text)
+
+
+def _write(value: float, decimals: int) -> str:
+    """Write a number with some decimals, or with six digits where these would not tell two points apart."""
+    size = abs(value)
+    if size >= 1e6 or 0 < size < 0.1:
+        return f"{value:.4g}"
+    return f"{value:.{decimals}f}" if size == 0 or size >= 1000 else f"{value:.{max(decimals, 5 - _digits(size))}f}"
+
+
+def _digits(size: float) -> int:
+    return max(0, math.floor(math.log10(size)))
 
 
 class CursorTable(QtWidgets.QTableWidget):
@@ -119,8 +130,10 @@ class CursorTable(QtWidgets.QTableWidget):
                 f"{cursor[0]:.5g}", f"{cursor[1]:.5g}", f"{reading.x:.6g}", f"{reading.y:.6g}", str(reading.column),
             ]  # fmt: skip
             for column, text in enumerate(cells):
-                item = self.item(row, column) or QtWidgets.QTableWidgetItem()
+                item = self.item(row, column)
+                if item is None:
+                    item = QtWidgets.QTableWidgetItem()
+                    self.setItem(row, column, item)
                 item.setText(text)
                 if _HEADINGS[column] == "Color":
                     item.setBackground(QtGui.QColor(curve.color))
-                self.setItem(row, column, item)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sofia_engine.errors import ParameterError
 from sofia_viewers.spectrum.expression import evaluate, list_names
-from sofia_viewers.spectrum.spectrum import Spectrum, SpectrumFile, error_field_of, label_field
+from sofia_viewers.spectrum.spectrum import Spectrum, SpectrumFile, drop_endless, error_field_of, label_field
 from sofia_viewers.spectrum.units import PIXEL, WaveAxis, can_convert_flux, convert_wave, find_flux_factor
 from sofia_viewers.unit_names import show_unit
 
@@ -156,7 +156,9 @@ def make_curve(spectrum: Spectrum, request: CurveRequest) -> tuple[FloatArray, F
         factor = find_flux_factor(unit, request.y_unit, _microns(spectrum, len(y)), request.pixel_area)
     error = None if request.y_unit == PIXEL else _find_error(spectrum, request.y_field, formulas)
     shown = x if not request.axis.unit else convert_wave(x, x_native, request.axis)
-    arrays = [shown, y * factor, None if error is None else np.abs(error * factor)]
+    with np.errstate(all="ignore"):
+        arrays = [shown, y * factor, None if error is None else np.abs(error * factor)]
+    arrays = [None if array is None else drop_endless(array) for array in arrays]
     for array in arrays:
         if array is not None:
             array.flags.writeable = False
@@ -184,7 +186,7 @@ def _compute(spectrum: Spectrum, name: str, formulas: Mapping[str, str]) -> tupl
         length = max((len(spectrum[n]) for n in list_names(formulas[name]) if n in spectrum), default=len(spectrum))
         return np.broadcast_to(values, (length,)).copy(), _formula_unit(formulas[name], spectrum)
     if name == SIGNAL_TO_NOISE and spectrum.flux is not None and spectrum.error is not None:
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             ratio = spectrum.flux / spectrum.error
         return np.where(np.isfinite(ratio), ratio, np.nan), ""
     if name == PIXEL:
@@ -215,7 +217,8 @@ def _propagate(spectrum: Spectrum, text: str) -> FloatArray | None:
             )
             for sign in (1.0, -1.0)
         )
-        total = total + ((up - down) / 2.0) ** 2
+        with np.errstate(all="ignore"):
+            total = total + ((up - down) / 2.0) ** 2
     return np.broadcast_to(np.sqrt(total), spectrum[known[0][0]].shape).copy()
 
 

@@ -19,12 +19,16 @@ _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Pow: operator.pow,
 }  # fmt: skip
 _SIGNS: dict[type, Callable[[Any], Any]] = {ast.UAdd: operator.pos, ast.USub: operator.neg}
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "abs": np.abs, "sqrt": np.sqrt, "log": np.log, "log10": np.log10, "exp": np.exp, "minimum": np.minimum,
-    "maximum": np.maximum, "median": np.nanmedian, "mean": np.nanmean, "max": np.nanmax, "min": np.nanmin,
+_OF_ONE: dict[str, Callable[[Any], Any]] = {
+    "abs": np.abs, "sqrt": np.sqrt, "log": np.log, "log10": np.log10, "exp": np.exp,
+    "median": lambda values: _summarize(np.nanmedian, values), "mean": lambda values: _summarize(np.nanmean, values),
+    "max": lambda values: _summarize(np.nanmax, values), "min": lambda values: _summarize(np.nanmin, values),
 }  # fmt: skip
+_OF_TWO: dict[str, Callable[[Any, Any], Any]] = {"minimum": np.minimum, "maximum": np.maximum}
+_FUNCTIONS: dict[str, Callable[..., Any]] = _OF_ONE | _OF_TWO
 _CONSTANTS = {"pi": math.pi, "nan": math.nan}
 _LONGEST = 400
+_LONGEST_TOLD = 60
 
 
 def evaluate(text: str, values: Mapping[str, Any]) -> Any:
@@ -46,9 +50,14 @@ def evaluate(text: str, values: Mapping[str, Any]) -> Any:
     tree = _parse(text)
     with np.errstate(all="ignore"):
         try:
-            return _evaluate(tree.body, values)
-        except (OverflowError, ZeroDivisionError) as problem:
-            raise ParameterError(f"The formula '{text}' cannot be computed: {problem}.") from None
+            result = _evaluate(tree.body, values)
+        except (ArithmeticError, ValueError) as problem:
+            raise ParameterError(f"The formula '{_shorten(text)}' cannot be computed: {problem}.") from None
+        except RecursionError:
+            raise ParameterError(f"The formula '{_shorten(text)}' is nested too deeply.") from None
+    if isinstance(result, complex):
+        raise ParameterError(f"The formula '{_shorten(text)}' has no real value.")
+    return result
 
 
 def list_names(text: str) -> frozenset[str]:
@@ -64,13 +73,24 @@ def list_names(text: str) -> frozenset[str]:
     return frozenset(names - set(_FUNCTIONS) - set(_CONSTANTS))
 
 
+def _summarize(function: Callable[[Any], Any], values: Any) -> Any:
+    """Return one number for all that are known; NaN if none is."""
+    return function(values) if np.isfinite(values).any() else values.flat[0] if np.ndim(values) else values
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _LONGEST_TOLD else f"{text[:_LONGEST_TOLD]}…"
+
+
 def _parse(text: str) -> ast.Expression:
     try:
         if len(text) > _LONGEST:
             raise ParameterError(f"The formula is longer than {_LONGEST} characters.")
         return ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError):
-        raise ParameterError(f"'{text}' is no formula: write for example spectral_flux / transmission.") from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ParameterError(
+            f"'{_shorten(text)}' is no formula: write for example spectral_flux / transmission."
+        ) from None
 
 
 def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:
@@ -90,7 +110,7 @@ def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:
     ):
         return _call(node.func.id, [_evaluate(argument, values) for argument in node.args])
     raise ParameterError(
-        f"'{ast.unparse(node)}' is not allowed in formulas: use fields, numbers, + - * / ** and functions."
+        f"'{_shorten(ast.unparse(node))}' is not allowed in formulas: use fields, numbers, + - * / ** and functions."
     )
 
 
@@ -103,7 +123,6 @@ def _look_up(name: str, values: Mapping[str, Any]) -> Any:
 
 
 def _call(name: str, arguments: list[Any]) -> Any:
-    try:
-        return _FUNCTIONS[name](*arguments)
-    except TypeError:
-        raise ParameterError(f"{name}() in the formula has the wrong number of arguments.") from None
+    if len(arguments) != (1 if name in _OF_ONE else 2):  # numpy would take further ones for something else
+        raise ParameterError(f"{name}() in the formula has the wrong number of arguments.")
+    return _FUNCTIONS[name](*arguments)

@@ -165,8 +165,8 @@ class FitWindow(QtWidgets.QWidget):
             self.table.setColumnWidth(1, min(self.table.columnWidth(1), 180))
         hidden = not any(row.get("luminosity_lsun") for _, row in self._rows)
         self.table.setColumnHidden(len(_COLUMNS) - 2, hidden)
-        for button in (self.clear_button, self.save_button):
-            button.setEnabled(bool(self._rows))
+        self.save_button.setEnabled(bool(self._rows))
+        self.clear_button.setEnabled(bool(self.annotations.fits))  # first values have no rows
 
     def _fill_row(self, place: int, number: int, row: dict[str, Any]) -> None:
         shown = QtWidgets.QTableWidgetItem()

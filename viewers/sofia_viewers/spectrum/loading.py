@@ -16,6 +16,7 @@ from sofia_engine.errors import InputError
 from sofia_engine.product import Plane, Product, Table
 from sofia_viewers.spectrum.columns import Column, make_spectrum
 from sofia_viewers.spectrum.cubes import take_sum_and_peak
+from sofia_viewers.spectrum.damage import describe_dropped, drop_unreadable_cards
 from sofia_viewers.spectrum.foreign import read_foreign_file
 from sofia_viewers.spectrum.recognition import is_of_sofia, is_plain
 from sofia_viewers.spectrum.spectrum import Spectrum, SpectrumFile
@@ -42,6 +43,8 @@ _SPECTRAL = (
 _PROFILES = ("SLITPOS", "SPATIAL_PROFILE")
 _MOST_ROWS = 6
 _BESIDE_PIXEL = re.compile(r"\s*/\s*pix\w*$", re.IGNORECASE)
+_MOST_NUMBER = 1e6
+"""No order or aperture has such a number."""
 _FIFI_NAMES = {
     "FLUX": "spectral_flux", "STDDEV": "spectral_error", "ERROR": "spectral_error", "LAMBDA": "wavepos",
     "ATRAN": "transmission", "UNCORRECTED_FLUX": "uncorrected_flux", "UNCORRECTED_STDDEV": "uncorrected_error",
@@ -74,13 +77,15 @@ def read_spectrum_file(path: str | Path) -> SpectrumFile:
     if not source.is_file():
         raise InputError(f"{source} does not exist, or is no file.")
     key, suffixes = str(source.absolute()), "".join(source.suffixes[-2:]).lower()
-    product = None
+    product: Product | None = None
+    dropped: tuple[str, ...] = ()
     try:
         if suffixes.endswith(_FITS) or _begins_as_fits(source):
-            product = Product.read(source, layout="extensions")
+            product, dropped = drop_unreadable_cards(Product.read(source, layout="extensions"))
         found = make_spectrum_file(product, key, source.name) if product is not None else _read_table(source, key)
     except InputError:
-        foreign = None if product is not None and is_of_sofia(product) else read_foreign_file(source, key)
+        ours = _begins_as_fits(source) if product is None else is_of_sofia(product)  # damaged, or known to be of SOFIA
+        foreign = None if ours else read_foreign_file(source, key)
         if foreign is None:
             raise
         found = foreign
@@ -88,7 +93,7 @@ def read_spectrum_file(path: str | Path) -> SpectrumFile:
         if product is not None and not is_plain(product):
             found = read_foreign_file(source, key) or found
     spectra = tuple(_in_microns(spectrum) for spectrum in found.spectra)
-    notes = (*found.notes, *_note_missing(source.name, spectra))
+    notes = (*found.notes, *describe_dropped(source.name, dropped), *_note_missing(source.name, spectra))
     return SpectrumFile(key, source.name, spectra, found.header, source, found.pixel_area, notes)
 
 
@@ -193,6 +198,8 @@ def _split_apertures(planes: dict[str, Plane], order: int, product: Product, *, 
     if not values or (wave is None and "SPECTRAL_FLUX" not in planes):
         return []
     length = (wave or values[0]).shape[-1]
+    if length == 0:
+        return []
     rows = max((plane.data.size // length for plane in values if plane.shape[-1] == length), default=0)
     several_orders = int(_number(product.header.get("NORDERS"), 1)) if stacked else 1
     n_apertures = _count_apertures(product, rows, several_orders)
@@ -319,19 +326,21 @@ def _find_cube_axis(product: Product, count: int) -> tuple[Array, str] | None:
         if name in product.planes and product[name].shape == (count,):
             return product[name].astype(float), product.plane(name).unit or "um"
         if name in product.tables and len(product.tables[name].data) == count:
-            return np.asarray(product.tables[name].data.field(0), dtype=float), "um"
+            first = next(iter(_table_columns(product.tables[name])), None)
+            return None if first is None else (first.values, "um")
     return _linear_axis(product.header, 3, count)
 
 
 def _linear_axis(header: Mapping[str, Any], axis: int, count: int) -> tuple[Array, str] | None:
-    step = header.get(f"CDELT{axis}", header.get(f"CD{axis}_{axis}"))
-    if f"CRVAL{axis}" not in header or step is None or _is_on_sky(header, axis):
+    start = _number(header.get(f"CRVAL{axis}"), math.nan)
+    step = _number(header.get(f"CDELT{axis}", header.get(f"CD{axis}_{axis}")), math.nan)
+    if not math.isfinite(start + step) or _is_on_sky(header, axis):
         return None
-    values = float(header[f"CRVAL{axis}"]) + (np.arange(count) + 1 - _number(header.get(f"CRPIX{axis}"), 1.0)) * float(
-        step
-    )
+    with np.errstate(over="ignore"):
+        values = start + (np.arange(count) + 1 - _number(header.get(f"CRPIX{axis}"), 1.0)) * step
     if "LOG" in str(header.get(f"CTYPE{axis}", "")).upper() and int(_number(header.get("DC-FLAG"), 0)) == 1:
-        values = 10.0**values
+        with np.errstate(over="ignore"):
+            values = 10.0**values
     unit = str(header.get(f"CUNIT{axis}", header.get("XUNITS", header.get("XUNIT", "")))).strip()
     if unit == "m":
         return values * 1e6, "um"
@@ -484,14 +493,23 @@ def _make_table_file(columns: list[Column], path: Path, key: str, meta: dict[str
     """Make spectra of a table; columns of order and aperture, as the viewer itself saves them, split its rows."""
     length = len(columns[0].values)
     numbers = {c.name.lower(): c.values for c in columns if c.name.lower() in ("order", "aperture")}
-    spectrum = make_spectrum([c for c in columns if c.name.lower() not in numbers], path.name, ("um", "Jy"))
-    order, aperture = (numbers.get(name, np.ones(length)).astype(int) for name in ("order", "aperture"))
+    others = [c for c in columns if c.name.lower() not in numbers]
+    if not others or length == 0:
+        reason = "there is no flux in it" if length else "it has no rows"
+        raise InputError(f"{path.name} holds no spectrum: {reason}; give columns of wavelength and flux.")
+    spectrum = make_spectrum(others, path.name, ("um", "Jy"))
+    order, aperture = (_as_numbers(numbers.get(name, np.ones(length))) for name in ("order", "aperture"))
     spectra = []
     for first, second in sorted(set(zip(order.tolist(), aperture.tolist(), strict=True))):
         rows = (order == first) & (aperture == second)
         fields = {name: values[rows] for name, values in spectrum.fields.items()}
         spectra.append(Spectrum(fields, spectrum.units, first, second))
     return SpectrumFile(key, path.name, tuple(spectra), meta)
+
+
+def _as_numbers(values: Array) -> Array:
+    """Return numbers of orders or apertures; 1 where there is none that can be."""
+    return np.where((values >= 1) & (values < _MOST_NUMBER), values, 1).astype(int)
 
 
 def _as_values(column: Any) -> Array:

@@ -54,17 +54,33 @@ def smooth(spectrum: Spectrum, kind: Smoothing, width: float, degree: int = 2) -
     if spectrum.flux is None:
         raise ParameterError("The spectrum has no flux to smooth.")
     known = np.isfinite(spectrum.flux)
-    weight = _convolve(known.astype(float), kernel)
-    filled = np.where(known, spectrum.flux, 0.0)
+    variance = np.full(len(known), np.nan) if spectrum.error is None else spectrum.error**2
+    flux, variance = np.where(known, spectrum.flux, 0.0), np.where(known, variance, 0.0)
     if kind == "savgol":
-        filled, weight = _fill(spectrum.flux), np.ones(len(known))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        flux = np.where(known, _convolve(filled, kernel) / weight, np.nan)
-        fields: dict[str, Any] = {"spectral_flux": flux}
-        if spectrum.error is not None:
-            variance = np.where(known, np.nan_to_num(spectrum.error) ** 2, 0.0)
-            fields["spectral_error"] = np.where(known, np.sqrt(_convolve(variance, kernel**2)) / np.abs(weight), np.nan)
+        flux, variance = _smooth_by_polynomials(flux, variance, known, kernel, degree)
+    else:
+        weight = np.where(known, _convolve(known.astype(float), kernel), 1.0)
+        flux, variance = _convolve(flux, kernel) / weight, _convolve(variance, kernel**2) / weight**2
+    fields: dict[str, Any] = {"spectral_flux": np.where(known, flux, np.nan)}
+    if spectrum.error is not None:
+        fields["spectral_error"] = np.where(known, np.sqrt(variance), np.nan)
     return spectrum.replace(**fields)
+
+
+def _smooth_by_polynomials(
+    flux: FloatArray, variance: FloatArray, known: NDArray[np.bool_], kernel: FloatArray, degree: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return flux and variance; at the ends and beside gaps, polynomials through what is known of a whole window."""
+    window, count = len(kernel), len(flux)
+    complete = _convolve(known.astype(float), np.ones(window)) > window - 0.5
+    smooth, spread = _convolve(flux, kernel), _convolve(variance, kernel**2)
+    for place in np.flatnonzero(known & ~complete):
+        start = max(0, min(int(place) - window // 2, count - window))
+        at = start + np.flatnonzero(known[start : start + window])
+        powers = ((at - place) / window) ** np.arange(min(degree, len(at) - 1) + 1)[:, np.newaxis]
+        weights = np.linalg.pinv(powers.T)[0]
+        smooth[place], spread[place] = weights @ flux[at], weights**2 @ variance[at]
+    return smooth, spread
 
 
 def _make_kernel(kind: Smoothing, width: float, degree: int) -> FloatArray:
@@ -96,12 +112,6 @@ def _convolve(values: FloatArray, kernel: FloatArray) -> FloatArray:
     reach = len(kernel) // 2
     padded = np.pad(values, reach)
     return np.convolve(padded, kernel, "valid")
-
-
-def _fill(values: FloatArray) -> FloatArray:
-    """Bridge NaN by straight lines."""
-    known = np.flatnonzero(np.isfinite(values))
-    return np.interp(np.arange(len(values)), known, values[known]) if known.size else np.zeros(len(values))
 
 
 def rebin(spectrum: Spectrum, factor: int) -> Spectrum:
@@ -204,7 +214,10 @@ def _bring(first: Spectrum, second: Spectrum, factor: FloatArray) -> tuple[Float
         if len(first) != len(second):
             raise ParameterError("Spectra without wavelengths can only be combined if they have the same length.")
         at = own = np.arange(len(first), dtype=float)
-    order = np.argsort(own)
+    known = np.flatnonzero(np.isfinite(own))  # a wavelength that is not known tells nothing of those beside it
+    if not known.size:
+        raise ParameterError("The second spectrum has no wavelengths.")
+    order = known[np.argsort(own[known], kind="stable")]
     flux = second.flux if second.flux is not None else np.full(len(second), np.nan)
     made = np.interp(at, own[order], (flux * factor)[order], left=np.nan, right=np.nan)
     if second.error is None:
@@ -340,7 +353,7 @@ class Statistics:
     mean, median, std, rms, minimum, maximum, total : float
         Of the flux; ``std`` with n - 1.
     integral, integral_error : float
-        By the trapezoidal rule; the error from the errors of the points, NaN without.
+        By the trapezoidal rule; the error from the errors of the points, NaN if one has none.
     centroid : float
         Mean x, weighted by the flux.
     signal_to_noise : float
@@ -378,7 +391,7 @@ def measure_region(x: FloatArray, y: FloatArray, error: FloatArray | None, limit
     return Statistics(
         count, float(ys.mean()), float(np.median(ys)), std, float(np.sqrt(np.mean(ys**2))), float(ys.min()),
         float(ys.max()), float(ys.sum()), float(ys @ weights),
-        math.nan if spread is None else float(np.sqrt(np.nansum((spread * weights) ** 2))),
+        math.nan if spread is None else float(np.sqrt(np.sum((spread * weights) ** 2))),
         float(xs @ ys / ys.sum()) if ys.sum() else math.nan, _signal_to_noise(ys, spread, std),
     )  # fmt: skip
 

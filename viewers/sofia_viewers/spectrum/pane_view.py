@@ -21,6 +21,8 @@ __all__ = ["PaneView"]
 
 _PADDING = 0.04
 _MOST_LEGEND = 8
+_FAR, _FAR_LOG = 1e120, 300.0
+"""Where an axis ends: beyond, numbers overflow."""
 _HALF_LABEL = 7
 """Pixels that the number at the upper end of an axis stands out."""
 
@@ -73,6 +75,8 @@ class PaneView(QtWidgets.QFrame):
         self._items: list[CurveItem] = []
         self._right_items: list[CurveItem] = []
         self._quiet = False
+        for box in (self.box, self.right_box):
+            box.disableAutoRange()  # what an empty pane happens to show is no choice of the user's
         self._remember = QtCore.QTimer(self)
         self._remember.setSingleShot(True)
         self._remember.setInterval(250)
@@ -115,7 +119,7 @@ class PaneView(QtWidgets.QFrame):
             How they are drawn.
         """
         old = self.state
-        same_x = (old.x_field, self.content.x_unit, old.x_scale) == (state.x_field, content.x_unit, state.x_scale)
+        same = _axes_of(old, self.content) == _axes_of(state, content)
         self.state, self.content = state, content
         self._quiet = True
         self._set_log(state)
@@ -128,7 +132,7 @@ class PaneView(QtWidgets.QFrame):
         self._fill_legend(style)
         self.item.showGrid(x=style.grid, y=style.grid, alpha=0.25)
         self._show_message(content)
-        if not same_x:
+        if not same:
             self.history = ZoomHistory()
         self._apply_limits()
         self._quiet = False
@@ -155,6 +159,9 @@ class PaneView(QtWidgets.QFrame):
         self.item.getAxis("bottom").setLogMode(state.x_scale == "log", False)
         self.item.getAxis("left").setLogMode(False, state.primary.scale == "log")
         self.item.getAxis("right").setLogMode(False, state.overplot.scale == "log")
+        for box, scale in ((self.box, state.primary.scale), (self.right_box, state.overplot.scale)):
+            x_far, y_far = (_FAR_LOG if kind == "log" else _FAR for kind in (state.x_scale, scale))
+            box.setLimits(xMin=-x_far, xMax=x_far, yMin=-y_far, yMax=y_far)
 
     def _label(self, content: PaneContent, state: PaneState) -> None:
         for side, text in (("bottom", content.x_label), ("left", content.y_label), ("right", content.y2_label)):
@@ -284,9 +291,7 @@ class PaneView(QtWidgets.QFrame):
     @staticmethod
     def _unscale(limits: Sequence[float], scale: str) -> tuple[float, float]:
         low, high = limits
-        if scale != "log":
-            return float(low), float(high)
-        return 10.0 ** max(low, -300.0), 10.0 ** min(high, 300.0)
+        return (float(low), float(high)) if scale != "log" else (_raise(low), _raise(high))
 
     def to_plot(self, x: float, y: float) -> tuple[float, float]:
         """Return where a data value lies in the coordinates of the plot (logarithms on logarithmic axes)."""
@@ -297,8 +302,8 @@ class PaneView(QtWidgets.QFrame):
     def from_plot(self, x: float, y: float) -> tuple[float, float]:
         """Return the data value of a point of the plot."""
         return (
-            10.0**x if self.state.x_scale == "log" else x,
-            10.0**y if self.state.primary.scale == "log" else y,
+            _raise(x) if self.state.x_scale == "log" else x,
+            _raise(y) if self.state.primary.scale == "log" else y,
         )
 
     # -- mouse -------------------------------------------------------------------------------------------------------
@@ -384,6 +389,20 @@ class PaneView(QtWidgets.QFrame):
     def _place_right(self, *_: Any) -> None:
         self.right_box.setGeometry(self.box.sceneBoundingRect())
         self.right_box.linkedViewChanged(self.box, self.right_box.XAxis)
+
+
+def _axes_of(state: PaneState, content: PaneContent) -> tuple[Any, ...]:
+    """What limits mean: with other fields or units they are those of something else."""
+    velocity = (state.rest, state.convention) if content.x_unit == "km/s" else ()
+    return (
+        state.x_field, content.x_unit, state.x_scale, velocity, state.primary.field, content.y_unit,
+        state.primary.scale,
+    )  # fmt: skip
+
+
+def _raise(power: float) -> float:
+    """Return ten to a power, within what numbers can be."""
+    return float(10.0 ** min(max(power, -300.0), 300.0))
 
 
 def _range_of(items: Sequence[CurveItem], axis: int) -> tuple[float, float] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,7 +47,9 @@ def save_spectrum(file: SpectrumFile, path: str | Path) -> Path:
         if suffix == ".fits":
             _write_fits(file, target)
         else:
-            _make_table(file).write(target, format=_FORMATS[suffix], overwrite=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # VOTable does not know all units; they are written all the same
+                _make_table(file).write(target, format=_FORMATS[suffix], overwrite=True)
     except OSError as problem:
         raise InputError(f"{target} cannot be written: {problem.strerror or problem}.") from None
     return target
@@ -58,7 +62,7 @@ def _write_fits(file: SpectrumFile, target: Path) -> None:
 
     header = fits.Header()
     for keyword, value in file.header.items():
-        if isinstance(value, str | int | float | bool) and len(keyword) <= 8 and keyword not in _STRUCTURE:
+        if keyword not in _STRUCTURE and _fits_in_card(keyword, value):
             header[keyword] = value
     header["FILENAME"] = target.name
     header["NORDERS"], header["NAPS"] = len(file.orders), len(file.apertures)
@@ -75,6 +79,16 @@ def _write_fits(file: SpectrumFile, target: Path) -> None:
     Product(Product.of(header, {}).header, planes, empty_primary=True).write(target)
 
 
+def _fits_in_card(keyword: str, value: Any) -> bool:
+    """Tell whether FITS can hold a card: metadata of tables may be anything."""
+    if not isinstance(value, str | int | float | bool) or not _KEYWORD.match(keyword):
+        return False
+    if isinstance(value, str):
+        return value.isascii() and value.isprintable()
+    return abs(value) < 2**63 if isinstance(value, int) else bool(np.isfinite(value))
+
+
+_KEYWORD = re.compile(r"^[A-Za-z0-9_-]{1,8}$")
 _STRUCTURE = frozenset(("SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "EXTEND", "BUNIT",
                         "XUNITS", "YUNITS",
                         "EXTNAME", "COMMENT", "HISTORY", "", "NORDERS", "NAPS", "FILENAME"))  # fmt: skip

@@ -56,6 +56,10 @@ class Section(QtWidgets.QWidget):
         return row
 
 
+_LEAST, _LARGEST = 1e-100, 1e100
+"""Numbers beyond are typing errors."""
+
+
 class LimitEdit(QtWidgets.QLineEdit):
     """A number typed in a box; ``committed`` carries it, NaN for an emptied box."""
 
@@ -66,34 +70,55 @@ class LimitEdit(QtWidgets.QLineEdit):
         self.setToolTip(tip)
         self.setAccessibleName(tip)
         self.setPlaceholderText("auto")
-        self._value = math.nan
+        self._value, self._shown = math.nan, ""
         self.editingFinished.connect(self._commit)
 
-    def show_value(self, value: float | None) -> None:
-        """Show a number, unless the user is typing."""
+    def show_value(self, value: float | None, step: float = math.inf) -> None:
+        """Show a number, unless the user is typing; with digits enough for steps of some size."""
+        if self.hasFocus() and self.isModified():
+            return
         self._value = math.nan if value is None else value
-        if not (self.hasFocus() and self.isModified()):
-            self.setText(format_limit(value))
+        self._shown = format_limit(value, step)
+        self.setText(self._shown)
 
     def _commit(self) -> None:
         if not self.isModified():
             return
         self.setModified(False)
-        text = self.text().strip().replace(",", ".")
-        try:
-            value = float(text) if text else math.nan
-        except ValueError:
-            self.setText(format_limit(self._value))
+        value = self._parse()
+        if math.isnan(value) and self.text().strip():
+            self.show_again()
             return
         self.committed.emit(value)
 
+    def show_again(self) -> None:
+        """Show the number that was there before something was typed."""
+        self.setText(self._shown)
 
-def format_limit(value: float | None) -> str:
-    """Write a limit with three decimals, or in short where these would not do."""
+    def _parse(self) -> float:
+        """Return the number that was typed; NaN if it is none, or none that can be meant."""
+        try:
+            value = float(self.text().strip().replace(",", "."))
+        except ValueError:
+            return math.nan
+        return value if value == 0.0 or _LEAST <= abs(value) <= _LARGEST else math.nan
+
+    def read(self) -> float:
+        """Return the number in the box, typed or shown (then with all its digits); NaN for an empty one."""
+        return self._value if self.text() == self._shown else self._parse()
+
+
+def format_limit(value: float | None, step: float = math.inf) -> str:
+    """Write a limit with three decimals, or in short where these would not do; with more digits for small steps."""
     if value is None or not math.isfinite(value):
         return ""
     size = abs(value)
-    return f"{value:.3f}" if size == 0 or 0.1 <= size < 1e5 else f"{value:.5g}"
+    digits = 5
+    if 0.0 < step < size:
+        digits = min(max(digits, math.ceil(math.log10(size / step))), 15)
+    if size == 0 or 0.1 <= size < 1e5:
+        return f"{value:.{max(3, digits - 1 - math.floor(math.log10(size or 1.0)))}f}" if digits > 5 else f"{value:.3f}"
+    return f"{value:.{digits}g}"
 
 
 def make_combo(items: list[str], tip: str) -> QtWidgets.QComboBox:

@@ -14,7 +14,7 @@ from sofia_engine.errors import ParameterError
 from sofia_viewers.spectrum.colors import choose_color, choose_marker, choose_opacity
 from sofia_viewers.spectrum.curves import SIGNAL_TO_NOISE, Curve, CurveRequest, make_curve, make_label, native_unit
 from sofia_viewers.spectrum.derivation import Derivation, derive
-from sofia_viewers.spectrum.expression import list_names
+from sofia_viewers.spectrum.expression import evaluate, list_names
 from sofia_viewers.spectrum.pane import AxisState, PaneFile, PaneState, PlotStyle
 from sofia_viewers.spectrum.pane_rows import Direction, Rows, lay_out_panes, move_pane
 from sofia_viewers.spectrum.selection import parse_numbers
@@ -119,8 +119,9 @@ class SpectrumSession:
         ParameterError
             If it cannot be made.
         """
+        used = {*self.files, *self.derivations, *(key for each in self.derivations.values() for key in each.sources)}
         number = 1
-        while f"derived:{number}" in self.files:
+        while f"derived:{number}" in used:  # not that of one that was closed: others were made of it
             number += 1
         key = f"derived:{number}"
         file = derive(derivation, self.files, key)
@@ -136,7 +137,7 @@ class SpectrumSession:
         """Make anew what was made of files that changed; what cannot be made any more stays as it was."""
         made = []
         for key, derivation in self.derivations.items():
-            if key in changed or not changed.intersection(derivation.sources):
+            if key in changed or key not in self.files or not changed.intersection(derivation.sources):
                 continue
             try:
                 self.files[key] = derive(derivation, self.files, key)
@@ -175,8 +176,16 @@ class SpectrumSession:
     def _forget(self, key: str) -> None:
         self.files.pop(key, None)
         self._order.pop(key, None)
-        self.derivations.pop(key, None)
+        self._forget_derivations()
         self.panes = [state.without_file(key) for state in self.panes]
+
+    def _forget_derivations(self) -> None:
+        """Forget how files were made that are closed, unless others were made of them."""
+        needed = set(self.files)
+        for key, derivation in reversed(self.derivations.items()):
+            if key in needed:
+                needed.update(derivation.sources)
+        self.derivations = {key: each for key, each in self.derivations.items() if key in needed}
 
     def show_in_pane(self, keys: Iterable[str], pane: int | None = None) -> None:
         """Show files in a pane; the current one by default."""
@@ -348,9 +357,11 @@ class SpectrumSession:
             known = {field for file in self.files.values() for field in file.fields}
             if name in known or name == SIGNAL_TO_NOISE or not name.strip():
                 raise ParameterError(f"A formula cannot be called '{name}': choose another name.")
-            unknown = sorted(list_names(text) - known) if known else []
+            names = list_names(text)
+            unknown = sorted(names - known) if known else []
             if unknown:
                 raise ParameterError(f"There is no field '{unknown[0]}'; there are {', '.join(sorted(known))}.")
+            evaluate(text, dict.fromkeys(names, np.ones(1)))  # what is no formula is refused now, not when it is drawn
             self.formulas[name] = text
         self._tell("formulas")
 
@@ -470,11 +481,8 @@ class SpectrumSession:
         if not present:
             return
         if state.primary.field not in known:
-            field = next(
-                (n for n in ("spectral_flux", "response", "spatial_profile") if n in known),
-                next(iter(present[0].fields)),
-            )
-            state = replace(state, primary=AxisState(field))
+            usual = (n for n in ("spectral_flux", "response", "spatial_profile") if n in known)
+            state = replace(state, primary=AxisState(next(usual, next(iter(present[0].fields), "spectral_flux"))))
         if state.x_field not in known and state.x_field != PIXEL:
             state = replace(state, x_field=PIXEL, x_unit="")
         units = list_wave_units(native_unit(present[0], "wavepos"))
@@ -488,7 +496,10 @@ class SpectrumSession:
         """Return the session as plain values; files by their paths."""
         return {
             "format": _FORMAT,
-            "files": [{"key": key, "path": str(f.path) if f.path else None} for key, f in self.files.items()],
+            "files": [
+                {"key": key, "path": str(f.path) if f.path else None, "number": self._order.get(key, 0)}
+                for key, f in self.files.items()
+            ],
             "panes": [state.to_json() for state in self.panes],
             "current": self.current,
             "style": asdict(self.style),
@@ -496,8 +507,15 @@ class SpectrumSession:
             "derivations": {key: derivation.to_json() for key, derivation in self.derivations.items()},
         }
 
-    def restore(self, plain: Mapping[str, Any]) -> None:
+    def restore(self, plain: Mapping[str, Any], sources: Iterable[SpectrumFile] = ()) -> None:
         """Take over panes, style and formulas of what `to_json` gave; files must have been added before.
+
+        Parameters
+        ----------
+        plain : mapping
+            What was saved.
+        sources : iterable of SpectrumFile
+            Files that were closed, but of which others were made.
 
         Raises
         ------
@@ -516,13 +534,13 @@ class SpectrumSession:
             formulas = {str(name): str(text) for name, text in plain["formulas"].items()}
             current = int(plain["current"])
             derivations = {key: Derivation.from_json(value) for key, value in plain.get("derivations", {}).items()}
+            order = {str(each["key"]): int(each.get("number", n)) for n, each in enumerate(plain["files"])}
+            for formula in formulas.values():
+                list_names(formula)
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise ParameterError(f"The session cannot be restored: {problem!r} is missing or damaged.") from None
-        for key, derivation in derivations.items():
-            if all(source in self.files for source in derivation.sources):
-                self.files[key] = derive(derivation, self.files, key)
-                self.derivations[key] = derivation
-                self._order.setdefault(key, _first_free(self._order.values()))
+        self._derive_all(derivations, {file.key: file for file in sources}, set(order))
+        self._take_order(order)
         self.panes = [replace(p, files=tuple(f for f in p.files if f.key in self.files)) for p in panes] or [
             PaneState("pane1")
         ]
@@ -530,6 +548,26 @@ class SpectrumSession:
         self.style, self.formulas = style, formulas
         for what in ("files", "formulas", "style", "panes"):
             self._tell(what)
+
+    def _derive_all(
+        self, derivations: Mapping[str, Derivation], closed: Mapping[str, SpectrumFile], wanted: set[str]
+    ) -> None:
+        """Make files of others as they were made; those that are not wanted serve to make others."""
+        known = {**closed, **self.files}
+        for key, derivation in derivations.items():
+            if all(source in known for source in derivation.sources):
+                known[key] = derive(derivation, known, key)
+                self.derivations[key] = derivation
+                if key in wanted:
+                    self.files[key] = known[key]
+
+    def _take_order(self, order: Mapping[str, int]) -> None:
+        """List and colour the files as they were; those that were not there follow."""
+        old = self.files
+        self.files = {key: old[key] for key in (*(k for k in order if k in old), *(k for k in old if k not in order))}
+        self._order = {key: order[key] for key in self.files if key in order}
+        for key in self.files:
+            self._order.setdefault(key, _first_free(self._order.values()))
 
 
 def _hide(part: PaneFile, file: SpectrumFile, text: str, *, enabled: bool) -> PaneFile:

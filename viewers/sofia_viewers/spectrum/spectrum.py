@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FIELD_LABELS", "Spectrum", "SpectrumFile", "error_field_of", "label_field"]
+__all__ = ["FIELD_LABELS", "Spectrum", "SpectrumFile", "drop_endless", "error_field_of", "label_field"]
 
 FloatArray = NDArray[np.float64]
 
@@ -47,8 +47,20 @@ def error_field_of(name: str) -> str | None:
     return _ERRORS.get(name)
 
 
+_LARGEST = 1e100
+"""Greater numbers are no measurements: squares, sums and pixels of them overflow."""
+
+
+def drop_endless(values: FloatArray) -> FloatArray:
+    """Return numbers with NaN in place of infinite ones and of such beyond 1e100; the array itself if it has none."""
+    if not values.size or np.fmax.reduce(abs(values), axis=None) <= _LARGEST or np.isnan(values).all():
+        return values
+    return np.where(abs(values) <= _LARGEST, values, np.nan)
+
+
 def _freeze(array: Any) -> FloatArray:
-    frozen = np.array(array, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        frozen = drop_endless(np.array(array, dtype=np.float64))
     frozen.flags.writeable = False
     return frozen
 
@@ -61,6 +73,7 @@ class Spectrum:
     ----------
     fields : mapping of str to (n,) array
         Values by field name, all of the same length; NaN is bad, errors are 1-sigma. ``wavepos`` is the spectral axis.
+        Infinite values, and such beyond 1e100, are kept as NaN.
     units : mapping of str to str
         Units by field name, as the file has them; absent or empty for none.
     order, aperture : int

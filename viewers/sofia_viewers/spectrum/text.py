@@ -47,14 +47,15 @@ def read_text_columns(text: str, source: str) -> list[Column]:
     InputError
         If there are no numbers, or a line below the first numbers has other columns.
     """
-    lines = [line for line in text.lstrip("\ufeff").splitlines() if line.strip()]
-    separator = _find_separator(lines)
-    rows = [_read_line(number, line, separator) for number, line in enumerate(lines, start=1)]
+    numbered = [(n, line) for n, line in enumerate(text.lstrip("\ufeff").splitlines(), start=1) if line.strip()]
+    separator = _find_separator([line for _, line in numbered])
+    rows = [_read_line(number, line, separator) for number, line in numbered]
     first = next((i for i, row in enumerate(rows) if row.values is not None), None)
     if first is None:
         raise InputError(f"{source} holds no table of numbers; give columns of wavelength, flux and perhaps error.")
     data = [row for row in rows[first:] if not row.text.startswith(_COMMENTS)]
     count = Counter(len(row.cells) for row in data).most_common(1)[0][0]
+    data = [_fill_up(row, count, separator) for row in data]
     values = _collect(data, count, source)
     names, units = _find_names(rows[:first], count)
     return [Column(names[i], values[:, i], units[i]) for i in range(count)]
@@ -112,6 +113,14 @@ def _collect(data: list[_Line], count: int, source: str) -> NDArray[np.float64]:
             f"{source} cannot be read: line {short.number} has {len(short.cells)} columns where others have {count}."
         )
     return np.array(rows, dtype=float).reshape(len(rows), count)
+
+
+def _fill_up(row: _Line, count: int, separator: str) -> _Line:
+    """Return a line with empty cells at its end that were passed over, as NaN."""
+    missing = count - len(row.cells)
+    if row.values is None or missing <= 0 or not separator or row.text.count(separator) != count - 1:
+        return row
+    return _Line(row.number, row.text, (*row.cells, *[""] * missing), (*row.values, *[np.nan] * missing))
 
 
 def _is_words(row: _Line) -> bool:

@@ -9,8 +9,8 @@ from sofia_viewers.spectrum.fitting import Tie
 
 __all__ = ["format_tie", "parse_tie"]
 
-_NUMBER = r"[0-9.]+(?:[eE][+-]?[0-9]+)?"
-_TIE = re.compile(rf"^=?\s*(?:(?P<factor>{_NUMBER})\s*\*\s*)?(?P<line>\d+)\s*(?P<offset>[+-]\s*{_NUMBER})?$")
+_NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?"
+_TIE = re.compile(rf"^=?\s*(?:(?P<factor>{_NUMBER})\s*\*\s*)?(?P<line>[0-9]{{1,3}})\s*(?P<offset>[+-]\s*{_NUMBER})?$")
 
 
 def parse_tie(text: str, parameter: str) -> Tie | None:

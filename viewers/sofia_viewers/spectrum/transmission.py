@@ -217,14 +217,17 @@ def _read_model(path: Path) -> tuple[FloatArray, FloatArray]:
     try:
         with fits.open(path) as hdus:
             rows = next(np.asarray(hdu.data, dtype=float) for hdu in hdus if hdu.is_image and hdu.data is not None)
-    except (OSError, StopIteration) as problem:
-        raise InputError(f"{path.name} cannot be read as a model of the atmosphere: {problem}.") from None
-    if rows.ndim != 2 or len(rows) < 2:
+    except StopIteration:
+        rows = np.zeros(0)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, fits.VerifyError) as problem:
+        why = (str(problem) or type(problem).__name__).splitlines()[0].rstrip(".")
+        raise InputError(f"{path.name} cannot be read as a model of the atmosphere: {why}.") from None
+    if rows.ndim != 2 or len(rows) < 2 or not (np.isfinite(rows[:2]).all(axis=0) & (rows[0] > 0)).any():
         raise InputError(
             f"{path.name} is no model of the atmosphere: it must hold rows of wavelength and transmission."
         )
-    wave, transmission = rows[0], rows[1]
-    if path.name.lower().startswith("psg") or float(np.nanmedian(wave)) > 320.0:  # beyond any model in μm
+    wave, transmission = rows[:2, np.isfinite(rows[:2]).all(axis=0) & (rows[0] > 0)]
+    if path.name.lower().startswith("psg") or float(np.median(wave)) > 320.0:  # beyond any model in μm
         wave = 1e4 / wave
     order = np.argsort(wave)
     return wave[order], transmission[order]

@@ -174,7 +174,7 @@ def convert_range(limits: tuple[float, float], old: WaveAxis, new: WaveAxis) -> 
 def _convert_spectral(values: FloatArray, own: str, wanted: str) -> FloatArray:
     from astropy import units as u
 
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         converted = (values * parse_unit(own)).to_value(parse_unit(wanted), u.spectral())
     return np.where(np.isfinite(converted), converted, np.nan)
 
@@ -188,23 +188,30 @@ def _convert_velocity(values: FloatArray, own: str, axis: WaveAxis) -> FloatArra
 
 
 def velocity_of_wave(wave: Any, rest: float, convention: Convention = "optical") -> Any:
-    """Return velocities, km/s, of wavelengths about a rest wavelength (same unit)."""
-    ratio = np.asarray(wave, dtype=float) / rest
-    if convention == "optical":
-        return _LIGHT_SPEED * (ratio - 1.0)
-    if convention == "radio":
-        return _LIGHT_SPEED * (1.0 - 1.0 / ratio)
-    return _LIGHT_SPEED * (ratio**2 - 1.0) / (ratio**2 + 1.0)
+    """Return velocities, km/s, of wavelengths about a rest wavelength (same unit); NaN where there is none."""
+    with np.errstate(all="ignore"):
+        ratio = np.asarray(wave, dtype=float) / rest
+        if convention == "optical":
+            velocity = _LIGHT_SPEED * (ratio - 1.0)
+        elif convention == "radio":
+            velocity = _LIGHT_SPEED * (1.0 - 1.0 / ratio)
+        else:
+            velocity = _LIGHT_SPEED * (ratio**2 - 1.0) / (ratio**2 + 1.0)
+    return np.where(np.isfinite(velocity), velocity, np.nan)
 
 
 def _wave_of_velocity(velocity: FloatArray, axis: WaveAxis) -> FloatArray:
+    """Return wavelengths, in the unit of the rest wavelength; NaN where no light has that velocity."""
     beta = np.asarray(velocity) / _LIGHT_SPEED
     rest = axis.rest or np.nan
-    if axis.convention == "optical":
-        return rest * (1.0 + beta)
-    if axis.convention == "radio":
-        return rest / (1.0 - beta)
-    return rest * np.sqrt((1.0 + beta) / (1.0 - beta))
+    with np.errstate(all="ignore"):
+        if axis.convention == "optical":
+            wave = rest * (1.0 + beta)
+        elif axis.convention == "radio":
+            wave = rest / (1.0 - beta)
+        else:
+            wave = rest * np.sqrt((1.0 + beta) / (1.0 - beta))
+        return np.where(np.isfinite(wave) & (wave > 0), wave, np.nan)
 
 
 def list_flux_units(native: str, pixel_area: float | None = None) -> tuple[str, ...]:
@@ -265,7 +272,7 @@ def find_flux_factor(native: str, unit: str, wave: FloatArray, pixel_area: float
         )
     factor, power = law
     at = np.asarray(wave, dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         return np.asarray(factor * np.where(at > 0, at, np.nan) ** power if power else np.full(len(at), factor))
 
 

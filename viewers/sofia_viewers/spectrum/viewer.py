@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,6 +36,7 @@ from sofia_viewers.theme import apply_theme, current_theme, icon, theme_events
 
 __all__ = ["SpectrumViewer"]
 
+_LOG = logging.getLogger(__name__)
 _COLUMN_WIDTH = 330
 _COLUMN_MARGIN = 8
 PRODUCT = "product:"
@@ -507,8 +509,19 @@ class SpectrumViewer(ViewerShell):
             return
         path = self._ask_path("Save spectrum", "spectrum.fits", SAVE_FILTER)
         if path:
-            self._try(lambda: save_spectrum(self.session.files[keys[0]], path))
-            tell_written(path)
+            self._try(lambda: self.save_file(keys[0], path))
+
+    def save_file(self, key: str, path: str | Path) -> Path:
+        """Write all spectra of a file.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written.
+        """
+        written = save_spectrum(self.session.files[key], path)
+        tell_written(written)
+        return written
 
     def ask_and_export(self) -> None:
         """Save the panes as a picture."""
@@ -575,11 +588,11 @@ class SpectrumViewer(ViewerShell):
         self._jobs += 1
         self.tasks.submit(f"session {self._jobs}", lambda: _read_session(Path(path)), self._take_session)
 
-    def _take_session(self, found: tuple[dict[str, Any], list[SpectrumFile | str]]) -> None:
-        plain, results = found
+    def _take_session(self, found: tuple[dict[str, Any], list[SpectrumFile | str], list[SpectrumFile | str]]) -> None:
+        plain, results, sources = found
         self._take_files(results)
         try:
-            self.session.restore(plain)
+            self.session.restore(plain, [source for source in sources if not isinstance(source, str)])
             self.annotations.restore(plain.get("annotations", self.annotations.to_json()))
         except SofiaDeskError as problem:
             self.report(str(problem))
@@ -639,12 +652,19 @@ def _read_or_explain(path: Path) -> SpectrumFile | str:
         return str(problem)
     except OSError as problem:
         return f"{path} cannot be read: {problem.strerror or problem}."
+    except Exception as problem:  # noqa: BLE001 - what damaged files make readers raise has no end; others are shown
+        _LOG.exception("%s cannot be read", path)
+        return f"{path} cannot be read: it is damaged ({type(problem).__name__}); open another copy of it."
 
 
-def _read_session(path: Path) -> tuple[dict[str, Any], list[SpectrumFile | str]]:
+def _read_session(path: Path) -> tuple[dict[str, Any], list[SpectrumFile | str], list[SpectrumFile | str]]:
+    """Return a saved session, its files, and those that were closed but are needed to make others again."""
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-        files = [(str(each["key"]), each["path"]) for each in plain["files"]]
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+        files = [str(each["path"]) for each in plain["files"] if each["path"]]
+        made = {str(key): each["sources"] for key, each in plain.get("derivations", {}).items()}
+        needed = {str(source) for sources in made.values() for source in sources} - {*files, *made}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise ParameterError(f"{path} is no saved session of the spectrum viewer ({problem}).") from None
-    return plain, [_read_or_explain(Path(source)) for _, source in files if source]
+    closed = sorted(source for source in needed if not source.startswith(PRODUCT))
+    return plain, [_read_or_explain(Path(name)) for name in files], [_read_or_explain(Path(name)) for name in closed]
