@@ -148,7 +148,18 @@ def _make_stencil(spread: FloatArray, shape: tuple[int, int]) -> _Stencil:
     xs, ys = np.clip(xs, 0, shape[1] - 1), np.clip(ys, 0, shape[0] - 1)
     rows, columns = slice(int(ys.min()), int(ys.max()) + 1), slice(int(xs.min()), int(xs.max()) + 1)
     index = (ys - rows.start) * (columns.stop - columns.start) + xs - columns.start
-    return _Stencil(rows, columns, index.reshape(len(spread), -1), weight.reshape(len(spread), -1))
+    return _Stencil(rows, columns, *_merge(index.reshape(len(spread), -1), weight.reshape(len(spread), -1)))
+
+
+def _merge(index: NDArray[np.intp], weight: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
+    """Give each pixel of a position one weight: samples side by side share pixels, whose errors are the same."""
+    order = np.argsort(index, axis=1)
+    index, weight = np.take_along_axis(index, order, axis=1), np.take_along_axis(weight, order, axis=1)
+    for place in range(index.shape[1] - 1, 0, -1):
+        shared = np.where(index[:, place] == index[:, place - 1], weight[:, place], 0.0)
+        weight[:, place - 1] += shared
+        weight[:, place] -= shared
+    return index, weight
 
 
 def _apply(samples: Samples, stencil: _Stencil, progress: Progress) -> FloatArray:

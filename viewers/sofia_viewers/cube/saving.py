@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -191,9 +192,24 @@ def make_map_table(cube: Cube, maps: Mapping[str, MapImage]) -> Any:
         table[name] = np.asarray(made.values)[known]
         if made.error is not None:
             table[f"{name}_error"] = np.asarray(made.error)[known]
+        for column in (name, f"{name}_error"):
+            if column in table.colnames:
+                table[column].unit = _find_unit(made.unit)
         table.meta[name] = made.unit
     table.meta["cube"] = cube.name
     return table
+
+
+def _find_unit(text: str) -> Any:
+    """Return a unit as astropy knows it; None for those it does not know."""
+    from astropy import units as u
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return u.Unit(text) if text else None
+    except (ValueError, TypeError):
+        return None
 
 
 def make_cut_table(cut: PathCut) -> Any:
