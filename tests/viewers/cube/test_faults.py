@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from sofia_viewers.cube.apertures import find_aperture
+from sofia_viewers.cube.extraction import extract_spectrum
 from sofia_viewers.image.analysis import measure_encircled_energy
 from sofia_viewers.image.contours import trace_contours
 from sofia_viewers.image.display import compute_histogram
@@ -10,13 +12,28 @@ from sofia_viewers.image.frame import open_image
 from sofia_viewers.image.regions import Region
 from sofia_viewers.image.saving import read_saved_regions, save_frame
 
-from .conftest import REST, settle
+from .conftest import REST, make_header, make_truth, settle, simulate, write_cube
 from .varied_cubes import make_velocities
 
 
 @pytest.mark.parametrize("shape", [(1, 40), (40, 1), (1, 1)])
 def test_that_images_of_one_row_have_no_contours(shape):
     assert trace_contours(np.ones(shape), np.array([0.5, 1.0]), 1.0) == []
+
+
+def test_that_spectra_follow_regions_that_move_when_frames_are_unlocked(qtbot, make_explorer, galaxy_path, tmp_path):
+    header = make_header(rotation=90.0)
+    other = write_cube(tmp_path / "b.fits", simulate(make_truth()), header)
+    viewer = make_explorer(galaxy_path, other)
+    name = viewer.images.regions.add(Region("circle", ((5.0, 6.0),), (2.5,)), "cube 0")
+    settle(qtbot, viewer)
+    for lock in ("none", "wcs"):
+        viewer.images.set_lock(lock)
+        settle(qtbot, viewer)
+        aperture = find_aperture(viewer.images.regions.on_frame("cube 1")[name], (24, 28))
+        expected, _ = extract_spectrum(viewer.cubes["cube 1"].samples(), aperture)
+        shown = viewer.spectra.session.files[f"aperture:{name}:cube 1"].spectra[0].flux
+        np.testing.assert_allclose(shown, expected, rtol=1e-6)
 
 
 def test_that_photometry_of_a_frame_that_was_closed_meanwhile_is_dropped(qtbot, make_explorer, galaxy_path):

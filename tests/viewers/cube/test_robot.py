@@ -31,7 +31,7 @@ from .varied_cubes import make_varied
 SECONDS = float(os.environ.get("SOFIA_DESK_ROBOT_SECONDS", "600"))
 SEED = int(os.environ.get("SOFIA_DESK_ROBOT_SEED", "7"))
 SHAPES = ("point", "circle", "ellipse", "box", "polygon", "lasso", "annulus", "line")
-PATIENCE = 15.0
+PATIENCE = 30.0
 """Seconds that the window may not answer; generous, for other programs may want the processors."""
 MOST_GROWTH = 400e6
 MOST_CUBES, MOST_REGIONS, MOST_CATALOGS = 4, 6, 3

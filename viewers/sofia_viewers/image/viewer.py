@@ -377,6 +377,7 @@ class ImageViewer(ViewerShell):
     def set_lock(self, lock: Lock) -> None:
         """Align, move and zoom frames together by sky or pixel coordinates, or not at all."""
         self._set_frames(replace(self.frames, lock=lock))
+        self.regions.changed.emit()  # they lie elsewhere on frames that they were not drawn on
 
     def set_lock_limits(self, locked: bool) -> None:
         """Use the limits and colours of the current frame for all, from now on."""
