@@ -13,7 +13,9 @@ _SIZE = (1200, 800)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the spectrum viewer to a parser."""
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="FITS, ECSV, CSV, VOTable, ASDF or text files")
+    parser.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="FITS, ECSV, CSV, VOTable, ASDF or text files"
+    )
     parser.add_argument(
         "--export", type=Path, metavar="FILE", help="write a picture (.png, .pdf, .svg) without a window"
     )
