@@ -17,11 +17,15 @@ from sofia_viewers.spectrum.fitting import FitModel, Line, Tie, estimate_lines, 
 from sofia_viewers.spectrum.lines import LineList, Shift, builtin_lists, parse_line_list
 from sofia_viewers.spectrum.pane import PaneState
 from sofia_viewers.spectrum.profiles import PROFILES
+from sofia_viewers.spectrum.saved import check_saved
 from sofia_viewers.spectrum.session import PaneContent, SpectrumSession
 from sofia_viewers.spectrum.transmission import Sky
 from sofia_viewers.spectrum.units import WaveAxis, convert_range, convert_wave
 
-__all__ = ["Annotations", "FitChoice", "fit_curve"]
+__all__ = ["Annotations", "FitChoice", "fit_curve", "read_annotations"]
+
+_MOST_DEGREE = 3
+"""Of baselines that can be chosen."""
 
 
 @dataclass(frozen=True)
@@ -399,25 +403,43 @@ class Annotations:
         ParameterError
             If it is damaged.
         """
-        try:
-            known = {each.name: each for each in builtin_lists()}
-            self.lists = [
-                replace(
-                    known[each["name"]] if each["text"] is None else parse_line_list(each["text"], each["name"]),
-                    shown=bool(each["shown"]), labelled=bool(each["labelled"]),
-                )
-                for each in plain["lists"]
-            ]  # fmt: skip
-            self.show_lines, self.show_labels = bool(plain["show_lines"]), bool(plain["show_labels"])
-            self.shift = Shift(**plain["shift"])
-            source = plain["sky"]["source"]
-            self.sky = Sky(**{**plain["sky"], "source": Path(source) if source else None})
-            self.fits = [FitRecord.from_json(record) for record in plain["fits"]]
-            self.choice = FitChoice(**plain["choice"])
-            self.distance = plain["distance"]
-            self.windows = [(float(low), float(high)) for low, high in plain.get("windows", [])]
-            self.window_axis = WaveAxis(**plain.get("window_axis", {"unit": "um"}))
-        except (KeyError, TypeError, ValueError) as problem:
-            raise ParameterError(f"The session cannot be restored: {problem!r} is missing or damaged.") from None
+        for name, value in read_annotations(plain).items():
+            setattr(self, name, value)
         for what in ("lines", "fits", "sky", "windows"):
             self.tell(what)
+
+
+def read_annotations(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `Annotations.to_json` gave as values, by the name of the attribute.
+
+    Raises
+    ------
+    ParameterError
+        If it is damaged.
+    """
+    try:
+        known = {each.name: each for each in builtin_lists()}
+        lists = [
+            replace(
+                known[each["name"]] if each["text"] is None else parse_line_list(each["text"], each["name"]),
+                shown=bool(each["shown"]), labelled=bool(each["labelled"]),
+            )
+            for each in plain["lists"]
+        ]  # fmt: skip
+        source, choice = plain["sky"]["source"], check_saved(FitChoice(**plain["choice"]))
+        if choice.shape not in (None, *PROFILES) or choice.degree not in (None, *range(_MOST_DEGREE + 1)):
+            raise ValueError("choice")
+        return {
+            "lists": lists,
+            "show_lines": bool(plain["show_lines"]),
+            "show_labels": bool(plain["show_labels"]),
+            "shift": check_saved(Shift(**plain["shift"])),
+            "sky": check_saved(Sky(**{**plain["sky"], "source": Path(source) if source else None})),
+            "fits": [FitRecord.from_json(record) for record in plain["fits"]],
+            "choice": choice,
+            "distance": None if plain["distance"] is None else float(plain["distance"]),
+            "windows": [(float(low), float(high)) for low, high in plain.get("windows", [])],
+            "window_axis": check_saved(WaveAxis(**plain.get("window_axis", {"unit": "um"}))),
+        }
+    except (LookupError, TypeError, ValueError, AttributeError) as problem:
+        raise ParameterError(f"The session cannot be restored: {problem} is missing or damaged.") from None

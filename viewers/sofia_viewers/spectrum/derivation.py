@@ -70,7 +70,9 @@ def derive(derivation: Derivation, files: Mapping[str, SpectrumFile], key: str) 
     if derivation.operation == "combine":
         spectra = _combine_files(sources[0], sources[1], values["operator"])
     else:
-        function = _OPERATIONS[derivation.operation]
+        function = _OPERATIONS.get(derivation.operation)
+        if function is None:
+            raise ParameterError(f"There is no operation '{derivation.operation}'.")
         spectra = tuple(function(spectrum, values) for spectrum in sources[0].spectra)
     name = _NAMES[derivation.operation]([source.name for source in sources], values)
     return SpectrumFile(key, name, spectra, sources[0].header, None, sources[0].pixel_area)

@@ -114,7 +114,7 @@ def _make_table(file: SpectrumFile) -> Any:
 
 
 def make_curve_table(curves: Sequence[Curve], x_name: str, y_name: str, units: tuple[str, str]) -> Any:
-    """Return the numbers behind a plot as a table: file, order, aperture, x, y, error."""
+    """Return the numbers behind a plot as a table: file, order, aperture, x, y, error; no name stands for two."""
     from astropy.table import Table
 
     from sofia_viewers.spectrum.units import parse_unit
@@ -123,16 +123,22 @@ def make_curve_table(curves: Sequence[Curve], x_name: str, y_name: str, units: t
     table["file"] = np.concatenate([np.full(len(c.x), c.name) for c in curves]) if curves else []
     table["order"] = np.concatenate([np.full(len(c.x), c.order) for c in curves]) if curves else []
     table["aperture"] = np.concatenate([np.full(len(c.x), c.aperture) for c in curves]) if curves else []
-    table[x_name] = np.concatenate([c.x for c in curves]) if curves else []
-    table[y_name] = np.concatenate([c.y for c in curves]) if curves else []
-    table["error"] = (
+    names = list(table.colnames)
+    for name in (x_name, y_name, "error"):
+        names.append(
+            name if name not in names else f"{name}_{2 + sum(other.startswith(f'{name}_') for other in names)}"
+        )
+    x_column, y_column, error_column = names[3:]
+    table[x_column] = np.concatenate([c.x for c in curves]) if curves else []
+    table[y_column] = np.concatenate([c.y for c in curves]) if curves else []
+    table[error_column] = (
         np.concatenate([c.error if c.error is not None else np.full(len(c.x), np.nan) for c in curves])
         if curves
         else []
     )
-    for name, unit in ((x_name, units[0]), (y_name, units[1]), ("error", units[1])):
+    for name, unit in ((x_column, units[0]), (y_column, units[1]), (error_column, units[1])):
         parsed = parse_unit(unit) if unit else None
         if parsed is not None:
             table[name].unit = parsed
-    table.meta["units"] = {x_name: units[0], y_name: units[1]}
+    table.meta["units"] = {x_column: units[0], y_column: units[1]}
     return table

@@ -115,7 +115,7 @@ def format_limit(value: float | None, step: float = math.inf) -> str:
     size = abs(value)
     digits = 5
     if 0.0 < step < size:
-        digits = min(max(digits, math.ceil(math.log10(size / step))), 15)
+        digits = min(max(digits, 1 + math.ceil(math.log10(size / step))), 15)
     if size == 0 or 0.1 <= size < 1e5:
         return f"{value:.{max(3, digits - 1 - math.floor(math.log10(size or 1.0)))}f}" if digits > 5 else f"{value:.3f}"
     return f"{value:.{digits}g}"

@@ -17,6 +17,7 @@ from sofia_viewers.spectrum.derivation import Derivation, derive
 from sofia_viewers.spectrum.expression import evaluate, list_names
 from sofia_viewers.spectrum.pane import AxisState, PaneFile, PaneState, PlotStyle
 from sofia_viewers.spectrum.pane_rows import Direction, Rows, lay_out_panes, move_pane
+from sofia_viewers.spectrum.saved import check_saved
 from sofia_viewers.spectrum.selection import parse_numbers
 from sofia_viewers.spectrum.spectrum import SpectrumFile
 from sofia_viewers.spectrum.units import PIXEL, list_flux_units, list_wave_units
@@ -522,23 +523,7 @@ class SpectrumSession:
         ParameterError
             If it is not what `to_json` gives.
         """
-        try:
-            if plain["format"] != _FORMAT:
-                raise ParameterError(
-                    "The session was saved by a newer version of the program; update it to open the session."
-                )
-            panes = [PaneState.from_json(state) for state in plain["panes"]]
-            known = {f.name for f in fields(PlotStyle)}
-            style = PlotStyle(**{name: value for name, value in plain["style"].items() if name in known})
-            style = replace(style, rows=tuple(tuple(str(name) for name in row) for row in style.rows))
-            formulas = {str(name): str(text) for name, text in plain["formulas"].items()}
-            current = int(plain["current"])
-            derivations = {key: Derivation.from_json(value) for key, value in plain.get("derivations", {}).items()}
-            order = {str(each["key"]): int(each.get("number", n)) for n, each in enumerate(plain["files"])}
-            for formula in formulas.values():
-                list_names(formula)
-        except (KeyError, TypeError, ValueError, AttributeError) as problem:
-            raise ParameterError(f"The session cannot be restored: {problem!r} is missing or damaged.") from None
+        panes, style, formulas, current, derivations, order = self.check(plain)
         self._derive_all(derivations, {file.key: file for file in sources}, set(order))
         self._take_order(order)
         self.panes = [replace(p, files=tuple(f for f in p.files if f.key in self.files)) for p in panes] or [
@@ -549,6 +534,33 @@ class SpectrumSession:
         for what in ("files", "formulas", "style", "panes"):
             self._tell(what)
 
+    @staticmethod
+    def check(plain: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return what was saved as values: panes, style, formulas, current pane, derivations, numbers of files.
+
+        Raises
+        ------
+        ParameterError
+            If it is not what `to_json` gives.
+        """
+        try:
+            if plain["format"] != _FORMAT:
+                raise ParameterError(
+                    "The session was saved by a newer version of the program; update it to open the session."
+                )
+            panes = [check_saved(PaneState.from_json(state)) for state in plain["panes"]]
+            known = {f.name for f in fields(PlotStyle)}
+            style = PlotStyle(**{name: value for name, value in plain["style"].items() if name in known})
+            style = check_saved(replace(style, rows=tuple(tuple(str(name) for name in row) for row in style.rows)))
+            formulas = {str(name): str(text) for name, text in plain["formulas"].items()}
+            current = int(plain["current"])
+            derivations = {key: Derivation.from_json(value) for key, value in plain.get("derivations", {}).items()}
+            order = {str(each["key"]): int(each.get("number", n)) for n, each in enumerate(plain["files"])}
+            formulas = {name: text for name, text in formulas.items() if _is_formula(text)}
+        except (LookupError, TypeError, ValueError, AttributeError) as problem:
+            raise ParameterError(f"The session cannot be restored: {problem} is missing or damaged.") from None
+        return panes, style, formulas, current, derivations, order
+
     def _derive_all(
         self, derivations: Mapping[str, Derivation], closed: Mapping[str, SpectrumFile], wanted: set[str]
     ) -> None:
@@ -556,7 +568,10 @@ class SpectrumSession:
         known = {**closed, **self.files}
         for key, derivation in derivations.items():
             if all(source in known for source in derivation.sources):
-                known[key] = derive(derivation, known, key)
+                try:
+                    known[key] = derive(derivation, known, key)
+                except ParameterError:
+                    continue
                 self.derivations[key] = derivation
                 if key in wanted:
                     self.files[key] = known[key]
@@ -568,6 +583,14 @@ class SpectrumSession:
         self._order = {key: order[key] for key in self.files if key in order}
         for key in self.files:
             self._order.setdefault(key, _first_free(self._order.values()))
+
+
+def _is_formula(text: str) -> bool:
+    try:
+        list_names(text)
+    except ParameterError:
+        return False
+    return True
 
 
 def _hide(part: PaneFile, file: SpectrumFile, text: str, *, enabled: bool) -> PaneFile:

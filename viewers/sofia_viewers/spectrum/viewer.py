@@ -18,7 +18,7 @@ from sofia_viewers.export import PICTURE_SUFFIXES, export_widget, tell_written, 
 from sofia_viewers.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from sofia_viewers.shell import ViewerShell
 from sofia_viewers.spectrum.analysis_panel import AnalysisPanel, AtmospherePanel, OperationsPanel
-from sofia_viewers.spectrum.annotations import Annotations
+from sofia_viewers.spectrum.annotations import Annotations, read_annotations
 from sofia_viewers.spectrum.axis_panel import AxisPanel, PlotPanel
 from sofia_viewers.spectrum.code import make_code
 from sofia_viewers.spectrum.file_panel import LoadPanel, PanesPanel
@@ -590,10 +590,13 @@ class SpectrumViewer(ViewerShell):
 
     def _take_session(self, found: tuple[dict[str, Any], list[SpectrumFile | str], list[SpectrumFile | str]]) -> None:
         plain, results, sources = found
-        self._take_files(results)
+        notes = plain.get("annotations", self.annotations.to_json())
         try:
+            read_annotations(notes)  # what is damaged is refused before anything changes
+            self.session.check(plain)
+            self._take_files(results)
             self.session.restore(plain, [source for source in sources if not isinstance(source, str)])
-            self.annotations.restore(plain.get("annotations", self.annotations.to_json()))
+            self.annotations.restore(notes)
         except SofiaDeskError as problem:
             self.report(str(problem))
             return
