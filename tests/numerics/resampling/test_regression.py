@@ -169,6 +169,28 @@ def test_that_fits_that_samples_hardly_determine_can_be_left_out(mode):
         assert np.isfinite(resample_points(*spread, rule, 1.0).values[0]) == left
 
 
+@pytest.mark.parametrize("place", [1.25, 0.1, 1 / 3, 4.7])
+def test_that_samples_in_a_plane_pass_the_edge_check_whatever_rounding_makes_of_their_mean(place):
+    random = np.random.default_rng(4)
+    for count in range(3, 30):
+        p = np.stack([random.uniform(0, 2, count), np.full(count, place)])
+        rule = LocalRegression(2.7, 0, edge_threshold=0.5, order_algorithm="none")
+        result = Resampler(p, np.ones(count), 1.0, rule)([[1.0], [place + 0.4]], details=True)
+        assert result.values[0] == pytest.approx(1.0)
+        along = p[0] - 1.0
+        assert result.offset_variance[0] == pytest.approx(along.mean() ** 2 / along.var(ddof=1), rel=1e-6)
+
+
+@pytest.mark.parametrize("errors", [0.3, None])
+def test_that_a_single_sample_has_no_scatter(errors):
+    values = np.random.default_rng(5).normal(size=50)
+    rule = LocalRegression(0.4, 0, order_algorithm="none", smoothing=0.3)
+    result = resample_points(np.arange(50.0), values, np.arange(50.0) + 0.1, rule, errors)
+    assert (result.counts == 1).all()
+    assert np.isnan(result.errors).all() if errors is None else result.errors == pytest.approx(0.3)
+    assert (result.reduced_chi2 == 1).all() if errors is None else np.isnan(result.reduced_chi2).all()
+
+
 def test_that_points_without_a_fit_get_the_fill_value():
     result = resample_points(X, Y, [50.0, np.nan], LocalRegression(3, 1, cval=-9.0), SIGMA)
     np.testing.assert_array_equal(result.values, [-9.0, -9.0])

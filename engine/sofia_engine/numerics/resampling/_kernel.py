@@ -24,6 +24,8 @@ BOUNDED, EXTRAPOLATE, COUNTS = 1, 2, 3
 UNIFORM, GAUSSIAN, SHAPED, SPLINE = range(4)
 SMALLEST_PIVOT = 1e-10
 SMALLEST_SINGULAR = 2.3e-16
+SMALLEST_SPREAD = 1e-12
+"""Standard deviation of coordinates, in windows, below which rounding of their mean is all that it is."""
 SMALLEST_SPLINE = 1e-12
 REJECTION_ROUNDS, ROTATION_ROUNDS = 5, 30
 MAD_FACTOR = 1.482
@@ -402,6 +404,9 @@ def _square_offset(scratch, count, thresholds):  # type: ignore[no-untyped-def]
             for n in range(count):
                 total += (scratch.offsets[a, n] - mean[a]) * (scratch.offsets[b, n] - mean[b])
             covariance[a, b] = covariance[b, a] = total / (count - 1)
+        if covariance[a, a] <= SMALLEST_SPREAD**2:
+            covariance[a, : a + 1] = 0.0
+            covariance[: a + 1, a] = 0.0
     if dimensions == 1:
         return (thresholds[0] * mean[0]) ** 2 / covariance[0, 0] if covariance[0, 0] > 0.0 else 0.0
     delta = (thresholds * mean).reshape((dimensions, 1))
@@ -422,6 +427,8 @@ def _square_degenerate_offset(scratch, count, mean, delta):  # type: ignore[no-u
     inverse, axes, _ = _decompose(design)
     total = 0.0
     for i in range(delta.size):
+        if inverse[i] * SMALLEST_SPREAD * np.sqrt(count - 1.0) > 1.0:
+            continue
         part = 0.0
         for k in range(delta.size):
             part += axes[i, k] * delta[k, 0]
@@ -889,9 +896,12 @@ def _fit_mean(fits, scratch, count):  # type: ignore[no-untyped-def]
         scatter += square
         chi2 += square * scratch.lines[PRECISIONS, n]
     if fits.has_errors:
-        return mean, weight, closeness, spread / weight**2, chi2 / size * count / (count - 1)
+        # the difference of a single sample from itself is what rounding leaves
+        return mean, weight, closeness, spread / weight**2, chi2 / size * count / (count - 1) if count > 1 else np.nan
+    if count < 2:
+        return mean, weight, closeness, np.nan, 1.0
     if fits.sandwich:
-        variance = scatter / (size - squares / size) * squares / weight**2 if count > 1 else np.nan
+        variance = scatter / (size - squares / size) * squares / weight**2
     else:
         variance = scatter / size / (count - 1)
     return mean, weight, closeness, variance, 1.0

@@ -181,7 +181,7 @@ class LocalRegression:
     def orders(self, dimensions: int) -> IndexArray:
         """Order of each dimension."""
         orders = per_dimension(self.order, dimensions, "order")
-        if not (orders == np.floor(orders)).all():
+        if not (np.isfinite(orders) & (orders == np.floor(orders))).all():
             raise ValueError(f"order must be whole: {self.order}")
         return orders.astype(np.intp)
 

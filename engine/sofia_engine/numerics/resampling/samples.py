@@ -23,6 +23,8 @@ _CELLS_ALONG, _CELLS_ACROSS = 4, 1
 
 Searching finer rows of cells costs more than looking at the samples they would leave out, up to 1000 in a window."""
 _CELLS_PER_SAMPLE, _SPARE_CELLS = 1, 100_000
+_MOST_WINDOWS = 1e15
+"""Samples further apart than so many windows: their coordinates are not known to a part of one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,10 +160,19 @@ class CellIndex:
 
     @classmethod
     def sort(cls, coordinates: FloatArray, window: FloatArray) -> CellIndex:
-        """Scale the samples to the window and sort them."""
+        """Scale the samples to the window and sort them.
+
+        Raises
+        ------
+        ValueError
+            If the samples span so many windows that rounding decides which ones lie in one.
+        """
         origin = coordinates.min(axis=1)
-        scaled = (coordinates - origin[:, np.newaxis]) / window[:, np.newaxis]
+        with np.errstate(over="ignore"):
+            scaled = (coordinates - origin[:, np.newaxis]) / window[:, np.newaxis]
         extent = scaled.max(axis=1)
+        if not (extent < _MOST_WINDOWS).all():
+            raise ValueError(f"the window {window.tolist()} is too small for samples that span {extent.tolist()} of it")
         cells, size = _choose_cells(extent, scaled.shape[1])
         number = np.zeros(scaled.shape[1], dtype=np.int64)
         for line, count, step in zip(scaled, cells, size, strict=True):
