@@ -670,7 +670,7 @@ def gather_files(folder: Path, shared: Path) -> list[Path]:
 
 def test_that_a_short_robot_run_leaves_the_viewer_whole(qapp, tmp_path: Path) -> None:
     threads = threading.active_count()
-    run_robot(tmp_path, write_files(tmp_path), seed=1, seconds=4.0)
+    run_robot(tmp_path, write_files(tmp_path), seed=1, seconds=3.0)
     assert threading.active_count() == threads
 
 

@@ -132,9 +132,9 @@ def measure_pulls(kind: str, degree: int, count: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("kind", "degree"), [("gaussian", 2), ("lorentzian", 1), ("moffat", 0), ("voigt", 1)])
 def test_that_pulls_of_fits_are_those_of_honest_errors(kind: str, degree: int) -> None:
-    for name, found in measure_pulls(kind, degree, 75).items():
+    for name, found in measure_pulls(kind, degree, 50).items():
         assert abs(found.mean()) < 0.1, name
-        assert found.std() == pytest.approx(1.0, abs=0.25), name  # three times the scatter of so few
+        assert found.std() == pytest.approx(1.0, abs=0.3), name  # three times the scatter of so few
 
 
 @pytest.mark.slow
