@@ -309,7 +309,7 @@ def _assemble(key: str, name: str, header: fits.Header, parts: Iterable[_Part], 
     curves: dict[str, Curve] = {}
     known = [(part, _as_samples(part.array)) for part in parts]
     shapes = [samples.shape for _, samples in known if samples is not None]
-    shape = next((each for each in shapes if each[0] > 1), shapes[0] if shapes else ())
+    shape = next((each for each in shapes if each[0] > 1), shapes[0] if shapes else (0, 0, 0))
     for part, samples in known:
         if samples is not None and samples.shape == shape:
             title = part.name if part.name not in planes else f"{part.name}#{len(planes)}"
