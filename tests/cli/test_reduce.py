@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from sofia_engine.cli.reduce import _list_skipped
+from sofia_engine.pipeline.runner import RunResult
 from sofia_engine.product import Product
 
 Desk = Callable[..., Any]
@@ -88,6 +90,12 @@ def test_that_skipped_inputs_are_named_at_the_end_with_exit_code_4(
         "raw_4.fits": "there is no such file (line 4",
     }.items():
         assert any(name in line and reason in line for line in told.splitlines())
+
+
+def test_that_a_reason_of_many_skipped_files_is_told_once_and_not_again_before_the_error() -> None:
+    skipped = (("a.fits", "The header\n is bad."), ("b.fits", "The header is bad."), ("c.fits", "No model."))
+    result = RunResult("failed", skipped=skipped, error="No model.")
+    assert list(_list_skipped(result)) == ["  a.fits, b.fits: The header is bad.", "  c.fits"]
 
 
 def test_that_a_step_that_fails_gives_exit_code_1_and_the_way_on(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def report(result: RunResult, terminal: Terminal) -> None:
     """Tell how a run ended, and what can be done next."""
     if result.skipped:
         terminal.say("These inputs were skipped:", "warning")
-        terminal.say("\n".join(f"  {file}: {_one_line(reason)}" for file, reason in result.skipped), "warning")
+        terminal.say("\n".join(_list_skipped(result)), "warning")
     if result.status == "finished":
         count = len(result.products)
         where = f" in {result.output}" if result.output else ""
@@ -83,6 +84,16 @@ def report(result: RunResult, terminal: Terminal) -> None:
         terminal.say(f"The log is {result.log_file}")
     name = Path(result.session).name
     terminal.say(f"What was done is kept; to go on: sofia-desk reduce --resume {name}")
+
+
+def _list_skipped(result: RunResult) -> Iterator[str]:
+    """Lines of skipped files, a reason once; not that which is the error of the run, and told as such."""
+    files: dict[str, list[str]] = {}
+    for file, reason in result.skipped:
+        files.setdefault(_one_line(reason), []).append(file)
+    for reason, names in files.items():
+        listed = ", ".join(names)
+        yield f"  {listed}" if reason == _one_line(result.error) else f"  {listed}: {reason}"
 
 
 def _one_line(text: str) -> str:
