@@ -169,6 +169,22 @@ def test_that_an_atmosphere_that_comes_too_late_is_not_drawn(viewer: Any) -> Non
     assert viewer.overlays.layers(name).atmosphere.item is None
 
 
+def test_that_velocities_of_no_line_have_no_wavelengths(viewer: Any, tmp_path: Path) -> None:
+    from astropy.io import fits
+
+    cards = {"CRVAL1": -300.0, "CDELT1": 10.0, "CRPIX1": 1.0, "CUNIT1": "km/s", "BUNIT": "K"}
+    fits.PrimaryHDU(np.ones(60), fits.Header(cards)).writeto(tmp_path / "v.fits")
+    viewer.session.remove_file("a")
+    viewer.open_files([tmp_path / "v.fits"])
+    assert wait_until_ready(viewer)
+    viewer.session.change_pane(transmission=True)
+    assert not viewer.shows_wavelengths(5.0, 9.0)
+    viewer.mark_range(5.0, 9.0)
+    assert "does not show wavelengths" in viewer.status.text()
+    viewer.session.change_pane(rest=6.5)
+    assert viewer.shows_wavelengths(6.4999, 6.5001)
+
+
 # -- sessions --------------------------------------------------------------------------------------------------------
 
 

@@ -205,12 +205,13 @@ class Overlays(QtCore.QObject):
 
     def _wave_limits(self, view: PaneView) -> tuple[float, float] | None:
         """Return the wavelengths, μm, of the data of a pane: the model is read once for all zooms."""
-        state, unit = view.state, view.content.x_unit
         found = data_range(view.content.curves, "x")
-        if found is None or state.x_field != "wavepos" or unit in ("pixel", ""):
+        if found is None or view.state.x_field != "wavepos":
             return None
-        waves = convert_wave(np.array(found), unit, WaveAxis("um", state.rest, state.convention))
-        low, high = sorted(float(w) for w in waves)
+        waves = convert_range(found, _axis_of(view), WaveAxis("um"))
+        if waves is None:  # columns, or velocities of no line
+            return None
+        low, high = waves
         return (low, high) if low < high else (low * 0.99, high * 1.01)
 
     def _show_atmosphere(self, name: str, found: Atmosphere) -> None:

@@ -26,11 +26,12 @@ from sofia_viewers.spectrum.fit_window import FitWindow
 from sofia_viewers.spectrum.line_window import LineWindow
 from sofia_viewers.spectrum.loading import SPECTRUM_FILTER, make_spectrum_file, read_spectrum_file
 from sofia_viewers.spectrum.overlays import Overlays
+from sofia_viewers.spectrum.pane_view import PaneView
 from sofia_viewers.spectrum.plot_box import MouseMode
 from sofia_viewers.spectrum.saving import SAVE_FILTER, make_curve_table, save_spectrum
 from sofia_viewers.spectrum.session import SpectrumSession
 from sofia_viewers.spectrum.spectrum import SpectrumFile
-from sofia_viewers.spectrum.units import can_convert_wave, convert_wave
+from sofia_viewers.spectrum.units import WaveAxis, convert_range
 from sofia_viewers.spectrum.widget import SpectrumArea
 from sofia_viewers.theme import apply_theme, current_theme, icon, theme_events
 
@@ -445,12 +446,18 @@ class SpectrumViewer(ViewerShell):
     def shows_wavelengths(self, low: float, high: float) -> bool:
         """Tell whether the current pane shows a spectrum that has some of a range of wavelengths, μm."""
         view = self.area.current
-        unit = view.content.x_unit
-        if view.state.x_field != "wavepos" or unit in ("pixel", "") or not can_convert_wave("um", unit):
+        ends = self._place_range(view, (low, high))
+        if ends is None:
             return False
-        ends = sorted(convert_wave(np.array([low, high]), "um", replace(view.state.axis, unit=unit)))
         known = [curve.x[np.isfinite(curve.x)] for curve in view.content.curves]
         return any(x.size and x.min() <= ends[1] and x.max() >= ends[0] for x in known)
+
+    @staticmethod
+    def _place_range(view: PaneView, waves: tuple[float, float]) -> tuple[float, float] | None:
+        """Return where a range of wavelengths, μm, is in a pane; None if the pane cannot show it."""
+        if view.state.x_field != "wavepos":
+            return None
+        return convert_range(waves, WaveAxis("um"), replace(view.state.axis, unit=view.content.x_unit))
 
     def mark_range(self, low: float, high: float) -> None:
         """Mark and measure a range of wavelengths in the current pane, as other views chose it.
@@ -461,12 +468,10 @@ class SpectrumViewer(ViewerShell):
             Wavelengths, μm.
         """
         view = self.area.current
-        unit = view.content.x_unit
-        if view.state.x_field != "wavepos" or not can_convert_wave("um", unit) or unit == "pixel":
+        ends = self._place_range(view, (low, high))
+        if ends is None:
             self.say("The range cannot be marked: the pane does not show wavelengths.")
             return
-        axis = replace(view.state.axis, unit=unit)
-        ends = sorted(float(x) for x in convert_wave(np.array([low, high]), "um", axis))
         self.overlays.measure(view.name, None)
         self.overlays.measure(view.name, (ends[0], ends[1]))
 
