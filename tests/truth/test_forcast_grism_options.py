@@ -25,7 +25,7 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
     "bright": ("nmc", {"flux": 300.0, **SAME_PLACE}),
     "faint": ("nxcac", {"grism": "G111", "slit": "LS47", "flux": 30.0, **SAME_PLACE}),
     "inclined": ("nmc", {"grism": "G329", "slit": "LS47", "flux": 1500.0, "trace_tilt_arcsec": 2.5, **SAME_PLACE}),
-    "nodded": ("npcnas", {"grism": "G227", "flux": 1000.0, **SAME_PLACE}),
+    "nodded": ("npcnas", {"grism": "G227", "flux": 1000.0, **SAME_PLACE, "dithers_arcsec": ((0.0, 0.0),) * 6}),
 }
 SEEN_FWHM = 3.7
 """Arcsec: of a source of 3.5 after rectification."""
@@ -162,7 +162,7 @@ def test_that_parameters_do_what_they_mean_and_leave_the_rest(simulated, reduce,
     settings = {"locate_apertures.num_aps": 2} if scene == "nodded" else {}
     products = reduce(truth.paths, settings | case.settings)
     results = [compare(product, truth, truth.read_spectrum()) for product in products]
-    assert len(results) == 3
+    assert len(results) == len(truth.paths)
     assert np.abs(medians(results) / case.share - 1).max() < case.tolerance + 0.01 * (scene == "faint")
     if case.scatter is not None:
         low, high = case.scatter
@@ -301,7 +301,7 @@ def test_that_stacked_dithers_hold_the_flux(simulated, reduce, settings, share):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shift", [-1.0, -0.3, 0.5, 2.0])
+@pytest.mark.parametrize("shift", [-1.0, -0.3, 0.5, 1.0])
 def test_that_a_given_shift_moves_lines_to_longer_wavelengths(simulated, reduce, shift):
     truth = simulated("nmc", flux=400.0, n_dither=1, noise=False, grism="G111")
     (still,), (moved,) = (
