@@ -13,6 +13,7 @@ from sofia_engine.instruments.forcast.extract_spectra import extract
 from sofia_engine.instruments.forcast.flux_calibrate import flux_calibrate
 from sofia_engine.instruments.forcast.locate_apertures import locate_apertures
 from sofia_engine.instruments.forcast.make_profiles import make_spatial_profiles
+from sofia_engine.instruments.forcast.make_response import make_response
 from sofia_engine.instruments.forcast.set_apertures import set_apertures
 from sofia_engine.instruments.forcast.stack_dithers import stack_dithers
 from sofia_engine.instruments.forcast.standard_models import choose_model, find_model
@@ -67,6 +68,12 @@ def test_that_a_standard_without_response_goes_on_with_one(merged, reference_sto
     assert np.nanmin(made["RESPONSE"]) == np.nanmax(made["RESPONSE"]) == 1
     assert made.plane("SPECTRAL_FLUX").unit == "Me/s"
     assert run.kind == ("", "", "")
+
+
+def test_that_no_response_is_made_of_a_spectrum_without_calibration(merged, reference_store, drive):
+    left, _ = drive(flux_calibrate, merged(), {"skip_cal": True}, store=reference_store)
+    with pytest.raises(StepError, match=r"FORG063.*switch flux_calibrate\.skip_cal off"):
+        drive(make_response, left, store=reference_store)
 
 
 def test_that_a_bad_response_file_is_named(tmp_path, merged, reference_store, drive):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from astropy.io import fits
 
+from sofia_engine.errors import StepError
 from sofia_engine.instruments.forcast.grism_files import find_resolution, require_resolution
 from sofia_engine.instruments.forcast.grism_frame import pack_spectrum, require_planes
 from sofia_engine.instruments.forcast.standard_models import load_model, want_model
@@ -45,7 +46,12 @@ def _want_model(header: fits.Header, p: ResponseParameters) -> Mapping[str, Want
 )
 def make_response(image: Product, _p: ResponseParameters, run: Run) -> Product:
     """Divide the spectrum of a standard star, as it was before flux calibration, by the model of the star."""
-    require_planes(image, "WAVEPOS", "SPECTRAL_FLUX", "SPECTRAL_ERROR", "RESPONSE", "RESPONSE_ERROR")
+    require_planes(image, "WAVEPOS", "SPECTRAL_FLUX", "SPECTRAL_ERROR")
+    if "RESPONSE" not in image:
+        raise StepError(
+            f"{image.name}: the flux was not calibrated, and a response needs the transmission and the earlier response "
+            "that it was divided by; switch flux_calibrate.skip_cal off."
+        )
     stored = image.header.get("RP")
     resolution = float(stored) if isinstance(stored, int | float) else find_resolution(image.header)
     wavelength = image["WAVEPOS"]
