@@ -49,8 +49,8 @@ def make_response(image: Product, _p: ResponseParameters, run: Run) -> Product:
     require_planes(image, "WAVEPOS", "SPECTRAL_FLUX", "SPECTRAL_ERROR")
     if "RESPONSE" not in image:
         raise StepError(
-            f"{image.name}: the flux was not calibrated, and a response needs the transmission and the earlier response "
-            "that it was divided by; switch flux_calibrate.skip_cal off."
+            f"{image.name}: the flux was not calibrated, and a response needs the transmission and the earlier "
+            "response that it was divided by; switch flux_calibrate.skip_cal off."
         )
     stored = image.header.get("RP")
     resolution = float(stored) if isinstance(stored, int | float) else find_resolution(image.header)
