@@ -47,7 +47,7 @@ _STORABLE = frozenset(
 _HISTORY_WIDTH = 72
 """Characters in a card of HISTORY."""
 _DAMAGED = (
-    OSError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError, MemoryError,
+    OSError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError,
     zlib.error, fits.VerifyError, UserWarning,
 )  # fmt: skip
 """What damaged files make astropy raise."""
