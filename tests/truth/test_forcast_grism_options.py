@@ -7,6 +7,7 @@ some minutes::
     python -m pytest tests/truth/test_forcast_grism_options.py -m slow
 """
 
+import shutil
 from dataclasses import dataclass
 from math import erf, sqrt
 from typing import Any
@@ -142,7 +143,9 @@ def reduce(tmp_path):
             reduction.run_to(to)
             return reduction.products
 
-    return run
+    yield run
+    for number in range(1, count + 1):  # all cases together would fill a disk
+        shutil.rmtree(tmp_path / f"out{number}", ignore_errors=True)
 
 
 def measure_ratio(product, expected, truth):
@@ -163,7 +166,11 @@ def test_that_parameters_do_what_they_mean_and_leave_the_rest(simulated, reduce,
     products = reduce(truth.paths, settings | case.settings)
     results = [compare(product, truth, truth.read_spectrum()) for product in products]
     assert len(results) == len(truth.paths)
-    assert np.abs(medians(results) / case.share - 1).max() < case.tolerance + 0.01 * (scene == "faint")
+    off = medians(results) / case.share - 1
+    if scene == "faint":  # single files scatter by 0.8 % by their noise alone
+        assert abs(off.mean()) < case.tolerance + 0.01
+    else:
+        assert np.abs(off).max() < case.tolerance
     if case.scatter is not None:
         low, high = case.scatter
         assert low < scatter(results) < high
