@@ -510,6 +510,10 @@ class TestProducts:
         assert cube.header["PRODTYPE"] == "cube"
         assert cube["FLUX"].shape == (2, *opened.products[0]["FLUX"].shape)
         assert opened.shown_in(has_image) is opened
+        (file,) = reduction.session.folder.glob("nodes/*/files/*.fits")
+        file.write_bytes(b"damaged")
+        again = open_state(str(reduction.session.folder), "lab-imaging", reduction.current.key, ())
+        assert (len(again.products), again.companions) == (len(opened.products), ())
 
     def test_that_cards_are_found_by_keyword_value_and_comment(self) -> None:
         header = fits.Header([("OBJECT", "Mars", "the target"), ("ALTI_STA", 41000.0, "altitude"), ("FLAG", True)])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astropy.io import fits
 
+from sofia_engine.errors import SofiaDeskError
 from sofia_engine.instruments import find_recipe
 from sofia_engine.pipeline.session import SessionReader
 from sofia_engine.product import Product
@@ -88,8 +90,15 @@ def open_state(session: str, recipe: str, key: str, inputs: Sequence[str], label
         kind,
         pictures=tuple(path for path in files if path.suffix == ".png"),
         regions=tuple(path for path in files if path.suffix == ".reg"),
-        companions=tuple(Product.read(path) for path in files if path.suffix == ".fits"),
+        companions=tuple(_read_companions(path for path in files if path.suffix == ".fits")),
     )
+
+
+def _read_companions(paths: Iterable[Path]) -> Iterator[Product]:
+    """Read what can be read: products of a state are not to be hidden by a damaged file beside them."""
+    for path in paths:
+        with suppress(SofiaDeskError):
+            yield Product.read(path)
 
 
 def open_product(session: str, recipe: str, key: str, name: str) -> OpenedState:
