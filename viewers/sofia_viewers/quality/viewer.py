@@ -426,11 +426,6 @@ class QualityViewer(ViewerShell):
         if name == "Spectrum":
             _ = self.spectrum
 
-    def finish_measuring(self) -> None:
-        """Measure the files of the folder now, whichever tab is in front."""
-        if self._pending:
-            self.measure(self._pending)
-
     def _fill_gallery(self) -> None:
         folder = self.browser.history.current
         products = self.browser.fits_files

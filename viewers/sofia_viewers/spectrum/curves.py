@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sofia_engine.errors import ParameterError
 from sofia_viewers.spectrum.expression import evaluate, list_names
 from sofia_viewers.spectrum.spectrum import Spectrum, SpectrumFile, drop_endless, error_field_of, label_field
-from sofia_viewers.spectrum.units import PIXEL, WaveAxis, can_convert_flux, convert_wave, find_flux_factor
+from sofia_viewers.spectrum.units import PIXEL, WaveAxis, convert_wave, find_flux_factor
 from sofia_viewers.unit_names import show_unit
 
 __all__ = ["SIGNAL_TO_NOISE", "Curve", "CurveRequest", "make_curve", "make_label", "native_unit", "wavelengths_of"]
@@ -228,17 +228,3 @@ def make_label(name: str, unit: str) -> str:
     if not shown:
         return text
     return f"{text} [{shown}]" if len(shown) <= _LONGEST_UNIT else f"{text}\n[{shown}]"
-
-
-def can_show(spectrum: Spectrum, request: CurveRequest) -> bool:
-    """Tell whether a spectrum has what is asked for, in units that fit."""
-    try:
-        make_curve(spectrum, request)
-    except ParameterError:
-        return False
-    return True
-
-
-def fits_unit(native: str, unit: str, pixel_area: float | None) -> bool:
-    """Tell whether a quantity can be shown in a unit."""
-    return not unit or can_convert_flux(native, unit, pixel_area)
